@@ -1,0 +1,109 @@
+//! Measures training, evaluation and single-image speed and prints one line of JSON.
+//!
+//! `cargo run --release --example throughput -- --dataset digits --threads 2`
+
+mod common;
+
+use autoencoder::{
+    Autoencoder, Error, TrainConfig, Trainer,
+    data::Noise,
+};
+use clap::Parser;
+use common::DatasetName;
+use ndarray::{Axis, s};
+use serde_json::json;
+use std::{hint::black_box, path::PathBuf, process::ExitCode, time::Instant};
+
+/// Measures training, evaluation and single-image speed and prints one line of JSON.
+#[derive(Debug, Parser)]
+struct Flags {
+    #[arg(long, value_enum, default_value = "auto")]
+    dataset: DatasetName,
+    /// Folder that holds mnist/ or fashion-mnist/
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Widths of the encoder's hidden layers
+    #[arg(long, value_delimiter = ',', default_value = "512,256")]
+    hidden: Vec<usize>,
+    /// Width of the code
+    #[arg(long, default_value_t = 100)]
+    code: usize,
+    #[arg(long, default_value_t = 128)]
+    batch_size: usize,
+    /// Worker threads [default: one a core]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Epochs, each measured
+    #[arg(long, default_value_t = 4)]
+    epochs: usize,
+    /// Variance of Gaussian noise on the inputs
+    #[arg(long, default_value_t = 0.0)]
+    noise_variance: f32,
+    /// Rate of dropout in the hidden layers
+    #[arg(long, default_value_t = 0.0)]
+    dropout: f32,
+}
+
+fn main() -> ExitCode {
+    common::finish(run(&Flags::parse()))
+}
+
+fn run(flags: &Flags) -> Result<(), Error> {
+    let threads = common::threads(flags.threads);
+    let ([train, test], _) = common::load(flags.dataset, flags.data_dir.as_deref())?;
+    let builder = Autoencoder::builder(train.features()).hidden(&flags.hidden).code(flags.code);
+    let mut model = builder.dropout(flags.dropout).build()?;
+    let mut config =
+        TrainConfig::new().epochs(flags.epochs).batch_size(flags.batch_size).threads(threads);
+    if flags.noise_variance != 0.0 {
+        config = config.noise(Noise::gaussian(flags.noise_variance)?);
+    }
+    let history = Trainer::new(config).fit(&mut model, &train)?;
+
+    let images = test.to_array();
+    let pool = common::pool(threads)?;
+    let mut eval = pool.install(|| {
+        let pass = || -> Result<f64, Error> {
+            let start = Instant::now();
+            for block in images.axis_chunks_iter(Axis(0), 1_000) {
+                black_box(model.reconstruct(block)?);
+            }
+            Ok(images.nrows() as f64 / start.elapsed().as_secs_f64())
+        };
+        (0..6).map(|_| pass()).collect::<Result<Vec<_>, _>>()
+    })?;
+    eval.remove(0);
+
+    let mut micros = Vec::new();
+    for index in 0..2_000 {
+        let row = index % images.nrows();
+        let image = images.slice(s![row..=row, ..]);
+        let start = Instant::now();
+        black_box(model.reconstruct(image)?);
+        micros.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    let mut micros = micros.split_off(200);
+    micros.sort_by(f64::total_cmp);
+
+    let line = json!({
+        "train_images_per_second": history.epochs.iter().map(|e| e.images_per_second).collect::<Vec<_>>(),
+        "losses": history.epochs.iter().map(|e| e.loss).collect::<Vec<_>>(),
+        "eval_images_per_second": eval,
+        "latency_us": micros[micros.len() / 2],
+        "peak_rss_mb": peak_rss_mb(),
+        "dataset": train.name(),
+        "widths": model.widths(),
+        "batch": flags.batch_size,
+        "threads": threads,
+    });
+    println!("{line}");
+    Ok(())
+}
+
+/// The process's largest resident memory so far, where the system tells it.
+fn peak_rss_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes / 1024.0)
+}

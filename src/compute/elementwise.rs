@@ -1,0 +1,390 @@
+//! Loops over slices, compiled once for each kind of CPU and chosen at run time.
+//!
+//! Sums and rounding are the same on every kind: no fused multiply-add, and sums run in fixed lanes.
+//! Slices that belong together have one length; a debug build asserts it, a release build stops at the
+//! shorter one.
+
+/// Defines a function whose body is compiled for AVX-512, for AVX2 and for the target's baseline. The best that
+/// the CPU has runs.
+macro_rules! dispatched {
+    ($($(#[$doc:meta])* pub fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block)*) => {$(
+        $(#[$doc])*
+        #[allow(unsafe_code, clippy::too_many_arguments)]
+        pub fn $name($($arg: $type),*) $(-> $out)? {
+            #[inline(always)]
+            fn baseline($($arg: $type),*) $(-> $out)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+                fn avx512($($arg: $type),*) $(-> $out)? { baseline($($arg),*) }
+                #[target_feature(enable = "avx2")]
+                fn avx2($($arg: $type),*) $(-> $out)? { baseline($($arg),*) }
+
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                {
+                    // SAFETY: the CPU has every feature that the function is compiled for.
+                    return unsafe { avx512($($arg),*) };
+                }
+                if is_x86_feature_detected!("avx2") {
+                    // SAFETY: the CPU has the feature that the function is compiled for.
+                    return unsafe { avx2($($arg),*) };
+                }
+            }
+            baseline($($arg),*)
+        }
+    )*};
+}
+
+/// The coefficients of one Adam step, the same for every parameter.
+#[derive(Debug, Clone, Copy)]
+pub struct AdamStep {
+    /// Decay of the first moment.
+    pub beta1: f32,
+    /// Decay of the second moment.
+    pub beta2: f32,
+    /// Learning rate over the first moment's bias correction.
+    pub rate: f32,
+    /// One over the root of the second moment's bias correction.
+    pub root_correction: f32,
+    /// Added to the root.
+    pub epsilon: f32,
+    /// What a weight is multiplied by before the step: 1, or 1 - learning rate * decay for AdamW.
+    pub shrink: f32,
+}
+
+const LANES: usize = 16;
+
+/// Sums `term(i)` in f64 over fixed lanes, so that the sum has one order on every CPU.
+#[inline(always)]
+fn lane_sum(len: usize, term: impl Fn(usize) -> f64) -> f64 {
+    let mut lanes = [0.0_f64; LANES];
+    let whole = len - len % LANES;
+    for start in (0..whole).step_by(LANES) {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += term(start + lane);
+        }
+    }
+    let tail: f64 = (whole..len).map(term).sum();
+    lanes.iter().sum::<f64>() + tail
+}
+
+/// `e^x` to within 2 ulp; NaN stays NaN. The argument is clamped to where the result is a normal number.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    // Cephes' expf: x = n ln 2 + r with |r| <= ln(2) / 2, then a polynomial in r.
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to the nearest integer
+    let x = x.clamp(-87.0, 88.0);
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let poly = 1.987_569_2e-4;
+    let poly = poly * r + 1.398_2e-3;
+    let poly = poly * r + 8.333_452e-3;
+    let poly = poly * r + 4.166_579_6e-2;
+    let poly = poly * r + 1.666_666_5e-1;
+    let poly = poly * r + 0.5;
+    let value = poly * r * r + r + 1.0;
+    value * f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000))
+}
+
+/// `ln(1 + u)` for u in [0, 1], to within 2 ulp, by the series of atanh(u / (2 + u)).
+#[inline(always)]
+fn ln_1p(u: f32) -> f32 {
+    let s = u / (2.0 + u);
+    let s2 = s * s;
+    let poly = 1.0 / 13.0;
+    let poly = poly * s2 + 1.0 / 11.0;
+    let poly = poly * s2 + 1.0 / 9.0;
+    let poly = poly * s2 + 1.0 / 7.0;
+    let poly = poly * s2 + 1.0 / 5.0;
+    let poly = poly * s2 + 1.0 / 3.0;
+    2.0 * s * (1.0 + poly * s2)
+}
+
+/// -1, 0 or 1.
+#[inline(always)]
+fn sign(x: f32) -> f32 {
+    f32::from(u8::from(x > 0.0)) - f32::from(u8::from(x < 0.0))
+}
+
+#[inline(always)]
+fn is_finite(x: f32) -> bool {
+    x.to_bits() & 0x7f80_0000 != 0x7f80_0000
+}
+
+dispatched! {
+    /// `dst = bytes / 255`.
+    pub fn unit_from_bytes(dst: &mut [f32], bytes: &[u8]) {
+        debug_assert_eq!(dst.len(), bytes.len());
+        for (d, &b) in dst.iter_mut().zip(bytes) {
+            *d = f32::from(b) / 255.0;
+        }
+    }
+
+    /// `dst += src`.
+    pub fn add(dst: &mut [f32], src: &[f32]) {
+        debug_assert_eq!(dst.len(), src.len());
+        for (d, s) in dst.iter_mut().zip(src) {
+            *d += s;
+        }
+    }
+
+    /// `dst += factor * src`.
+    pub fn add_scaled(dst: &mut [f32], factor: f32, src: &[f32]) {
+        debug_assert_eq!(dst.len(), src.len());
+        for (d, s) in dst.iter_mut().zip(src) {
+            *d += factor * s;
+        }
+    }
+
+    /// `dst += factor * sign(src)`, where sign(0) = 0.
+    pub fn add_sign(dst: &mut [f32], factor: f32, src: &[f32]) {
+        debug_assert_eq!(dst.len(), src.len());
+        for (d, &s) in dst.iter_mut().zip(src) {
+            *d += factor * sign(s);
+        }
+    }
+
+    /// `dst *= src`.
+    pub fn multiply(dst: &mut [f32], src: &[f32]) {
+        debug_assert_eq!(dst.len(), src.len());
+        for (d, s) in dst.iter_mut().zip(src) {
+            *d *= s;
+        }
+    }
+
+    /// Limits every value to [0, 1].
+    pub fn clamp_unit(values: &mut [f32]) {
+        for x in values {
+            *x = x.clamp(0.0, 1.0);
+        }
+    }
+
+    /// `max(x, 0)`; NaN stays NaN.
+    pub fn relu(values: &mut [f32]) {
+        for x in values {
+            *x = if *x < 0.0 { 0.0 } else { *x };
+        }
+    }
+
+    /// `x` above 0, `slope * x` below.
+    pub fn leaky_relu(values: &mut [f32], slope: f32) {
+        for x in values {
+            *x = if *x > 0.0 { *x } else { slope * *x };
+        }
+    }
+
+    /// `1 / (1 + e^-x)`.
+    pub fn sigmoid(values: &mut [f32]) {
+        for x in values {
+            *x = 1.0 / (1.0 + exp(-*x));
+        }
+    }
+
+    /// `tanh x`, as `(1 - e^-2|x|) / (1 + e^-2|x|)` with the sign of x.
+    pub fn tanh(values: &mut [f32]) {
+        for x in values {
+            let e = exp(-2.0 * x.abs());
+            *x = ((1.0 - e) / (1.0 + e)).copysign(*x);
+        }
+    }
+
+    /// Multiplies by ReLU's derivative, given its output.
+    pub fn relu_backward(delta: &mut [f32], output: &[f32]) {
+        debug_assert_eq!(delta.len(), output.len());
+        for (d, &y) in delta.iter_mut().zip(output) {
+            *d = if y > 0.0 { *d } else { 0.0 };
+        }
+    }
+
+    /// Multiplies by leaky ReLU's derivative, given its output.
+    pub fn leaky_relu_backward(delta: &mut [f32], output: &[f32], slope: f32) {
+        debug_assert_eq!(delta.len(), output.len());
+        for (d, &y) in delta.iter_mut().zip(output) {
+            *d *= if y > 0.0 { 1.0 } else { slope };
+        }
+    }
+
+    /// Multiplies by the sigmoid's derivative y (1 - y), given its output times `scale`.
+    pub fn sigmoid_backward(delta: &mut [f32], output: &[f32], scale: f32) {
+        debug_assert_eq!(delta.len(), output.len());
+        for (d, &y) in delta.iter_mut().zip(output) {
+            let y = y / scale;
+            *d *= y * (1.0 - y);
+        }
+    }
+
+    /// Multiplies by tanh's derivative 1 - y^2, given its output times `scale`.
+    pub fn tanh_backward(delta: &mut [f32], output: &[f32], scale: f32) {
+        debug_assert_eq!(delta.len(), output.len());
+        for (d, &y) in delta.iter_mut().zip(output) {
+            let y = y / scale;
+            *d *= 1.0 - y * y;
+        }
+    }
+
+    /// The sum of `(a - b)^2`.
+    pub fn squared_error(a: &[f32], b: &[f32]) -> f64 {
+        let len = a.len().min(b.len());
+        let (a, b) = (&a[..len], &b[..len]);
+        lane_sum(len, |i| {
+            let error = f64::from(a[i] - b[i]);
+            error * error
+        })
+    }
+
+    /// `delta = factor * (output - target)`.
+    pub fn difference(delta: &mut [f32], output: &[f32], target: &[f32], factor: f32) {
+        debug_assert_eq!((delta.len(), delta.len()), (output.len(), target.len()));
+        for ((d, y), t) in delta.iter_mut().zip(output).zip(target) {
+            *d = factor * (y - t);
+        }
+    }
+
+    /// The sum of `max(z, 0) - z t + ln(1 + e^-|z|)` over logits z and targets t: the cross-entropy of
+    /// sigmoid(z), without its overflow.
+    pub fn cross_entropy(logits: &[f32], target: &[f32]) -> f64 {
+        let len = logits.len().min(target.len());
+        let (logits, target) = (&logits[..len], &target[..len]);
+        lane_sum(len, |i| {
+            let (z, t) = (logits[i], target[i]);
+            let positive = if z < 0.0 { 0.0 } else { z };
+            f64::from(positive - z * t + ln_1p(exp(-z.abs())))
+        })
+    }
+
+    /// The sum of absolute values.
+    pub fn abs_sum(values: &[f32]) -> f64 {
+        lane_sum(values.len(), |i| f64::from(values[i].abs()))
+    }
+
+    /// The sum of squares.
+    pub fn square_sum(values: &[f32]) -> f64 {
+        lane_sum(values.len(), |i| f64::from(values[i]) * f64::from(values[i]))
+    }
+
+    /// Moves every value towards 0 by `threshold`, and to 0 where it would cross.
+    pub fn soft_threshold(values: &mut [f32], threshold: f32) {
+        for x in values {
+            let magnitude = x.abs() - threshold;
+            *x = if magnitude < 0.0 { 0.0 } else { magnitude.copysign(*x) };
+        }
+    }
+
+    /// An inverted-dropout mask from random numbers: 0 below `threshold`, `scale` from there on.
+    pub fn dropout_mask(mask: &mut [f32], random: &[[u8; 2]], threshold: u16, scale: f32) {
+        debug_assert_eq!(mask.len(), random.len());
+        for (m, &r) in mask.iter_mut().zip(random) {
+            *m = if u16::from_le_bytes(r) < threshold { 0.0 } else { scale };
+        }
+    }
+
+    /// One Adam or AdamW step (Kingma and Ba 2015; Loshchilov and Hutter 2019), as PyTorch computes it.
+    /// False if a parameter is not finite afterwards.
+    pub fn adam(w: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], step: AdamStep) -> bool {
+        let len = w.len();
+        let (first, second, gradient) = (&mut first[..len], &mut second[..len], &gradient[..len]);
+        let mut finite = true;
+        for i in 0..len {
+            let g = gradient[i];
+            let m = step.beta1 * first[i] + (1.0 - step.beta1) * g;
+            let v = step.beta2 * second[i] + (1.0 - step.beta2) * g * g;
+            let updated = w[i] * step.shrink - step.rate * m / (v.sqrt() * step.root_correction + step.epsilon);
+            (first[i], second[i], w[i]) = (m, v, updated);
+            finite &= is_finite(updated) & is_finite(v);
+        }
+        finite
+    }
+
+    /// One step of gradient descent with momentum, as PyTorch computes it.
+    /// False if a parameter is not finite afterwards.
+    pub fn sgd(w: &mut [f32], velocity: &mut [f32], gradient: &[f32], rate: f32, momentum: f32) -> bool {
+        let len = w.len();
+        let (velocity, gradient) = (&mut velocity[..len], &gradient[..len]);
+        let mut finite = true;
+        for i in 0..len {
+            velocity[i] = momentum * velocity[i] + gradient[i];
+            w[i] -= rate * velocity[i];
+            finite &= is_finite(w[i]);
+        }
+        finite
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ulps(found: f32, exact: f64) -> f64 {
+        ((f64::from(found) - exact) / exact).abs() / f64::from(f32::EPSILON)
+    }
+
+    #[test]
+    fn exp_and_ln_1p_are_accurate() {
+        for i in -87_000..88_000 {
+            let x = i as f32 / 1000.0;
+            assert!(ulps(exp(x), f64::from(x).exp()) < 2.0, "exp({x}) = {}", exp(x));
+        }
+        for i in 1..=100_000 {
+            let u = i as f32 / 100_000.0;
+            assert!(ulps(ln_1p(u), f64::from(u).ln_1p()) < 2.0, "ln_1p({u}) = {}", ln_1p(u));
+        }
+        assert!(exp(f32::NAN).is_nan());
+        assert_eq!((ln_1p(0.0), exp(0.0)), (0.0, 1.0));
+    }
+
+    #[test]
+    fn activations_keep_nan_and_saturate() {
+        let mut values = [-1000.0, -1.0, 0.0, 1.0, 1000.0, f32::NAN];
+        sigmoid(&mut values);
+        assert!(values[0] < 1e-37 && values[2] == 0.5 && values[4] == 1.0 && values[5].is_nan());
+        let mut values = [-1000.0, -0.5, 0.0, 0.5, f32::NAN];
+        tanh(&mut values);
+        assert_eq!((values[0], values[2]), (-1.0, 0.0));
+        assert!((values[3] - 0.5_f32.tanh()).abs() < 2e-7 && values[4].is_nan());
+        let mut values = [-1.0, 2.0, f32::NAN];
+        relu(&mut values);
+        assert!(values[..2] == [0.0, 2.0] && values[2].is_nan());
+    }
+
+    #[test]
+    fn sums_reach_every_element() {
+        for len in [0, 1, 15, 16, 17, 33, 100] {
+            let values: Vec<f32> = (0..len).map(|i| i as f32 - 20.0).collect();
+            let exact: f64 = values.iter().map(|&v| f64::from(v * v)).sum();
+            assert_eq!(square_sum(&values), exact);
+            assert_eq!(squared_error(&values, &vec![0.0; len]), exact);
+            assert_eq!(abs_sum(&values), values.iter().map(|&v| f64::from(v.abs())).sum::<f64>());
+        }
+    }
+
+    #[test]
+    fn soft_threshold_gives_exact_zeros() {
+        let mut values = [-1.0, -0.1, 0.0, 0.1, 1.0];
+        soft_threshold(&mut values, 0.25);
+        assert_eq!(values, [-0.75, 0.0, 0.0, 0.0, 0.75]);
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_finite_is_seen() {
+        let step = AdamStep {
+            beta1: 0.9,
+            beta2: 0.999,
+            rate: 0.1,
+            root_correction: 1.0,
+            epsilon: 1e-8,
+            shrink: 1.0,
+        };
+        for bad in [f32::NAN, f32::INFINITY, 1e30] {
+            let mut gradient = [0.5; 40];
+            assert!(adam(&mut [1.0; 40], &mut [0.0; 40], &mut [0.0; 40], &gradient, step));
+            gradient[37] = bad;
+            assert!(!adam(&mut [1.0; 40], &mut [0.0; 40], &mut [0.0; 40], &gradient, step));
+        }
+        assert!(!sgd(&mut [1.0; 40], &mut [0.0; 40], &[f32::NAN; 40], 0.1, 0.9));
+    }
+}

@@ -1,0 +1,195 @@
+//! The IDX format of MNIST: arrays of bytes, plain or gzip.
+//!
+//! A file is a magic number (0, 0, 8 for bytes, the number of dimensions), the dimensions as big-endian 32-bit
+//! integers, then the elements. Gzip is told by its first two bytes, not by the file's name.
+//!
+//! A header is never trusted: memory grows with the bytes that arrive, never with what a header claims.
+
+use crate::{
+    data::Dataset,
+    error::{Error, Result},
+};
+use byteorder::{BigEndian, ReadBytesExt, WriteBytesExt};
+use flate2::{Compression, bufread::MultiGzDecoder, write::GzEncoder};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Write},
+    path::Path,
+};
+
+const MAX_DIMENSIONS: u8 = 8;
+
+/// An array of bytes with its dimensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdxArray {
+    /// Where it came from, for errors.
+    pub name: String,
+    /// The dimensions, the first counting items.
+    pub shape: Vec<usize>,
+    /// The elements, the last dimension running fastest.
+    pub bytes: Vec<u8>,
+}
+
+/// Reads one array, plain or gzip, up to the stream's end. `name` stands for the stream in errors.
+///
+/// # Errors
+/// [`Error::Format`] if the magic number, a dimension or the number of elements does not hold, or gzip is
+/// damaged; [`Error::Io`] if the stream fails.
+pub fn read(stream: impl Read, name: &str) -> Result<IdxArray> {
+    let mut stream = BufReader::with_capacity(1 << 16, stream);
+    let start = stream.fill_buf().map_err(Error::io(name))?;
+    if start.starts_with(&[0x1f, 0x8b]) {
+        read_plain(MultiGzDecoder::new(stream), name)
+    } else {
+        read_plain(stream, name)
+    }
+}
+
+fn read_plain(mut stream: impl Read, name: &str) -> Result<IdxArray> {
+    let magic = stream.read_u32::<BigEndian>().map_err(truncated(name, "magic number", "4 bytes"))?;
+    let dimensions = (magic & 0xff) as u8;
+    if magic >> 8 != 0x08 || !(1..=MAX_DIMENSIONS).contains(&dimensions) {
+        let expected = format!("0x00000801 to 0x0000080{MAX_DIMENSIONS}");
+        return Err(Error::format(name, "magic number", expected, format_args!("{magic:#010x}")));
+    }
+    let mut shape = Vec::with_capacity(dimensions.into());
+    for _ in 0..dimensions {
+        let dimension =
+            stream.read_u32::<BigEndian>().map_err(truncated(name, "dimensions", "4 bytes each"))?;
+        shape.push(dimension as usize);
+    }
+    let elements = shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+    let elements = elements.filter(|&n| n <= isize::MAX as usize).ok_or_else(|| {
+        Error::format(name, "dimensions", "a product that fits memory", format_args!("{shape:?}"))
+    })?;
+
+    let mut bytes = Vec::new();
+    stream
+        .by_ref()
+        .take(elements as u64)
+        .read_to_end(&mut bytes)
+        .map_err(truncated(name, "elements", "a readable stream"))?;
+    if bytes.len() < elements {
+        return Err(Error::format(name, "elements", elements, bytes.len()));
+    }
+    // A decoder checks gzip's CRC when it reaches the end, so the end is always read.
+    let rest = io::copy(&mut stream.take(1 << 16), &mut io::sink());
+    match rest.map_err(truncated(name, "end", "the end of the stream"))? {
+        0 => Ok(IdxArray { name: name.to_owned(), shape, bytes }),
+        more => Err(Error::format(name, "end", "nothing after the elements", format_args!("{more} bytes or more"))),
+    }
+}
+
+/// Turns a stream's error into one that names the field: what ends early or is damaged is the file's fault.
+fn truncated<'a>(
+    name: &'a str,
+    field: &'static str,
+    expected: &'static str,
+) -> impl FnOnce(io::Error) -> Error + 'a {
+    move |source| match source.kind() {
+        io::ErrorKind::UnexpectedEof => Error::format(name, field, expected, "the end of the stream"),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+            Error::format(name, field, "sound gzip", source)
+        }
+        _ => Error::Io { path: name.into(), source },
+    }
+}
+
+/// How [`write`] stores an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// As it is.
+    Plain,
+    /// Compressed by gzip.
+    Gzip,
+}
+
+/// Writes one array.
+///
+/// # Errors
+/// [`Error::Shape`] if the elements are not as many as the dimensions say, there is no dimension or more than
+/// eight, or one exceeds 32 bits; [`Error::Io`] if the stream fails. `name` stands for the stream in errors.
+pub fn write(stream: impl Write, name: &str, shape: &[usize], bytes: &[u8], encoding: Encoding) -> Result<()> {
+    let header = header(shape)?;
+    if shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d)) != Some(bytes.len()) {
+        return Err(Error::Shape {
+            what: "elements of an IDX array",
+            expected: format!("the product of {shape:?}"),
+            found: bytes.len().to_string(),
+        });
+    }
+    let write_all = |mut stream: &mut dyn Write| {
+        stream.write_all(&header)?;
+        stream.write_all(bytes)?;
+        Write::flush(&mut stream)
+    };
+    let mut stream = stream;
+    match encoding {
+        Encoding::Plain => write_all(&mut stream),
+        Encoding::Gzip => {
+            let mut encoder = GzEncoder::new(stream, Compression::best());
+            write_all(&mut encoder).and_then(|()| encoder.finish().map(drop))
+        }
+    }
+    .map_err(Error::io(name))
+}
+
+/// The magic number and the dimensions as they stand in a file.
+pub(crate) fn header(shape: &[usize]) -> Result<Vec<u8>> {
+    let dimensions = u8::try_from(shape.len()).ok().filter(|d| (1..=MAX_DIMENSIONS).contains(d));
+    let dimensions = dimensions
+        .ok_or_else(|| Error::setting("number of dimensions of an IDX array", shape.len(), "1 to 8"))?;
+    let mut header = vec![0, 0, 8, dimensions];
+    for &dimension in shape {
+        let dimension = u32::try_from(dimension)
+            .map_err(|_| Error::setting("dimension of an IDX array", dimension, "at most 2^32 - 1"))?;
+        header.write_u32::<BigEndian>(dimension).map_err(Error::io("header"))?;
+    }
+    Ok(header)
+}
+
+/// Makes a data set of an array of images `[images, height, width]` and, if given, one of labels `[images]`.
+///
+/// # Errors
+/// [`Error::Format`] if an array has another number of dimensions or there are not as many labels as images;
+/// [`Error::Shape`] or [`Error::Setting`] if there are no images or no pixels in one.
+pub fn dataset(name: &str, images: IdxArray, labels: Option<IdxArray>) -> Result<Dataset> {
+    let &[count, height, width] = images.shape.as_slice() else {
+        let found = images.shape.len();
+        return Err(Error::format(&images.name, "dimensions", "3 (images, height, width)", found));
+    };
+    let dataset = Dataset::new(name, (height, width), images.bytes)?;
+    let Some(labels) = labels else { return Ok(dataset) };
+    if labels.shape.len() != 1 {
+        return Err(Error::format(&labels.name, "dimensions", "1 (labels)", labels.shape.len()));
+    }
+    if labels.bytes.len() != count {
+        let expected = format!("{count}, as many as images in {}", images.name);
+        return Err(Error::format(&labels.name, "number of labels", expected, labels.bytes.len()));
+    }
+    dataset.with_labels(labels.bytes)
+}
+
+/// Reads an array from a file, plain or gzip.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_file(path: &Path) -> Result<IdxArray> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    read(file, &path.display().to_string())
+}
+
+/// Reads a data set from files, plain or gzip.
+///
+/// # Errors
+/// As [`read`] and [`dataset`].
+///
+/// ```no_run
+/// use autoencoder::data::idx;
+/// let leaves = idx::load("leaves", "leaves-images.idx3.gz", Some("leaves-labels.idx1.gz"))?;
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+pub fn load<P: AsRef<Path>>(name: &str, images: P, labels: Option<P>) -> Result<Dataset> {
+    let labels = labels.map(|path| read_file(path.as_ref())).transpose()?;
+    dataset(name, read_file(images.as_ref())?, labels)
+}

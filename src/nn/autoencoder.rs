@@ -1,0 +1,205 @@
+use crate::{
+    error::{Error, Result},
+    nn::{Activation, Builder, Dense, Dropout},
+};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use rayon::prelude::*;
+
+/// Rows that go through all layers together in inference: enough for the products' kernels, few enough that
+/// activations stay in a core's cache.
+const BLOCK_ROWS: usize = 128;
+
+/// A dense layer, what follows it, and its dropout in training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Weights and biases.
+    pub dense: Dense,
+    /// The function of the sums.
+    pub activation: Activation,
+    /// Dropout of the outputs, in training only.
+    pub dropout: Dropout,
+}
+
+/// A stack of dense layers that encodes to a code and decodes to a reconstruction.
+///
+/// All methods that apply the model take `&self`: one model serves many threads. They run on the `rayon` pool
+/// that they are called in.
+///
+/// ```
+/// use autoencoder::{Autoencoder, ndarray::Array2};
+/// let model = Autoencoder::builder(784).hidden(&[256]).code(30).build()?;
+/// let images = Array2::from_elem((5, 784), 0.5);
+/// assert_eq!(model.encode(images.view())?.dim(), (5, 30));
+/// assert_eq!(model.reconstruct(images.view())?.dim(), (5, 784));
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Autoencoder {
+    layers: Vec<Layer>,
+    encoder_depth: usize,
+}
+
+impl Autoencoder {
+    /// Starts to build a model for rows of `inputs` features.
+    pub fn builder(inputs: usize) -> Builder {
+        Builder::new(inputs)
+    }
+
+    /// A model of an encoder's and a decoder's layers, from input to output.
+    ///
+    /// # Errors
+    /// If either is empty, a layer does not take what the one before gives, the output is not as wide as the
+    /// input, the output has dropout, or a leaky ReLU's slope is not positive.
+    pub fn from_layers(encoder: Vec<Layer>, decoder: Vec<Layer>) -> Result<Self> {
+        let encoder_depth = encoder.len();
+        if encoder.is_empty() || decoder.is_empty() {
+            let depths = (encoder.len(), decoder.len());
+            return Err(Error::shape("layers of (encoder, decoder)", "at least 1 each", depths));
+        }
+        let layers: Vec<_> = encoder.into_iter().chain(decoder).collect();
+        for pair in layers.windows(2) {
+            if pair[0].dense.outputs() != pair[1].dense.inputs() {
+                return Err(Error::shape("inputs of a layer", pair[0].dense.outputs(), pair[1].dense.inputs()));
+            }
+        }
+        for layer in &layers {
+            if let Activation::LeakyRelu { slope } = layer.activation
+                && !(slope > 0.0 && slope.is_finite())
+            {
+                return Err(Error::setting("leaky ReLU's slope", slope, "a finite number above 0"));
+            }
+        }
+        let model = Self { layers, encoder_depth };
+        let output = model.output_layer();
+        if output.dense.outputs() != model.inputs() {
+            return Err(Error::shape("outputs of the model", model.inputs(), output.dense.outputs()));
+        }
+        if !output.dropout.is_none() {
+            return Err(Error::setting("dropout of the output", output.dropout.rate(), "none"));
+        }
+        Ok(model)
+    }
+
+    /// All layers, from input to output.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// All layers, to be changed by a training step. Their shapes cannot change.
+    pub(crate) fn layers_mut(&mut self) -> &mut [Layer] {
+        &mut self.layers
+    }
+
+    /// How many layers the encoder has; its last gives the code.
+    pub fn encoder_depth(&self) -> usize {
+        self.encoder_depth
+    }
+
+    /// The last layer.
+    pub(crate) fn output_layer(&self) -> &Layer {
+        // Not empty: `from_layers` checks.
+        &self.layers[self.layers.len() - 1]
+    }
+
+    /// Features of a row, the same for input and reconstruction.
+    pub fn inputs(&self) -> usize {
+        self.layers[0].dense.inputs()
+    }
+
+    /// Width of the code.
+    pub fn code_width(&self) -> usize {
+        self.layers[self.encoder_depth - 1].dense.outputs()
+    }
+
+    /// All widths, from input to output: 784, 512, 256, 100, 256, 512, 784 for instance.
+    pub fn widths(&self) -> Vec<usize> {
+        std::iter::once(self.inputs()).chain(self.layers.iter().map(|l| l.dense.outputs())).collect()
+    }
+
+    /// The number of weights and biases.
+    pub fn parameters(&self) -> usize {
+        self.layers.iter().map(|l| l.dense.weight().len() + l.dense.bias().len()).sum()
+    }
+
+    /// The codes `[batch, code]` of inputs `[batch, features]`.
+    ///
+    /// # Errors
+    /// If the inputs have another number of features than the model.
+    pub fn encode(&self, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
+        apply(&self.layers[..self.encoder_depth], inputs)
+    }
+
+    /// The reconstructions `[batch, features]` of codes `[batch, code]`.
+    ///
+    /// # Errors
+    /// If the codes have another width than the model's.
+    pub fn decode(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>> {
+        apply(&self.layers[self.encoder_depth..], codes)
+    }
+
+    /// The reconstructions of inputs, both `[batch, features]`: `decode(encode(inputs))` in one go.
+    ///
+    /// # Errors
+    /// If the inputs have another number of features than the model.
+    pub fn reconstruct(&self, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
+        apply(&self.layers, inputs)
+    }
+}
+
+fn apply(layers: &[Layer], inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
+    let (features, outputs) = (layers[0].dense.inputs(), layers[layers.len() - 1].dense.outputs());
+    if inputs.ncols() != features {
+        return Err(Error::shape("features of a row", features, inputs.ncols()));
+    }
+    let mut output = Array2::zeros((inputs.nrows(), outputs));
+    if inputs.nrows() <= BLOCK_ROWS {
+        Scratch::new(layers, inputs.nrows()).forward(layers, inputs, output.view_mut());
+    } else {
+        output
+            .axis_chunks_iter_mut(Axis(0), BLOCK_ROWS)
+            .into_par_iter()
+            .zip(inputs.axis_chunks_iter(Axis(0), BLOCK_ROWS))
+            .for_each_init(
+                || Scratch::new(layers, BLOCK_ROWS),
+                |scratch, (output, input)| scratch.forward(layers, input, output),
+            );
+    }
+    Ok(output)
+}
+
+/// Two buffers that hidden layers write to in turn.
+struct Scratch {
+    front: Vec<f32>,
+    back: Vec<f32>,
+}
+
+impl Scratch {
+    fn new(layers: &[Layer], rows: usize) -> Self {
+        let hidden = &layers[..layers.len() - 1];
+        let size = rows * hidden.iter().map(|l| l.dense.outputs()).max().unwrap_or(0);
+        Self { front: vec![0.0; size], back: vec![0.0; size] }
+    }
+
+    fn forward(&mut self, layers: &[Layer], input: ArrayView2<f32>, output: ArrayViewMut2<f32>) {
+        let rows = input.nrows();
+        let (last, hidden) = (&layers[layers.len() - 1], &layers[..layers.len() - 1]);
+        let Some((first, rest)) = hidden.split_first() else {
+            return last.dense.forward(input, last.activation, output);
+        };
+        first.dense.forward(input, first.activation, matrix(&mut self.front, rows, first));
+        let mut before = first;
+        for layer in rest {
+            let input = matrix(&mut self.front, rows, before);
+            layer.dense.forward(input.view(), layer.activation, matrix(&mut self.back, rows, layer));
+            std::mem::swap(&mut self.front, &mut self.back);
+            before = layer;
+        }
+        last.dense.forward(matrix(&mut self.front, rows, before).view(), last.activation, output);
+    }
+}
+
+/// The front of a buffer as the outputs `[rows, out]` of a layer.
+fn matrix<'a>(buffer: &'a mut [f32], rows: usize, layer: &Layer) -> ArrayViewMut2<'a, f32> {
+    let shape = (rows, layer.dense.outputs());
+    ArrayViewMut2::from_shape(shape, &mut buffer[..shape.0 * shape.1]).expect("as many elements as the shape")
+}

@@ -1,0 +1,127 @@
+use crate::{
+    compute::{self, Accum, elementwise, gemm},
+    error::{Error, Result},
+    nn::Activation,
+};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
+
+/// A fully connected layer: `y = f(x W + b)`.
+///
+/// `W` is `[in, out]`, `b` is `[out]`, a batch is `[batch, features]` with a row an example.
+///
+/// Backward, with `delta` `[batch, out]` the loss's derivative by the sums `x W + b`:
+/// by the input it is `delta Wᵀ`, by the weights `xᵀ delta`, by the biases the sum of delta's rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dense {
+    weight: Array2<f32>,
+    bias: Array1<f32>,
+}
+
+impl Dense {
+    /// A layer of weights `[in, out]` and biases `[out]`.
+    ///
+    /// # Errors
+    /// If there are not as many biases as outputs, or a dimension is 0.
+    pub fn new(weight: Array2<f32>, bias: Array1<f32>) -> Result<Self> {
+        if bias.len() != weight.ncols() {
+            return Err(Error::shape("biases of a layer", weight.ncols(), bias.len()));
+        }
+        if weight.is_empty() {
+            return Err(Error::setting("shape of a layer", weight.dim(), "at least 1 input and 1 output"));
+        }
+        // The kernels go over rows as slices.
+        Ok(Self {
+            weight: weight.as_standard_layout().into_owned(),
+            bias: bias.as_standard_layout().into_owned(),
+        })
+    }
+
+    /// The number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.weight.nrows()
+    }
+
+    /// The number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.weight.ncols()
+    }
+
+    /// The weights, `[in, out]`.
+    pub fn weight(&self) -> ArrayView2<'_, f32> {
+        self.weight.view()
+    }
+
+    /// The biases, `[out]`.
+    pub fn bias(&self) -> ArrayView1<'_, f32> {
+        self.bias.view()
+    }
+
+    /// Weights and biases to be changed.
+    pub fn parameters_mut(&mut self) -> (ArrayViewMut2<'_, f32>, ArrayViewMut1<'_, f32>) {
+        (self.weight.view_mut(), self.bias.view_mut())
+    }
+
+    /// `output = f(input W + b)`.
+    ///
+    /// # Shapes
+    /// `input` `[batch, in]`, `output` `[batch, out]` in standard layout.
+    ///
+    /// # Panics
+    /// If the shapes do not fit or `output` is not in standard layout.
+    #[track_caller]
+    pub fn forward(&self, input: ArrayView2<f32>, activation: Activation, mut output: ArrayViewMut2<f32>) {
+        gemm(Accum::Replace, output.view_mut(), input, self.weight.view());
+        let bias = self.bias.as_slice().expect("made contiguous by `new`");
+        for row in compute::rows_mut(output) {
+            elementwise::add(row, bias);
+            activation.apply(row);
+        }
+    }
+
+    /// The loss's derivative by the input: `input_delta = delta Wᵀ`.
+    ///
+    /// # Shapes
+    /// `delta` `[batch, out]`, `input_delta` `[batch, in]`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn backward_input(&self, delta: ArrayView2<f32>, input_delta: ArrayViewMut2<f32>) {
+        gemm(Accum::Replace, input_delta, delta, self.weight.t());
+    }
+
+    /// The loss's derivative by the weights, or by some rows of them: `gradient (+)= inputᵀ delta`.
+    ///
+    /// # Shapes
+    /// `input` `[batch, rows]` (the columns of the layer's input that belong to the rows of `W`), `delta`
+    /// `[batch, out]`, `gradient` `[rows, out]`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn weight_gradient(
+        accum: Accum,
+        input: ArrayView2<f32>,
+        delta: ArrayView2<f32>,
+        gradient: ArrayViewMut2<f32>,
+    ) {
+        gemm(accum, gradient, input.t(), delta);
+    }
+
+    /// The loss's derivative by the biases: `gradient (+)= ` the sum of `delta`'s rows.
+    ///
+    /// # Shapes
+    /// `delta` `[batch, out]` in standard layout, `gradient` `[out]`.
+    ///
+    /// # Panics
+    /// If `delta` is not in standard layout.
+    #[track_caller]
+    pub fn bias_gradient(accum: Accum, delta: ArrayView2<f32>, gradient: &mut [f32]) {
+        if accum == Accum::Replace {
+            gradient.fill(0.0);
+        }
+        for row in compute::rows(delta) {
+            elementwise::add(gradient, row);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Models as safetensors files, in PyTorch's names and layout.
+//!
+//! Layer i of the encoder is `encoder.{2i}.weight` `[out, in]` and `encoder.{2i}.bias` `[out]`, the decoder's
+//! likewise: what `nn.Sequential(Linear, activation, Linear, activation, ...)` calls them. The architecture stands
+//! as JSON in the metadata under the key `autoencoder`.
+
+use crate::{
+    atomic,
+    error::{Error, Result},
+    nn::{Activation, Autoencoder, Dense, Dropout, Layer},
+};
+use ndarray::{Array1, Array2};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use std::{collections::HashMap, fs, path::Path};
+
+const KEY: &str = "autoencoder";
+const VERSION: u32 = 1;
+
+/// What a file's metadata says of the model.
+#[derive(Serialize, Deserialize)]
+struct Architecture {
+    version: u32,
+    inputs: usize,
+    encoder: Vec<LayerSpec>,
+    decoder: Vec<LayerSpec>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LayerSpec {
+    outputs: usize,
+    activation: Activation,
+    dropout: Dropout,
+}
+
+impl From<&Layer> for LayerSpec {
+    fn from(layer: &Layer) -> Self {
+        Self { outputs: layer.dense.outputs(), activation: layer.activation, dropout: layer.dropout }
+    }
+}
+
+impl Autoencoder {
+    /// Writes weights and architecture as safetensors. The file is there whole or not at all: it is written to a
+    /// scratch file, synced and renamed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let (encoder, decoder) = self.layers().split_at(self.encoder_depth());
+        let architecture = Architecture {
+            version: VERSION,
+            inputs: self.inputs(),
+            encoder: encoder.iter().map(LayerSpec::from).collect(),
+            decoder: decoder.iter().map(LayerSpec::from).collect(),
+        };
+        let mut tensors = Vec::new();
+        for (stack, layers) in [("encoder", encoder), ("decoder", decoder)] {
+            for (index, layer) in layers.iter().enumerate() {
+                let (inputs, outputs) = (layer.dense.inputs(), layer.dense.outputs());
+                let [weight, bias] = names(stack, index);
+                tensors.push((weight, vec![outputs, inputs], bytes(layer.dense.weight().t().iter())));
+                tensors.push((bias, vec![outputs], bytes(layer.dense.bias().iter())));
+            }
+        }
+        let write = || {
+            let json = serde_json::to_string(&architecture).map_err(|e| e.to_string())?;
+            let metadata = HashMap::from([(KEY.to_owned(), json)]);
+            let views: Result<Vec<_>, _> = tensors
+                .iter()
+                .map(|(name, shape, data)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), data)?)))
+                .collect();
+            views
+                .and_then(|views| safetensors::serialize(views, Some(metadata)))
+                .map_err(|error| error.to_string())
+        };
+        let file = write().map_err(|error: String| Error::io(path)(std::io::Error::other(error)))?;
+        atomic::write(path, |out| out.write_all(&file))
+    }
+
+    /// Reads a model that [`save`](Self::save) wrote, or that anything else wrote in the same names and layout.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read; [`Error::Format`] if it is not safetensors, its metadata do not
+    /// describe a model, or a tensor is missing, superfluous, of another type or shape, or not finite.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::from_safetensors(&fs::read(path).map_err(Error::io(path))?, &path.display().to_string())
+    }
+
+    /// Reads a model from the bytes of a safetensors file; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_safetensors(file: &[u8], name: &str) -> Result<Self> {
+        let damaged = |error| Error::format(name, "safetensors", "a sound file", error);
+        let (_, metadata) = SafeTensors::read_metadata(file).map_err(damaged)?;
+        let tensors = SafeTensors::deserialize(file).map_err(damaged)?;
+        let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).map_or("", String::as_str);
+        let architecture: Architecture = serde_json::from_str(json)
+            .map_err(|error| Error::format(name, "metadata `autoencoder`", "an architecture", error))?;
+        if architecture.version != VERSION {
+            return Err(Error::format(name, "metadata `autoencoder`, version", VERSION, architecture.version));
+        }
+        let expected = 2 * (architecture.encoder.len() + architecture.decoder.len());
+        if tensors.len() != expected {
+            return Err(Error::format(name, "number of tensors", expected, tensors.len()));
+        }
+        let mut inputs = architecture.inputs;
+        let mut stack = |stack, specs: Vec<LayerSpec>| {
+            let layer = |(index, spec): (usize, LayerSpec)| {
+                let dense = dense(&tensors, name, names(stack, index), (inputs, spec.outputs))?;
+                inputs = spec.outputs;
+                Ok(Layer { dense, activation: spec.activation, dropout: spec.dropout })
+            };
+            specs.into_iter().enumerate().map(layer).collect::<Result<Vec<_>>>()
+        };
+        let encoder = stack("encoder", architecture.encoder)?;
+        let decoder = stack("decoder", architecture.decoder)?;
+        Self::from_layers(encoder, decoder)
+            .map_err(|error| Error::format(name, "metadata `autoencoder`", "a model", error))
+    }
+}
+
+fn names(stack: &str, index: usize) -> [String; 2] {
+    ["weight", "bias"].map(|kind| format!("{stack}.{}.{kind}", 2 * index))
+}
+
+fn bytes<'a>(values: impl Iterator<Item = &'a f32>) -> Vec<u8> {
+    values.flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn dense(
+    tensors: &SafeTensors,
+    file: &str,
+    [weight, bias]: [String; 2],
+    (inputs, outputs): (usize, usize),
+) -> Result<Dense> {
+    let weight = tensor(tensors, file, &weight, &[outputs, inputs])?;
+    let bias = tensor(tensors, file, &bias, &[outputs])?;
+    let weight = Array2::from_shape_vec((outputs, inputs), weight)
+        .map_err(|error| Error::format(file, "weight", "its shape", error))?;
+    Dense::new(weight.reversed_axes(), Array1::from_vec(bias))
+}
+
+fn tensor(tensors: &SafeTensors, file: &str, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    let wrong = |expected: &dyn std::fmt::Debug, found: &dyn std::fmt::Debug| {
+        Error::format(file, "tensor", format_args!("{name} {expected:?}"), format_args!("{found:?}"))
+    };
+    let view = tensors.tensor(name).map_err(|_| wrong(&shape, &"no such tensor"))?;
+    if view.dtype() != Dtype::F32 || view.shape() != shape {
+        return Err(wrong(&(Dtype::F32, shape), &(view.dtype(), view.shape())));
+    }
+    let values: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    match values.iter().find(|value| !value.is_finite()) {
+        Some(bad) => Err(wrong(&"finite", bad)),
+        None => Ok(values),
+    }
+}

@@ -1,0 +1,20 @@
+//! The model: layers that go forward and backward by hand, losses, penalties, initialisation, files.
+
+mod activation;
+mod autoencoder;
+mod builder;
+mod dense;
+mod dropout;
+mod file;
+mod init;
+mod loss;
+mod penalty;
+
+pub use activation::Activation;
+pub use autoencoder::{Autoencoder, Layer};
+pub use builder::Builder;
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use init::Init;
+pub use loss::{Loss, RowLoss};
+pub use penalty::{Penalty, Scope};

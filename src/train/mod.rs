@@ -1,0 +1,18 @@
+//! Training: one step in two phases, the optimisers, epochs, and what they reached.
+//!
+//! [`Trainer`] runs epochs over a data set; [`Step`] is one step, for loops of one's own.
+
+mod evaluate;
+mod history;
+mod optimizer;
+mod rows;
+mod step;
+mod trainer;
+mod weights;
+
+pub use evaluate::{Evaluation, evaluate};
+pub use history::{EpochRecord, History};
+pub use optimizer::{Optimizer, OptimizerState};
+pub use step::{Batch, BatchLoss, Objective, Step};
+pub use trainer::{Event, TrainConfig, Trainer};
+pub use weights::Gradient;

@@ -1,0 +1,182 @@
+use crate::{
+    compute::elementwise::{self, AdamStep},
+    error::{Error, Result},
+    nn::Autoencoder,
+};
+use serde::{Deserialize, Serialize};
+
+/// How parameters follow their gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Optimizer {
+    /// Adam (Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>) as PyTorch computes it: with bias
+    /// correction, and epsilon outside the root.
+    Adam {
+        /// Decay of the gradient's mean.
+        beta1: f32,
+        /// Decay of the squared gradient's mean.
+        beta2: f32,
+        /// Added to the root.
+        epsilon: f32,
+    },
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, <https://arxiv.org/abs/1711.05101>): weights
+    /// and biases first shrink by the factor `1 - learning rate * weight_decay`.
+    AdamW {
+        /// Decay of the gradient's mean.
+        beta1: f32,
+        /// Decay of the squared gradient's mean.
+        beta2: f32,
+        /// Added to the root.
+        epsilon: f32,
+        /// The strength of the decay.
+        weight_decay: f32,
+    },
+    /// Gradient descent: `velocity = momentum * velocity + gradient`, `w -= learning rate * velocity`.
+    Sgd {
+        /// The share of the velocity that stays.
+        momentum: f32,
+    },
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self::adam()
+    }
+}
+
+impl Optimizer {
+    /// Adam with the usual 0.9, 0.999 and 1e-8.
+    pub fn adam() -> Self {
+        Self::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+    }
+
+    /// AdamW with the usual 0.9, 0.999 and 1e-8.
+    pub fn adam_w(weight_decay: f32) -> Self {
+        Self::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay }
+    }
+
+    /// Checks the coefficients.
+    ///
+    /// # Errors
+    /// If a decay or momentum is outside [0, 1), or epsilon or the weight decay negative or not finite.
+    pub fn check(self) -> Result<()> {
+        let share = |name, value: f32| match (0.0..1.0).contains(&value) {
+            true => Ok(()),
+            false => Err(Error::setting(name, value, "a number in [0, 1)")),
+        };
+        let strength = |name, value: f32| match (0.0..=f32::MAX).contains(&value) {
+            true => Ok(()),
+            false => Err(Error::setting(name, value, "a finite number of at least 0")),
+        };
+        match self {
+            Self::Sgd { momentum } => share("momentum", momentum),
+            Self::Adam { beta1, beta2, epsilon } => {
+                share("beta1", beta1)?;
+                share("beta2", beta2)?;
+                strength("epsilon", epsilon)
+            }
+            Self::AdamW { beta1, beta2, epsilon, weight_decay } => {
+                strength("weight decay", weight_decay)?;
+                Self::Adam { beta1, beta2, epsilon }.check()
+            }
+        }
+    }
+}
+
+/// What an optimiser remembers of a tensor: Adam's two moments, or the velocity in `first`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Moments {
+    pub first: Vec<f32>,
+    pub second: Vec<f32>,
+}
+
+impl Moments {
+    fn zeros(len: usize) -> Self {
+        Self { first: vec![0.0; len], second: vec![0.0; len] }
+    }
+}
+
+/// The moments of a layer's weights and biases.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LayerMoments {
+    pub weight: Moments,
+    pub bias: Moments,
+}
+
+/// An optimiser with its memory of a model's parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OptimizerState {
+    optimizer: Optimizer,
+    steps: u64,
+    pub(crate) layers: Vec<LayerMoments>,
+}
+
+impl OptimizerState {
+    /// An optimiser that has not seen a gradient yet.
+    ///
+    /// # Errors
+    /// As [`Optimizer::check`].
+    pub fn new(optimizer: Optimizer, model: &Autoencoder) -> Result<Self> {
+        optimizer.check()?;
+        let moments = |layer: &crate::nn::Layer| LayerMoments {
+            weight: Moments::zeros(layer.dense.weight().len()),
+            bias: Moments::zeros(layer.dense.bias().len()),
+        };
+        Ok(Self { optimizer, steps: 0, layers: model.layers().iter().map(moments).collect() })
+    }
+
+    /// The number of steps taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Counts one step of the whole model and gives its coefficients, which all tensors share.
+    pub(crate) fn begin_step(&mut self, learning_rate: f32) -> Update {
+        self.steps += 1;
+        match self.optimizer {
+            Optimizer::Sgd { momentum } => Update::Sgd { rate: learning_rate, momentum },
+            Optimizer::Adam { beta1, beta2, epsilon } => {
+                Update::Adam(self.adam_step(learning_rate, (beta1, beta2, epsilon), 0.0))
+            }
+            Optimizer::AdamW { beta1, beta2, epsilon, weight_decay } => {
+                Update::Adam(self.adam_step(learning_rate, (beta1, beta2, epsilon), weight_decay))
+            }
+        }
+    }
+
+    fn adam_step(&self, rate: f32, (beta1, beta2, epsilon): (f32, f32, f32), decay: f32) -> AdamStep {
+        let correction = |beta: f32| 1.0 - f64::from(beta).powf(self.steps as f64);
+        AdamStep {
+            beta1,
+            beta2,
+            epsilon,
+            rate: (f64::from(rate) / correction(beta1)) as f32,
+            root_correction: (1.0 / correction(beta2).sqrt()) as f32,
+            shrink: 1.0 - rate * decay,
+        }
+    }
+}
+
+/// One step's update, the same for every tensor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Update {
+    Adam(AdamStep),
+    Sgd { rate: f32, momentum: f32 },
+}
+
+impl Update {
+    /// Updates some parameters; false if one is not finite afterwards.
+    pub(crate) fn apply(
+        self,
+        parameters: &mut [f32],
+        first: &mut [f32],
+        second: &mut [f32],
+        gradient: &[f32],
+    ) -> bool {
+        match self {
+            Self::Adam(step) => elementwise::adam(parameters, first, second, gradient, step),
+            Self::Sgd { rate, momentum } => elementwise::sgd(parameters, first, gradient, rate, momentum),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+use crate::{
+    data::{Noise, Samples},
+    error::{Error, Quantity, Result},
+    nn::{Autoencoder, Loss, Penalty},
+    train::{
+        OptimizerState,
+        rows::RowBlock,
+        weights::{self, Gradient, LayerUpdate},
+    },
+};
+use rayon::prelude::*;
+
+/// Rows of a block. It decides who computes a row, never what comes out of it.
+const BLOCK_ROWS: usize = 64;
+
+/// What a step minimises: a loss and the penalties added to it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Objective {
+    /// The loss of the data.
+    pub loss: Loss,
+    /// Terms added to it.
+    pub penalties: Vec<Penalty>,
+}
+
+/// The rows of one step, and what makes their noise and dropout: each row's is a function of seed, epoch and row.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    /// The data set.
+    pub samples: &'a dyn Samples,
+    /// The rows of the data set that make up the batch.
+    pub rows: &'a [usize],
+    /// What corrupts the input; the target stays clean.
+    pub noise: Option<Noise>,
+    /// The seed of noise and dropout.
+    pub seed: u64,
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// The batch's number in the epoch, from 1, for errors.
+    pub number: usize,
+}
+
+/// What a step found, with the weights from before its update and with noise and dropout on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchLoss {
+    /// The loss, a mean over all elements of the batch.
+    pub data: f64,
+    /// The penalties.
+    pub penalty: f64,
+    /// The mean squared error, whatever the loss.
+    pub mse: f64,
+}
+
+impl BatchLoss {
+    /// Loss and penalties.
+    pub fn total(&self) -> f64 {
+        self.data + self.penalty
+    }
+}
+
+/// The training step, with its buffers: after the first step it allocates nothing.
+///
+/// A step has two parallel regions and no lock. In the *rows phase* a worker takes a block of the batch's rows
+/// through gather, noise, all layers forward, the loss, and all deltas backward. In the *weights phase* it takes a
+/// tile of a layer's weights through the gradient over the whole batch, the penalties and the optimiser. Blocks
+/// and tiles are cut by the batch's and the model's sizes and each is summed in one order, so that the result is
+/// the same bits for any number of threads.
+///
+/// ```
+/// use autoencoder::{Autoencoder, data::digits, nn::Loss};
+/// use autoencoder::train::{Batch, Objective, Optimizer, OptimizerState, Step};
+/// let digits = digits::generate(32, 0)?;
+/// let mut model = Autoencoder::builder(784).code(16).build()?;
+/// let mut optimizer = OptimizerState::new(Optimizer::adam(), &model)?;
+/// let mut step = Step::new(&model, Objective { loss: Loss::Bce, penalties: vec![] }, 32)?;
+/// let rows: Vec<_> = (0..32).collect();
+/// let batch = Batch { samples: &digits, rows: &rows, noise: None, seed: 0, epoch: 1, number: 1 };
+/// let before = step.run(&mut model, &mut optimizer, 0.001, &batch)?;
+/// let after = step.run(&mut model, &mut optimizer, 0.001, &batch)?;
+/// assert!(after.total() < before.total());
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Step {
+    objective: Objective,
+    blocks: Vec<RowBlock>,
+    updates: Vec<LayerUpdate>,
+}
+
+impl Step {
+    /// Buffers for steps of up to `batch_size` rows.
+    ///
+    /// # Errors
+    /// If the batch size is 0, the loss does not fit the model's output, or a penalty is negative or not finite.
+    pub fn new(model: &Autoencoder, objective: Objective, batch_size: usize) -> Result<Self> {
+        if batch_size == 0 {
+            return Err(Error::setting("batch size", batch_size, "at least 1"));
+        }
+        objective.loss.check(model.output_layer().activation)?;
+        objective.penalties.iter().try_for_each(|penalty| penalty.check())?;
+        let blocks = batch_size.div_ceil(BLOCK_ROWS);
+        Ok(Self {
+            objective,
+            blocks: (0..blocks).map(|_| RowBlock::new(model, batch_size.min(BLOCK_ROWS))).collect(),
+            updates: model.layers().iter().map(LayerUpdate::new).collect(),
+        })
+    }
+
+    /// One step: loss, gradient, update. It runs on the `rayon` pool that it is called in.
+    ///
+    /// `model` and `optimizer` must be of the shapes that the step was made for.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the batch is empty, larger than the step was made for, or of another width than the
+    /// model; [`Error::NotFinite`] if the loss, a gradient or a weight is not finite. After a loss that is not
+    /// finite the weights are as before; else they have been updated.
+    ///
+    /// # Panics
+    /// If a row is outside the data set.
+    pub fn run(
+        &mut self,
+        model: &mut Autoencoder,
+        optimizer: &mut OptimizerState,
+        learning_rate: f32,
+        batch: &Batch,
+    ) -> Result<BatchLoss> {
+        self.check(model, batch)?;
+        let loss = self.rows_phase(model, batch);
+        if !loss.data.is_finite() {
+            return Err(not_finite(Quantity::Loss, None, batch));
+        }
+        weights::run(model, &self.objective, optimizer, learning_rate, &self.blocks, &mut self.updates);
+        if let Some(layer) = self.updates.iter().position(|update| !update.is_finite()) {
+            let Gradient { weight, bias } = &self.updates[layer].gradient;
+            let gradient_finite = weight.iter().chain(bias).all(|g| g.is_finite());
+            let what = if gradient_finite { Quantity::Weight } else { Quantity::Gradient };
+            return Err(not_finite(what, Some(layer), batch));
+        }
+        let penalty = loss.penalty + self.updates.iter().map(LayerUpdate::penalty).sum::<f64>();
+        Ok(BatchLoss { penalty, ..loss })
+    }
+
+    /// The gradients of the last step, a layer each from the input on.
+    pub fn gradients(&self) -> impl Iterator<Item = &Gradient> {
+        self.updates.iter().map(|update| &update.gradient)
+    }
+
+    /// Loss and deltas of every row; the penalty is that on the code.
+    fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch) -> BatchLoss {
+        let objective = &self.objective;
+        self.blocks.par_iter_mut().enumerate().with_max_len(1).for_each(|(index, block)| {
+            block.run(model, objective, batch, index * BLOCK_ROWS);
+        });
+        let elements = (batch.rows.len() * model.inputs()) as f64;
+        let sum = |part: fn(&RowBlock) -> f64| self.blocks.iter().map(part).sum::<f64>();
+        BatchLoss {
+            data: sum(|block| block.sums.loss.loss) / elements,
+            penalty: sum(|block| block.sums.code_penalty),
+            mse: sum(|block| block.sums.loss.squared_error) / elements,
+        }
+    }
+
+    fn check(&self, model: &Autoencoder, batch: &Batch) -> Result<()> {
+        let (rows, capacity) = (batch.rows.len(), self.blocks.len() * BLOCK_ROWS);
+        if rows == 0 || rows > capacity {
+            return Err(Error::Shape {
+                what: "rows of a batch",
+                expected: format!("1 to {capacity}"),
+                found: rows.to_string(),
+            });
+        }
+        if batch.samples.features() != model.inputs() {
+            return Err(Error::shape("features of a row", model.inputs(), batch.samples.features()));
+        }
+        let shapes = self.updates.iter().map(|update| update.gradient.weight.dim());
+        if !shapes.eq(model.layers().iter().map(|layer| layer.dense.weight().dim())) {
+            return Err(Error::shape("widths of the model", "those the step was made for", model.widths()));
+        }
+        Ok(())
+    }
+}
+
+fn not_finite(what: Quantity, layer: Option<usize>, batch: &Batch) -> Error {
+    Error::NotFinite { what, layer, epoch: batch.epoch, batch: batch.number }
+}
