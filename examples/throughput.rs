@@ -7,15 +7,17 @@ mod common;
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
     data::Noise,
+    ndarray::{Axis, s},
 };
 use clap::Parser;
-use common::DatasetName;
-use ndarray::{Axis, s};
+use common::{DatasetName, Failure, Images};
+
 use serde_json::json;
 use std::{hint::black_box, path::PathBuf, process::ExitCode, time::Instant};
 
 /// Measures training, evaluation and single-image speed and prints one line of JSON.
 #[derive(Debug, Parser)]
+#[command(allow_negative_numbers = true)]
 struct Flags {
     #[arg(long, value_enum, default_value = "auto")]
     dataset: DatasetName,
@@ -45,33 +47,29 @@ struct Flags {
 }
 
 fn main() -> ExitCode {
-    common::finish(run(&Flags::parse()))
+    common::finish(run(&common::flags()))
 }
 
-fn run(flags: &Flags) -> Result<(), Error> {
-    let threads = common::threads(flags.threads);
-    let ([train, test], _) = common::load(flags.dataset, flags.data_dir.as_deref())?;
+fn run(flags: &Flags) -> Result<(), Failure> {
+    let threads = common::set_threads(flags.threads)?;
+    let Images { train, test, .. } = common::load(flags.dataset, flags.data_dir.as_deref())?;
     let builder = Autoencoder::builder(train.features()).hidden(&flags.hidden).code(flags.code);
     let mut model = builder.dropout(flags.dropout).build()?;
-    let mut config =
-        TrainConfig::new().epochs(flags.epochs).batch_size(flags.batch_size).threads(threads);
+    let mut config = TrainConfig::new().epochs(flags.epochs).batch_size(flags.batch_size);
     if flags.noise_variance != 0.0 {
         config = config.noise(Noise::gaussian(flags.noise_variance)?);
     }
     let history = Trainer::new(config).fit(&mut model, &train)?;
 
     let images = test.to_array();
-    let pool = common::pool(threads)?;
-    let mut eval = pool.install(|| {
-        let pass = || -> Result<f64, Error> {
-            let start = Instant::now();
-            for block in images.axis_chunks_iter(Axis(0), 1_000) {
-                black_box(model.reconstruct(block)?);
-            }
-            Ok(images.nrows() as f64 / start.elapsed().as_secs_f64())
-        };
-        (0..6).map(|_| pass()).collect::<Result<Vec<_>, _>>()
-    })?;
+    let evaluate = || -> Result<f64, Error> {
+        let start = Instant::now();
+        for block in images.axis_chunks_iter(Axis(0), 1_000) {
+            black_box(model.reconstruct(block)?);
+        }
+        Ok(images.nrows() as f64 / start.elapsed().as_secs_f64())
+    };
+    let mut eval = (0..6).map(|_| evaluate()).collect::<Result<Vec<_>, _>>()?;
     eval.remove(0);
 
     let mut micros = Vec::new();

@@ -129,6 +129,11 @@ impl Error {
         expected: impl fmt::Display,
         found: impl fmt::Display,
     ) -> Self {
-        Self::Format { file: file.to_owned(), field, expected: expected.to_string(), found: found.to_string() }
+        Self::Format {
+            file: file.to_owned(),
+            field,
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
     }
 }

@@ -77,8 +77,8 @@ impl Quality {
     }
 }
 
-/// Decibels in files: infinity, which JSON lacks, as the text `inf`.
-pub(crate) mod decibels {
+/// Decibels in files: infinity, which JSON lacks, as the text `inf`. For `#[serde(with = "...")]`.
+pub mod decibels {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     #[derive(Deserialize)]
@@ -88,11 +88,19 @@ pub(crate) mod decibels {
         Text(String),
     }
 
-    pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    /// Writes a number, or `inf`.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
         if value.is_finite() { serializer.serialize_f64(*value) } else { serializer.collect_str(value) }
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    /// Reads a number, or `inf`.
+    ///
+    /// # Errors
+    /// Those of the deserializer, and on other text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
         match Decibels::deserialize(deserializer)? {
             Decibels::Number(value) => Ok(value),
             Decibels::Text(text) => text.parse().map_err(D::Error::custom),
@@ -109,7 +117,10 @@ mod tests {
     fn identical_images_are_infinitely_good_and_written_as_inf() {
         let images = array![[0.5, 0.25]];
         let quality = Quality::of(images.view(), images.view(), 1.0).unwrap();
-        assert_eq!((quality.mse, quality.psnr_mean_db, quality.psnr_pooled_db), (0.0, f64::INFINITY, f64::INFINITY));
+        assert_eq!(
+            (quality.mse, quality.psnr_mean_db, quality.psnr_pooled_db),
+            (0.0, f64::INFINITY, f64::INFINITY)
+        );
         let json = serde_json::to_string(&quality).unwrap();
         assert_eq!(json, r#"{"mse":0.0,"psnr_mean_db":"inf","psnr_pooled_db":"inf"}"#);
         assert_eq!(serde_json::from_str::<Quality>(&json).unwrap(), quality);

@@ -1,18 +1,56 @@
-//! What the examples share: data sets by name, and how a run ends.
+//! What the examples share: flags that mean the same everywhere, data sets by name, files, and how a run ends.
+#![allow(dead_code, reason = "each example uses a part")]
+
+pub mod files;
+pub mod progress;
 
 use autoencoder::{
     Error,
     data::{
         Dataset,
-        catalog::{Known, Split},
+        catalog::{DATA_VARIABLE, Known, Split},
         digits,
     },
+    nn,
 };
-use clap::ValueEnum;
-use std::{fmt::Display, path::Path, process::ExitCode};
+use clap::{Parser, ValueEnum, error::ErrorKind};
+use std::{
+    io,
+    path::Path,
+    process::{self, ExitCode},
+};
 
-/// What drawn digits stand in for: a training and a test set of MNIST's sizes.
-const DRAWN: [(usize, u64); 2] = [(60_000, 1), (10_000, 2)];
+/// How a failed example ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Library(#[from] Error),
+    #[error("{0}: {1}")]
+    File(String, io::Error),
+}
+
+/// Exit code 0, or one line and 2 for a setting that cannot be, 1 for a run that failed.
+pub fn finish(result: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = result else { return ExitCode::SUCCESS };
+    eprintln!("error: {failure}");
+    match failure {
+        Failure::Library(Error::Setting { .. }) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// The flags; bad ones end the process with one line and exit code 2.
+pub fn flags<F: Parser>() -> F {
+    F::try_parse().unwrap_or_else(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
+        _ => {
+            let text = error.render().to_string();
+            let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+            eprintln!("{}", lines.join(" "));
+            process::exit(2);
+        }
+    })
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DatasetName {
@@ -24,36 +62,82 @@ pub enum DatasetName {
     Digits,
 }
 
-/// The training and the test images, and what there is to say about the choice.
-pub fn load(name: DatasetName, data_dir: Option<&Path>) -> Result<([Dataset; 2], Option<String>), Error> {
-    let known = |known: Known| Ok([known.load(Split::Train, data_dir)?, known.load(Split::Test, data_dir)?]);
-    let drawn = || -> Result<[Dataset; 2], Error> {
-        let [(train, train_seed), (test, test_seed)] = DRAWN;
-        Ok([digits::generate(train, train_seed)?, digits::generate(test, test_seed)?])
-    };
-    match name {
-        DatasetName::Mnist => Ok((known(Known::Mnist)?, None)),
-        DatasetName::FashionMnist => Ok((known(Known::FashionMnist)?, None)),
-        DatasetName::Digits => Ok((drawn()?, None)),
-        DatasetName::Auto => match known(Known::Mnist) {
-            Err(Error::NotFound { .. }) => Ok((drawn()?, Some(HOW_TO_GET_MNIST.to_owned()))),
-            found => Ok((found?, None)),
-        },
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Loss {
+    /// Mean squared error
+    Mse,
+    /// Binary cross-entropy
+    Bce,
+}
+
+impl From<Loss> for nn::Loss {
+    fn from(loss: Loss) -> Self {
+        match loss {
+            Loss::Mse => Self::Mse,
+            Loss::Bce => Self::Bce,
+        }
     }
 }
 
-const HOW_TO_GET_MNIST: &str = "MNIST not found: using digits that the library draws.
-For the real ones put the four files train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz,
-t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz into data/mnist/, or name the folder that holds mnist/
-(or torchvision's MNIST/raw/) by --data-dir or the environment variable AUTOENCODER_DATA.";
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Init {
+    /// Normal of variance 2 / inputs, biases 0
+    He,
+    /// Uniform, by inputs and outputs, biases 0
+    Glorot,
+    /// What PyTorch's Linear starts with
+    Pytorch,
+}
 
-/// Exit code 1 and one line for a run that failed. (Bad flags never get here: clap ends with code 2.)
-pub fn finish(result: Result<(), impl Display>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+impl From<Init> for nn::Init {
+    fn from(init: Init) -> Self {
+        match init {
+            Init::He => Self::He,
+            Init::Glorot => Self::Glorot,
+            Init::Pytorch => Self::Pytorch,
         }
     }
+}
+
+/// What a run trains on and is measured on.
+pub struct Images {
+    pub train: Dataset,
+    pub test: Dataset,
+    /// What to tell the user about the choice.
+    pub notice: Option<String>,
+}
+
+/// Loads a data set; drawn digits are as many as MNIST's.
+pub fn load(name: DatasetName, data_dir: Option<&Path>) -> Result<Images, Error> {
+    let known = |known: Known| {
+        let [train, test] = [known.load(Split::Train, data_dir)?, known.load(Split::Test, data_dir)?];
+        Ok(Images { train, test, notice: None })
+    };
+    let drawn = |notice| {
+        Ok(Images { train: digits::generate(60_000, 1)?, test: digits::generate(10_000, 2)?, notice })
+    };
+    match name {
+        DatasetName::Mnist => known(Known::Mnist),
+        DatasetName::FashionMnist => known(Known::FashionMnist),
+        DatasetName::Digits => drawn(None),
+        DatasetName::Auto => known(Known::Mnist).or_else(|error| match error {
+            Error::NotFound { .. } => drawn(Some(format!(
+                "MNIST not found: using digits that the library draws. For the real ones put their four files\n\
+                 (train-images-idx3-ubyte.gz, ...) into data/mnist/, or name the folder that holds mnist/ or\n\
+                 torchvision's MNIST/raw/ by --data-dir or {DATA_VARIABLE}."
+            ))),
+            _ => Err(error),
+        }),
+    }
+}
+
+/// Sets how many worker threads everything after uses; by default one a core. Returns their number.
+pub fn set_threads(threads: Option<usize>) -> Result<usize, Error> {
+    if threads.is_some_and(|count| !(1..=1024).contains(&count)) {
+        let value = threads.unwrap_or_default().to_string();
+        return Err(Error::Setting { name: "threads", value, expected: "1 to 1024" });
+    }
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
+    builder.build_global().map_err(|source| Error::Threads { threads: threads.unwrap_or(0), source })?;
+    Ok(rayon::current_num_threads())
 }

@@ -138,9 +138,7 @@ mod tests {
         let error = Known::FashionMnist.load(Split::Test, Some(folder.path())).unwrap_err();
         let Error::NotFound { dataset, looked } = &error else { panic!("{error}") };
         assert_eq!((*dataset, looked.len()), ("Fashion-MNIST", 8));
-        for path in
-            ["fashion-mnist/t10k-images-idx3-ubyte.gz", "FashionMNIST/raw/t10k-images.idx3-ubyte"]
-        {
+        for path in ["fashion-mnist/t10k-images-idx3-ubyte.gz", "FashionMNIST/raw/t10k-images.idx3-ubyte"] {
             assert!(error.to_string().contains(path), "{error}");
         }
     }
@@ -154,7 +152,14 @@ mod tests {
             ("train-images.idx3-ubyte", &[1, 1, 2][..], &[1, 2][..]),
             ("train-labels-idx1-ubyte", &[1], &[1]),
         ] {
-            idx::write(std::fs::File::create(raw.join(file)).unwrap(), file, shape, bytes, idx::Encoding::Gzip).unwrap();
+            idx::write(
+                std::fs::File::create(raw.join(file)).unwrap(),
+                file,
+                shape,
+                bytes,
+                idx::Encoding::Gzip,
+            )
+            .unwrap();
         }
         let error = Known::Mnist.load(Split::Train, Some(folder.path())).unwrap_err().to_string();
         assert!(error.contains("train-images.idx3-ubyte: SHA-256"), "{error}");

@@ -64,11 +64,11 @@ fn read_plain(mut stream: impl Read, name: &str) -> Result<IdxArray> {
     })?;
 
     let mut bytes = Vec::new();
-    stream
-        .by_ref()
-        .take(elements as u64)
-        .read_to_end(&mut bytes)
-        .map_err(truncated(name, "elements", "a readable stream"))?;
+    stream.by_ref().take(elements as u64).read_to_end(&mut bytes).map_err(truncated(
+        name,
+        "elements",
+        "a readable stream",
+    ))?;
     if bytes.len() < elements {
         return Err(Error::format(name, "elements", elements, bytes.len()));
     }
@@ -76,7 +76,12 @@ fn read_plain(mut stream: impl Read, name: &str) -> Result<IdxArray> {
     let rest = io::copy(&mut stream.take(1 << 16), &mut io::sink());
     match rest.map_err(truncated(name, "end", "the end of the stream"))? {
         0 => Ok(IdxArray { name: name.to_owned(), shape, bytes }),
-        more => Err(Error::format(name, "end", "nothing after the elements", format_args!("{more} bytes or more"))),
+        more => Err(Error::format(
+            name,
+            "end",
+            "nothing after the elements",
+            format_args!("{more} bytes or more"),
+        )),
     }
 }
 
@@ -109,7 +114,13 @@ pub enum Encoding {
 /// # Errors
 /// [`Error::Shape`] if the elements are not as many as the dimensions say, there is no dimension or more than
 /// eight, or one exceeds 32 bits; [`Error::Io`] if the stream fails. `name` stands for the stream in errors.
-pub fn write(stream: impl Write, name: &str, shape: &[usize], bytes: &[u8], encoding: Encoding) -> Result<()> {
+pub fn write(
+    stream: impl Write,
+    name: &str,
+    shape: &[usize],
+    bytes: &[u8],
+    encoding: Encoding,
+) -> Result<()> {
     let header = header(shape)?;
     if shape.iter().try_fold(1_usize, |product, &d| product.checked_mul(d)) != Some(bytes.len()) {
         return Err(Error::Shape {

@@ -112,10 +112,8 @@ pub fn draw(class: u8, rng: &mut impl Rng) -> [u8; SIDE * SIDE] {
     let variants = SKELETONS[usize::from(class % 10)];
     let skeleton = variants[rng.random_range(0..variants.len())];
     let hand = Hand::sample(rng);
-    let mut strokes: Vec<Vec<Point>> = skeleton
-        .iter()
-        .map(|stroke| spline(&hand.write(stroke, rng)))
-        .collect();
+    let mut strokes: Vec<Vec<Point>> =
+        skeleton.iter().map(|stroke| spline(&hand.write(stroke, rng))).collect();
     fit(&mut strokes, rng.random_range(18.5..20.5));
     let intensity = rng.random_range(0.95..1.15);
     // Where strokes overlap, the centre of mass is known only once they are drawn.
@@ -141,10 +139,7 @@ impl Hand {
         let aspect = (0.08 + normal(rng, 0.2)).exp();
         Self {
             // Widened, then sheared, then rotated.
-            linear: [
-                [cos * aspect, -cos * slant - sin],
-                [sin * aspect, cos - sin * slant],
-            ],
+            linear: [[cos * aspect, -cos * slant - sin], [sin * aspect, cos - sin * slant]],
             waves: std::array::from_fn(|_| {
                 let vector = [normal(rng, 2.3), normal(rng, 2.3)];
                 let amplitude = [normal(rng, 0.048), normal(rng, 0.048)];
@@ -265,8 +260,7 @@ fn render(strokes: &[Vec<Point>], intensity: f32) -> [u8; SIDE * SIDE] {
         let inverse = 1.0 / (dx * dx + dy * dy).max(f32::MIN_POSITIVE);
         let reach = pr.max(qr) + EDGE / 2.0;
         // The pixels the segment can ink; casts from negative numbers give 0.
-        let pixels =
-            |a: f32, b: f32| (a.min(b) - reach) as usize..SIDE.min((a.max(b) + reach) as usize + 1);
+        let pixels = |a: f32, b: f32| (a.min(b) - reach) as usize..SIDE.min((a.max(b) + reach) as usize + 1);
         for y in pixels(py, qy) {
             for x in pixels(px, qx) {
                 let (vx, vy) = (x as f32 - px, y as f32 - py);

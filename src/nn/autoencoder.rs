@@ -59,7 +59,11 @@ impl Autoencoder {
         let layers: Vec<_> = encoder.into_iter().chain(decoder).collect();
         for pair in layers.windows(2) {
             if pair[0].dense.outputs() != pair[1].dense.inputs() {
-                return Err(Error::shape("inputs of a layer", pair[0].dense.outputs(), pair[1].dense.inputs()));
+                return Err(Error::shape(
+                    "inputs of a layer",
+                    pair[0].dense.outputs(),
+                    pair[1].dense.inputs(),
+                ));
             }
         }
         for layer in &layers {

@@ -100,7 +100,12 @@ impl Autoencoder {
         let architecture: Architecture = serde_json::from_str(json)
             .map_err(|error| Error::format(name, "metadata `autoencoder`", "an architecture", error))?;
         if architecture.version != VERSION {
-            return Err(Error::format(name, "metadata `autoencoder`, version", VERSION, architecture.version));
+            return Err(Error::format(
+                name,
+                "metadata `autoencoder`, version",
+                VERSION,
+                architecture.version,
+            ));
         }
         let expected = 2 * (architecture.encoder.len() + architecture.decoder.len());
         if tensors.len() != expected {
@@ -151,7 +156,8 @@ fn tensor(tensors: &SafeTensors, file: &str, name: &str, shape: &[usize]) -> Res
     if view.dtype() != Dtype::F32 || view.shape() != shape {
         return Err(wrong(&(Dtype::F32, shape), &(view.dtype(), view.shape())));
     }
-    let values: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let values: Vec<f32> =
+        view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     match values.iter().find(|value| !value.is_finite()) {
         Some(bad) => Err(wrong(&"finite", bad)),
         None => Ok(values),

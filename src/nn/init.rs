@@ -72,7 +72,7 @@ mod tests {
     fn weights_have_the_spread_of_their_formula() {
         let (inputs, outputs) = (200, 300);
         for (init, variance, limit) in [
-            (Init::He, 2.0 / 200.0, f64::INFINITY),
+            (Init::He, 2.0_f64 / 200.0, f64::INFINITY),
             (Init::Glorot, 6.0 / 500.0 / 3.0, (6.0_f64 / 500.0).sqrt()),
             (Init::Pytorch, 1.0 / 200.0 / 3.0, (1.0_f64 / 200.0).sqrt()),
         ] {

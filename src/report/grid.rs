@@ -80,7 +80,8 @@ mod tests {
         let (upper, lower) = (array![[0.0, 1.0], [0.2, f32::NAN]], array![[2.0, -1.0]]);
         save_grid(&path, (1, 2), &[upper.view(), lower.view()], 2).unwrap();
 
-        let mut reader = png::Decoder::new(io::BufReader::new(File::open(&path).unwrap())).read_info().unwrap();
+        let mut reader =
+            png::Decoder::new(io::BufReader::new(File::open(&path).unwrap())).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
         assert_eq!((info.width, info.height), (11, 7));

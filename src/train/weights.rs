@@ -72,7 +72,8 @@ pub(crate) fn run(
     let encoder_depth = model.encoder_depth();
     let layers = model.layers_mut().par_iter_mut().zip(updates).zip(&mut state.layers);
     layers.enumerate().with_max_len(1).for_each(|(index, ((layer, update), moments))| {
-        let phase = Phase { objective, blocks, step, learning_rate, index, in_encoder: index < encoder_depth };
+        let phase =
+            Phase { objective, blocks, step, learning_rate, index, in_encoder: index < encoder_depth };
         phase.layer(layer, update, moments);
     });
 }

@@ -1,0 +1,72 @@
+//! The files that examples write.
+
+use super::Failure;
+use autoencoder::{
+    data::Dataset,
+    ndarray::{Array2, Axis},
+    train::History,
+};
+use serde::Serialize;
+use std::{fs, io, path::Path};
+
+/// Writes a row an epoch.
+pub fn write_history(path: &Path, history: &History) -> Result<(), Failure> {
+    let write = || -> csv::Result<()> {
+        let mut file = csv::Writer::from_path(path)?;
+        file.write_record([
+            "epoch",
+            "loss",
+            "data_loss",
+            "mse",
+            "psnr_db",
+            "images_per_second",
+            "seconds",
+            "test_mse",
+            "test_psnr_mean_db",
+            "test_psnr_pooled_db",
+        ])?;
+        for record in &history.epochs {
+            let test = record.validation.map(|validation| validation.output);
+            let mut row = vec![
+                record.epoch.to_string(),
+                record.loss.to_string(),
+                record.data_loss.to_string(),
+                record.mse.to_string(),
+                record.psnr_db.to_string(),
+                record.images_per_second.to_string(),
+                record.seconds.to_string(),
+            ];
+            let test = test.map(|q| [q.mse, q.psnr_mean_db, q.psnr_pooled_db].map(|x| x.to_string()));
+            row.extend(test.unwrap_or_default());
+            file.write_record(row)?;
+        }
+        Ok(file.flush()?)
+    };
+    write().map_err(|error| failure(path)(io::Error::other(error)))
+}
+
+/// Writes a value as JSON.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value).map_err(io::Error::from).map_err(failure(path))?;
+    fs::write(path, json + "\n").map_err(failure(path))
+}
+
+/// Makes a folder where there is none.
+pub fn create_folder(path: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(path).map_err(failure(path))
+}
+
+fn failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {
+    let name = path.display().to_string();
+    move |error| Failure::File(name, error)
+}
+
+/// The first image of each class, or the first ten where there are no labels: `[images, features]`.
+pub fn one_a_class(images: &Dataset) -> Array2<f32> {
+    let mut rows: Vec<usize> = match images.labels() {
+        Some(labels) => (0..=u8::MAX).filter_map(|class| labels.iter().position(|&l| l == class)).collect(),
+        None => (0..images.len()).collect(),
+    };
+    rows.truncate(10);
+    images.to_array().select(Axis(0), &rows)
+}

@@ -1,0 +1,50 @@
+//! A bar on a terminal, a line an epoch everywhere.
+
+use autoencoder::train::{EpochRecord, Event};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::ops::ControlFlow;
+
+/// Shows a training run.
+pub struct Progress {
+    bar: ProgressBar,
+    epochs: usize,
+}
+
+impl Progress {
+    pub fn new(epochs: usize) -> Self {
+        let bar = ProgressBar::no_length();
+        let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} batches, {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar, epochs }
+    }
+
+    /// A callback for the trainer.
+    pub fn show(&mut self, event: Event) -> ControlFlow<()> {
+        match event {
+            Event::Batch { epoch, batch, batches, loss } => {
+                self.bar.set_length((self.epochs * batches) as u64);
+                self.bar.set_position(((epoch - 1) * batches + batch) as u64);
+                self.bar.set_message(format!("epoch {epoch}/{}, loss {:.4}", self.epochs, loss.total()));
+            }
+            Event::Epoch(record) => self.bar.suspend(|| println!("{}", line(record, self.epochs))),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn line(record: &EpochRecord, epochs: usize) -> String {
+    let test = record.validation.map_or_else(String::new, |validation| {
+        format!(", test PSNR {:.2} dB", validation.output.psnr_pooled_db)
+    });
+    format!(
+        "epoch {:>2}/{epochs}: loss {:.5}, PSNR {:.2} dB{test}, {:.0} images/s",
+        record.epoch, record.loss, record.psnr_db, record.images_per_second
+    )
+}

@@ -1,0 +1,229 @@
+//! The main job: trains a denoising autoencoder, prints what it reached, writes pictures.
+//!
+//! `cargo run --release --example quickstart`
+
+mod common;
+
+use autoencoder::{
+    Autoencoder, TrainConfig, Trainer,
+    data::Noise,
+    metrics::{Quality, decibels},
+    ndarray::ArrayView2,
+    nn::{self, Penalty},
+    report,
+    train::evaluate,
+};
+use clap::Parser;
+use common::{DatasetName, Failure, Images, Init, Loss, files, progress::Progress};
+use serde::Serialize;
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+/// Trains a denoising autoencoder, prints what it reached, writes pictures.
+#[derive(Debug, Parser)]
+#[command(allow_negative_numbers = true)]
+struct Flags {
+    #[arg(long, value_enum, default_value = "auto")]
+    dataset: DatasetName,
+    /// Folder that holds mnist/ or fashion-mnist/ [default: $AUTOENCODER_DATA, else data]
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Widths of the encoder's hidden layers; the decoder mirrors them
+    #[arg(long, value_delimiter = ',', default_value = "512,256")]
+    hidden: Vec<usize>,
+    /// Width of the code
+    #[arg(long, default_value_t = 100)]
+    code: usize,
+    /// Variance of the Gaussian noise on the inputs; 0 trains a plain autoencoder
+    #[arg(long, default_value_t = 0.25)]
+    noise_variance: f32,
+    #[arg(long, default_value_t = 10)]
+    epochs: usize,
+    #[arg(long, default_value_t = 128)]
+    batch_size: usize,
+    #[arg(long, default_value_t = 0.001)]
+    learning_rate: f32,
+    #[arg(long, value_enum, default_value = "bce")]
+    loss: Loss,
+    #[arg(long, value_enum, default_value = "he")]
+    init: Init,
+    /// Rate of dropout in the hidden layers
+    #[arg(long, default_value_t = 0.0)]
+    dropout: f32,
+    /// Strength of the L1 penalty on the encoder's weights
+    #[arg(long, default_value_t = 0.0)]
+    lasso: f32,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Worker threads [default: one a core]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Trains on the first so many images
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Folder for the results
+    #[arg(long, default_value = "out/quickstart")]
+    out: PathBuf,
+}
+
+impl Flags {
+    fn noise(&self) -> Result<Option<Noise>, autoencoder::Error> {
+        let noise = Noise::gaussian(self.noise_variance)?;
+        Ok((self.noise_variance > 0.0).then_some(noise))
+    }
+
+    fn config(&self) -> Result<TrainConfig, autoencoder::Error> {
+        let mut config = TrainConfig::new()
+            .epochs(self.epochs)
+            .batch_size(self.batch_size)
+            .learning_rate(self.learning_rate)
+            .loss(self.loss.into())
+            .seed(self.seed);
+        if let Some(noise) = self.noise()? {
+            config = config.noise(noise);
+        }
+        if self.lasso != 0.0 {
+            config = config.penalty(Penalty::lasso(self.lasso));
+        }
+        Ok(config)
+    }
+}
+
+fn main() -> ExitCode {
+    common::finish(run(&common::flags()))
+}
+
+fn run(flags: &Flags) -> Result<(), Failure> {
+    let threads = common::set_threads(flags.threads)?;
+    let (noise, config) = (flags.noise()?, flags.config()?);
+    files::create_folder(&flags.out)?;
+
+    let Images { train, test, notice } = common::load(flags.dataset, flags.data_dir.as_deref())?;
+    let train = match flags.limit {
+        Some(limit) => train.head(limit)?,
+        None => train,
+    };
+    let mut model = Autoencoder::builder(train.features())
+        .hidden(&flags.hidden)
+        .code(flags.code)
+        .dropout(flags.dropout)
+        .init(flags.init.into())
+        .seed(flags.seed)
+        .build()?;
+    config.check()?;
+    notice.iter().for_each(|notice| println!("{notice}"));
+    println!(
+        "{}: {} training and {} test images; widths {:?}, {} parameters, {threads} threads",
+        train.name(),
+        train.len(),
+        test.len(),
+        model.widths(),
+        model.parameters()
+    );
+
+    let start = Instant::now();
+    let mut progress = Progress::new(flags.epochs);
+    let trainer = Trainer::new(config).validate(&test).callback(|event| progress.show(event));
+    let history = trainer.fit(&mut model, &train)?;
+    drop(progress);
+    let seconds = start.elapsed().as_secs_f64();
+
+    let plain = evaluate(&model, &test, None, flags.seed)?.output;
+    println!("reconstruction of clean test images: {}", text(plain));
+    let denoising = noise.map(|noise| evaluate(&model, &test, Some(noise), flags.seed)).transpose()?;
+    let denoising = denoising.and_then(|found| Some((found.output, found.noisy_input?)));
+    if let Some((denoised, noisy)) = denoising {
+        println!("noisy test images (variance {}): {}", flags.noise_variance, text(noisy));
+        println!("denoised: {}", text(denoised));
+    }
+
+    let (height, width) = test.image_shape();
+    let clean = files::one_a_class(&test);
+    let picture = |name: &str, rows: &[ArrayView2<f32>]| {
+        let path = flags.out.join(name);
+        report::save_grid(&path, (height, width), rows, 3)
+    };
+    if let Some(noise) = noise {
+        let noisy = noise.corrupt(clean.view(), flags.seed);
+        let output = model.reconstruct(noisy.view())?;
+        picture("denoised.png", &[clean.view(), noisy.view(), output.view()])?;
+    }
+    picture("reconstructed.png", &[clean.view(), model.reconstruct(clean.view())?.view()])?;
+    model.save(flags.out.join("model.safetensors"))?;
+    files::write_history(&flags.out.join("history.csv"), &history)?;
+    let summary = Summary {
+        dataset: train.name(),
+        train_images: train.len(),
+        test_images: test.len(),
+        widths: model.widths(),
+        loss: flags.loss.into(),
+        init: flags.init.into(),
+        dropout: flags.dropout,
+        lasso: flags.lasso,
+        epochs: flags.epochs,
+        batch_size: flags.batch_size,
+        learning_rate: flags.learning_rate,
+        seed: flags.seed,
+        noise_variance: flags.noise_variance,
+        clamped: noise.is_some_and(|noise| noise.is_clamped()),
+        test_mse: plain.mse,
+        test_psnr_mean_db: plain.psnr_mean_db,
+        test_psnr_pooled_db: plain.psnr_pooled_db,
+        denoising: denoising.map(|(denoised, noisy)| Denoising {
+            denoised_psnr_mean_db: denoised.psnr_mean_db,
+            denoised_psnr_pooled_db: denoised.psnr_pooled_db,
+            noisy_psnr_mean_db: noisy.psnr_mean_db,
+            noisy_psnr_pooled_db: noisy.psnr_pooled_db,
+        }),
+        train_images_per_second: history.images_per_second(),
+        threads,
+        seconds,
+    };
+    files::write_json(&flags.out.join("summary.json"), &summary)?;
+    println!("{seconds:.1} s; pictures, model and figures are in {}", flags.out.display());
+    Ok(())
+}
+
+fn text(quality: Quality) -> String {
+    format!("PSNR {:.2} dB mean, {:.2} dB pooled", quality.psnr_mean_db, quality.psnr_pooled_db)
+}
+
+/// The content of `summary.json`.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    dataset: &'a str,
+    train_images: usize,
+    test_images: usize,
+    widths: Vec<usize>,
+    loss: nn::Loss,
+    init: nn::Init,
+    dropout: f32,
+    lasso: f32,
+    epochs: usize,
+    batch_size: usize,
+    learning_rate: f32,
+    seed: u64,
+    noise_variance: f32,
+    clamped: bool,
+    test_mse: f64,
+    #[serde(with = "decibels")]
+    test_psnr_mean_db: f64,
+    #[serde(with = "decibels")]
+    test_psnr_pooled_db: f64,
+    #[serde(flatten)]
+    denoising: Option<Denoising>,
+    train_images_per_second: Option<f64>,
+    threads: usize,
+    seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Denoising {
+    #[serde(with = "decibels")]
+    denoised_psnr_mean_db: f64,
+    #[serde(with = "decibels")]
+    denoised_psnr_pooled_db: f64,
+    #[serde(with = "decibels")]
+    noisy_psnr_mean_db: f64,
+    #[serde(with = "decibels")]
+    noisy_psnr_pooled_db: f64,
+}

@@ -1,0 +1,216 @@
+//! Applying a model and keeping it: batches of any size, many threads, files.
+
+mod common;
+
+use autoencoder::{
+    Autoencoder, Error,
+    data::digits,
+    ndarray::{Array2, Axis, s},
+    nn::{Activation, Dense, Init, Layer},
+};
+use common::digest;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::{collections::HashMap, fs, sync::Arc, thread};
+
+fn model() -> Autoencoder {
+    Autoencoder::builder(784)
+        .hidden(&[60, 30])
+        .decoder_hidden(&[50])
+        .code(10)
+        .hidden_activation(Activation::LeakyRelu { slope: 0.2 })
+        .dropout(0.3)
+        .init(Init::Pytorch)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn reconstruct_is_decode_of_encode_for_any_batch_and_layout() {
+    let (model, images) = (model(), digits::generate(300, 1).unwrap().to_array());
+    let all = model.reconstruct(images.view()).unwrap();
+    let codes = model.encode(images.view()).unwrap();
+    assert_eq!(codes.dim(), (300, 10));
+    assert!(codes.iter().any(|&c| c != 0.0));
+    let decoded = model.decode(codes.view()).unwrap();
+    assert!((&decoded - &all).iter().all(|d| d.abs() < 1e-6));
+    for rows in [0, 1, 2, 127, 129] {
+        let part = model.reconstruct(images.slice(s![..rows, ..])).unwrap();
+        assert!((&part - &all.slice(s![..rows, ..])).iter().all(|d| d.abs() < 1e-6), "{rows}");
+    }
+    let transposed = images.t().as_standard_layout().into_owned();
+    assert!((model.reconstruct(transposed.t()).unwrap() - &all).iter().all(|d| d.abs() < 1e-6));
+    let every_other = images.slice(s![..;2, ..]);
+    let expected = all.slice(s![..;2, ..]);
+    assert!((&model.reconstruct(every_other).unwrap() - &expected).iter().all(|d| d.abs() < 1e-6));
+}
+
+#[test]
+fn wrong_widths_are_errors() {
+    let model = model();
+    for (result, expected) in [
+        (model.reconstruct(Array2::zeros((2, 783)).view()), "features of a row: expected 784, found 783"),
+        (model.encode(Array2::zeros((2, 0)).view()), "features of a row: expected 784, found 0"),
+        (model.decode(Array2::zeros((2, 11)).view()), "features of a row: expected 10, found 11"),
+    ] {
+        assert_eq!(result.unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn layers_must_fit_each_other() {
+    let layer = |inputs, outputs| {
+        let dense = Dense::new(Array2::zeros((inputs, outputs)), vec![0.0; outputs].into()).unwrap();
+        Layer { dense, activation: Activation::Relu, dropout: autoencoder::nn::Dropout::NONE }
+    };
+    for (encoder, decoder) in [
+        (vec![], vec![layer(4, 4)]),
+        (vec![layer(4, 2)], vec![]),
+        (vec![layer(4, 2)], vec![layer(3, 4)]),
+        (vec![layer(4, 2)], vec![layer(2, 5)]),
+    ] {
+        let error = Autoencoder::from_layers(encoder, decoder).unwrap_err();
+        assert!(matches!(error, Error::Shape { .. }), "{error}");
+    }
+    assert!(Dense::new(Array2::zeros((2, 3)), vec![0.0; 2].into()).is_err());
+    assert!(Dense::new(Array2::zeros((0, 3)), vec![0.0; 3].into()).is_err());
+}
+
+#[test]
+fn one_model_serves_many_threads() {
+    let (model, images) = (Arc::new(model()), digits::generate(64, 1).unwrap().to_array());
+    let expected = model.reconstruct(images.view()).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    assert_eq!(model.reconstruct(images.view()).unwrap(), expected);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_saved_model_is_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let model = model();
+    model.save(&path).unwrap();
+    let loaded = Autoencoder::load(&path).unwrap();
+    assert_eq!(loaded, model);
+    assert_eq!(digest(&loaded), digest(&model));
+    model.save(&path).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// Names and layout are those of PyTorch's `nn.Sequential(Linear, activation, ...)`.
+#[test]
+fn files_have_pytorchs_names_and_layout() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let model = model();
+    model.save(&path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let mut names = tensors.names();
+    names.sort_unstable();
+    let layers = ["decoder.0", "decoder.2", "encoder.0", "encoder.2", "encoder.4"];
+    let expected: Vec<_> = layers.iter().flat_map(|l| [format!("{l}.bias"), format!("{l}.weight")]).collect();
+    assert_eq!(names, expected);
+    let weight = tensors.tensor("encoder.2.weight").unwrap();
+    assert_eq!(weight.shape(), [30, 60]);
+    let second = f32::from_le_bytes(weight.data()[4..8].try_into().unwrap());
+    assert_eq!(second, model.layers()[1].dense.weight()[[1, 0]]);
+}
+
+/// Tensors of a small model 3-2-3 by name, to be tampered with.
+fn small_file(tamper: impl Fn(&mut HashMap<String, (Vec<usize>, Vec<f32>)>), metadata: &str) -> Vec<u8> {
+    let mut tensors: HashMap<String, (Vec<usize>, Vec<f32>)> = [
+        ("encoder.0.weight", vec![2, 3]),
+        ("encoder.0.bias", vec![2]),
+        ("decoder.0.weight", vec![3, 2]),
+        ("decoder.0.bias", vec![3]),
+    ]
+    .into_iter()
+    .map(|(name, shape)| (name.to_owned(), (shape.clone(), vec![0.5; shape.iter().product()])))
+    .collect();
+    tamper(&mut tensors);
+    let bytes: Vec<_> = tensors
+        .iter()
+        .map(|(name, (shape, values))| {
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            (name, shape.clone(), bytes)
+        })
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, shape, bytes)| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+    let metadata = HashMap::from([("autoencoder".to_owned(), metadata.to_owned())]);
+    safetensors::serialize(views, Some(metadata)).unwrap()
+}
+
+const SMALL: &str = r#"{"version":1,"inputs":3,
+    "encoder":[{"outputs":2,"activation":"relu","dropout":0.0}],
+    "decoder":[{"outputs":3,"activation":{"leaky_relu":{"slope":0.1}},"dropout":0.0}]}"#;
+
+#[test]
+fn files_that_do_not_fit_are_refused() {
+    let load = |file: &[u8]| Autoencoder::from_safetensors(file, "file");
+    let good = small_file(|_| (), SMALL);
+    assert_eq!(load(&good).unwrap().widths(), [3, 2, 3]);
+
+    for (part, file) in [
+        ("safetensors", good[..good.len() - 1].to_vec()),
+        ("safetensors", Vec::new()),
+        ("metadata", small_file(|_| (), "")),
+        ("metadata", small_file(|_| (), &SMALL.replace("0.0}", "1.0}"))),
+        ("metadata", small_file(|_| (), &SMALL.replace("0.1", "-1"))),
+        ("version", small_file(|_| (), &SMALL.replace(r#""version":1"#, r#""version":2"#))),
+        ("tensor", small_file(|_| (), &SMALL.replace(r#""inputs":3"#, r#""inputs":4"#))),
+        ("tensor", small_file(|_| (), &SMALL.replace(r#""outputs":2"#, r#""outputs":18446744073709551615"#))),
+        (
+            "number of tensors",
+            small_file(
+                |_| (),
+                &SMALL.replace(
+                    r#""decoder":[{"#,
+                    r#""decoder":[{"outputs":2,"activation":"tanh","dropout":0.0},{"#,
+                ),
+            ),
+        ),
+        ("number of tensors", small_file(|t| drop(t.remove("decoder.0.bias")), SMALL)),
+        (
+            "tensor",
+            small_file(
+                |t| {
+                    let b = t.remove("decoder.0.bias").unwrap();
+                    t.insert("bias".into(), b);
+                },
+                SMALL,
+            ),
+        ),
+        ("tensor", small_file(|t| t.get_mut("encoder.0.weight").unwrap().0 = vec![3, 2], SMALL)),
+        ("finite", small_file(|t| t.get_mut("encoder.0.bias").unwrap().1[1] = f32::NAN, SMALL)),
+        ("finite", small_file(|t| t.get_mut("decoder.0.weight").unwrap().1[5] = f32::INFINITY, SMALL)),
+    ] {
+        let error = load(&file).unwrap_err();
+        assert!(matches!(error, Error::Format { .. }), "{error}");
+        assert!(
+            error.to_string().contains(part) && error.to_string().starts_with("file: "),
+            "{part}: {error}"
+        );
+    }
+    assert!(matches!(Autoencoder::load("/nowhere/model.safetensors"), Err(Error::Io { .. })));
+    assert!(matches!(load(&good).unwrap().save("/nowhere/model.safetensors"), Err(Error::Io { .. })));
+}
+
+/// Training works from what the file says of dropout, so it must come back.
+#[test]
+fn the_architecture_comes_back() {
+    let loaded =
+        Autoencoder::from_safetensors(&small_file(|_| (), &SMALL.replacen("0.0", "0.25", 1)), "file");
+    let loaded = loaded.unwrap();
+    assert_eq!(loaded.layers()[0].dropout.rate(), 0.25);
+    assert_eq!(loaded.layers()[1].activation, Activation::LeakyRelu { slope: 0.1 });
+    assert_eq!(loaded.layers().iter().map(|l| l.dense.weight().len_of(Axis(1))).collect::<Vec<_>>(), [2, 3]);
+}

@@ -1,0 +1,104 @@
+//! Ten steps as PyTorch takes them: losses, first gradients, last weights. `tests/golden/generate.py` wrote the file.
+
+use autoencoder::{
+    Autoencoder,
+    ndarray::{Array1, Array2, ArrayView2},
+    nn::{Activation, Dense, Dropout, Layer, Loss, Penalty},
+    train::{Batch, Objective, Optimizer, OptimizerState, Step},
+};
+use safetensors::SafeTensors;
+
+/// Far above PyTorch's own f32 noise (3e-7 by the f64 reference), and below what a mistake makes: a decay of the
+/// biases forgotten or beta2 of 0.99 changes the weights by 1e-4, the losses by much less.
+const TOLERANCE: f64 = 1e-5;
+const STEPS: usize = 10;
+const ROWS: usize = 7;
+const WIDTHS: [usize; 7] = [20, 12, 9, 5, 9, 12, 20];
+const CODE_LAYER: usize = 2;
+
+struct Golden<'a>(SafeTensors<'a>);
+
+impl Golden<'_> {
+    fn get(&self, name: &str) -> Vec<f32> {
+        let data = self.0.tensor(name).unwrap_or_else(|_| panic!("no {name}")).data();
+        data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    /// Weights `[in, out]` and biases of layer `index`.
+    fn layer(&self, prefix: &str, index: usize) -> (Array2<f32>, Array1<f32>) {
+        let (stack, place) =
+            if index <= CODE_LAYER { ("encoder", index) } else { ("decoder", index - CODE_LAYER - 1) };
+        let name = |kind| format!("{prefix}.{stack}.{}.{kind}", 2 * place);
+        let shape = (WIDTHS[index + 1], WIDTHS[index]);
+        let weight = Array2::from_shape_vec(shape, self.get(&name("weight"))).unwrap();
+        (weight.reversed_axes(), Array1::from_vec(self.get(&name("bias"))))
+    }
+
+    fn model(&self) -> Autoencoder {
+        let last = WIDTHS.len() - 2;
+        let layer = |index| {
+            let (weight, bias) = self.layer("initial", index);
+            let activation = match index {
+                CODE_LAYER => Activation::Identity,
+                index if index == last => Activation::Sigmoid,
+                _ => Activation::Relu,
+            };
+            Layer { dense: Dense::new(weight, bias).unwrap(), activation, dropout: Dropout::NONE }
+        };
+        let decoder = (CODE_LAYER + 1..=last).map(layer).collect();
+        Autoencoder::from_layers((0..=CODE_LAYER).map(layer).collect(), decoder).unwrap()
+    }
+}
+
+fn assert_near<'a>(
+    what: &str,
+    found: impl IntoIterator<Item = &'a f32>,
+    expected: impl IntoIterator<Item = &'a f32>,
+) {
+    let (mut difference, mut size) = (0.0, 0.0);
+    for (&found, &expected) in found.into_iter().zip(expected) {
+        difference += (f64::from(found) - f64::from(expected)).powi(2);
+        size += f64::from(expected).powi(2);
+    }
+    let error = (difference / size).sqrt();
+    assert!(error < TOLERANCE, "{what}: {error:e}");
+}
+
+#[test]
+fn ten_steps_equal_pytorchs() {
+    let file = include_bytes!("../golden/pytorch.safetensors");
+    let golden = Golden(SafeTensors::deserialize(file).unwrap());
+    let samples = Array2::from_shape_vec((STEPS * ROWS, WIDTHS[0]), golden.get("batches")).unwrap();
+    let lasso = vec![Penalty::lasso(1e-3)];
+    for (case, loss, penalties, optimizer, rate) in [
+        ("mse_adam", Loss::Mse, vec![], Optimizer::adam(), 1e-3),
+        ("bce_adam", Loss::Bce, vec![], Optimizer::adam(), 1e-3),
+        ("lasso_adam", Loss::Mse, lasso, Optimizer::adam(), 1e-3),
+        ("mse_adamw", Loss::Mse, vec![], Optimizer::adam_w(0.01), 1e-3),
+        ("mse_sgd", Loss::Mse, vec![], Optimizer::Sgd { momentum: 0.9 }, 0.1),
+    ] {
+        let mut model = golden.model();
+        let mut state = OptimizerState::new(optimizer, &model).unwrap();
+        let mut step = Step::new(&model, Objective { loss, penalties }, ROWS).unwrap();
+        for (index, expected) in golden.get(&format!("{case}.losses")).into_iter().enumerate() {
+            let rows: Vec<_> = (index * ROWS..(index + 1) * ROWS).collect();
+            let batch =
+                Batch { samples: &samples, rows: &rows, noise: None, seed: 0, epoch: 1, number: index + 1 };
+            let found = step.run(&mut model, &mut state, rate, &batch).unwrap().total();
+            assert!((found - f64::from(expected)).abs() < 1e-6, "{case}, step {index}: {found}, {expected}");
+            if index == 0 {
+                for (layer, gradient) in step.gradients().enumerate() {
+                    let (weight, bias) = golden.layer(&format!("{case}.gradient"), layer);
+                    assert_near(&format!("{case}, gradient {layer}"), &gradient.weight, &weight);
+                    assert_near(&format!("{case}, bias gradient {layer}"), &gradient.bias, &bias);
+                }
+            }
+        }
+        for (index, layer) in model.layers().iter().enumerate() {
+            let (weight, bias) = golden.layer(&format!("{case}.final"), index);
+            let found: ArrayView2<f32> = layer.dense.weight();
+            assert_near(&format!("{case}, weight {index}"), found, &weight);
+            assert_near(&format!("{case}, bias {index}"), layer.dense.bias(), &bias);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Whole training runs: the same bits whatever runs them, the epoch's figures, what stops a run.
+
+mod common;
+
+use autoencoder::{
+    Autoencoder, Error, TrainConfig, Trainer,
+    data::{Dataset, Noise, NoiseKind, Samples, digits},
+    error::Quantity,
+    metrics::Quality,
+    ndarray::Array2,
+    nn::{Activation, Loss, Penalty, Scope},
+    train::{Event, History, Optimizer, evaluate},
+};
+use common::digest;
+use std::ops::ControlFlow;
+
+fn images() -> Dataset {
+    digits::generate(300, 1).unwrap()
+}
+
+fn model(dropout: f32) -> Autoencoder {
+    Autoencoder::builder(784).hidden(&[97, 40]).code(13).dropout(dropout).seed(3).build().unwrap()
+}
+
+/// Dropout, noise, every kind of penalty on weights and code, and a short last batch that fills no block.
+fn everything_on() -> TrainConfig {
+    TrainConfig::new()
+        .epochs(2)
+        .batch_size(130)
+        .loss(Loss::Bce)
+        .noise(Noise::gaussian(0.3).unwrap())
+        .penalty(Penalty::lasso(1e-5))
+        .penalty(Penalty::ProximalLasso { lambda: 1e-4, scope: Scope::All })
+        .penalty(Penalty::L2 { lambda: 1e-5, scope: Scope::All })
+        .penalty(Penalty::CodeL1 { lambda: 1e-4 })
+        .seed(9)
+}
+
+fn fit(config: TrainConfig, dropout: f32) -> (Autoencoder, History) {
+    let mut model = model(dropout);
+    let history = Trainer::new(config).fit(&mut model, &images()).unwrap();
+    (model, history)
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let reference = fit(everything_on().threads(1), 0.3);
+    for threads in [2, 3, 8] {
+        let (model, history) = fit(everything_on().threads(threads), 0.3);
+        assert_eq!(digest(&model), digest(&reference.0), "{threads} threads");
+        for (epoch, expected) in history.epochs.iter().zip(&reference.1.epochs) {
+            assert_eq!((epoch.loss, epoch.mse), (expected.loss, expected.mse), "{threads} threads");
+        }
+    }
+    assert_eq!(digest(&fit(everything_on(), 0.3).0), digest(&reference.0), "the pool of the caller");
+    assert_ne!(digest(&fit(everything_on().seed(10), 0.3).0), digest(&reference.0), "another seed");
+}
+
+#[test]
+fn watching_changes_no_bit() {
+    let test = digests_of_watched_run();
+    assert_eq!(test.0, test.1);
+}
+
+fn digests_of_watched_run() -> (String, String) {
+    let (train, test) = (images(), digits::generate(20, 2).unwrap());
+    let mut watched = model(0.3);
+    let trainer = Trainer::new(everything_on()).validate(&test).callback(|_| ControlFlow::Continue(()));
+    trainer.fit(&mut watched, &train).unwrap();
+    (digest(&watched), digest(&fit(everything_on(), 0.3).0))
+}
+
+/// A feature that is off, or on without effect, leaves every other random number as it was.
+#[test]
+fn features_shift_no_other_stream() {
+    let plain = TrainConfig::new().epochs(1);
+    let reference = digest(&fit(plain.clone(), 0.0).0);
+    let silent = Noise::new(NoiseKind::Masking { probability: 0.0 }).unwrap();
+    assert_eq!(digest(&fit(plain.clone().noise(silent), 0.0).0), reference);
+    assert_eq!(digest(&fit(plain.clone().penalty(Penalty::lasso(0.0)), 0.0).0), reference);
+    assert_ne!(digest(&fit(plain.noise(Noise::gaussian(0.1).unwrap()), 0.0).0), reference);
+}
+
+/// With a learning rate too small to move a weight, the epoch's figures are those of the untrained model over all
+/// rows: each row counts once, those of the short last batch too.
+#[test]
+fn every_row_counts_once() {
+    for batch_size in [7, 64, 128, 299, 300, 1_000_000] {
+        let mut model = model(0.0);
+        let config = TrainConfig::new().epochs(1).batch_size(batch_size).learning_rate(1e-30);
+        let before = evaluate(&model, &images(), None, 0).unwrap().output;
+        let history = Trainer::new(config).fit(&mut model, &images()).unwrap();
+        let found = &history.epochs[0];
+        assert!((found.mse / before.mse - 1.0).abs() < 1e-9, "{batch_size}: {} {}", found.mse, before.mse);
+        assert!((found.psnr_db - before.psnr_pooled_db).abs() < 1e-6);
+        assert_eq!(found.loss, found.data_loss);
+    }
+}
+
+/// The gradient of a short batch is a mean over its own rows: a batch of the same row once or thrice is one step.
+#[test]
+fn a_step_is_a_mean_over_its_rows() {
+    let row = digits::generate(1, 4).unwrap().to_array();
+    let thrice = Array2::from_shape_fn((3, 784), |(_, pixel)| row[[0, pixel]]);
+    let train = |rows: &Array2<f32>| {
+        let mut model = model(0.0);
+        let sgd = Optimizer::Sgd { momentum: 0.0 };
+        let config = TrainConfig::new().epochs(1).optimizer(sgd).learning_rate(1.0);
+        Trainer::new(config).fit(&mut model, rows).unwrap();
+        model.reconstruct(row.view()).unwrap()
+    };
+    let difference = (train(&row) - train(&thrice)).mapv(f32::abs);
+    assert!(difference.iter().all(|&d| d < 1e-5));
+}
+
+#[test]
+fn validation_is_the_evaluation_of_the_finished_epoch() {
+    let test = digits::generate(40, 2).unwrap();
+    let mut model = model(0.2);
+    let config = everything_on();
+    let (noise, seed) = (config.noise, config.seed);
+    let history = Trainer::new(config).validate(&test).fit(&mut model, &images()).unwrap();
+    let last = history.epochs[1].validation.unwrap();
+    assert_eq!(last, evaluate(&model, &test, noise, seed).unwrap());
+    assert!(last.output.psnr_pooled_db > last.noisy_input.unwrap().psnr_pooled_db);
+}
+
+#[test]
+fn evaluation_is_the_quality_of_what_reconstruct_gives() {
+    let (model, test) = (model(0.5), digits::generate(300, 2).unwrap());
+    let clean = test.to_array();
+    let noise = Noise::gaussian(0.5).unwrap();
+    let noisy = noise.corrupt(clean.view(), 8);
+    let found = evaluate(&model, &test, Some(noise), 8).unwrap();
+    let output = model.reconstruct(noisy.view()).unwrap();
+    assert_eq!(found.noisy_input.unwrap(), Quality::of(noisy.view(), clean.view(), 1.0).unwrap());
+    let expected = Quality::of(output.view(), clean.view(), 1.0).unwrap();
+    assert!((found.output.mse / expected.mse - 1.0).abs() < 1e-6);
+    assert_eq!(evaluate(&model, &test, None, 8).unwrap().noisy_input, None);
+}
+
+#[test]
+fn a_callback_hears_every_batch_and_epoch_and_can_stop() {
+    let mut heard = Vec::new();
+    let mut trained = model(0.0);
+    let history = Trainer::new(TrainConfig::new().epochs(5).batch_size(128))
+        .callback(|event| match event {
+            Event::Batch { epoch, batch, batches, loss } => {
+                assert!(loss.total().is_finite() && batches == 3);
+                heard.push((epoch, batch));
+                if epoch == 3 && batch == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
+            Event::Epoch(record) => {
+                heard.push((record.epoch, 0));
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Continue(()),
+        })
+        .fit(&mut trained, &images())
+        .unwrap();
+    assert_eq!(heard, [(1, 1), (1, 2), (1, 3), (1, 0), (2, 1), (2, 2), (2, 3), (2, 0), (3, 1), (3, 2)]);
+    assert_eq!(history.epochs.len(), 2);
+    assert!(history.epochs[1].loss < history.epochs[0].loss);
+}
+
+fn failure(config: TrainConfig, rows: &dyn Samples) -> Error {
+    Trainer::new(config).fit(&mut model(0.0), rows).unwrap_err()
+}
+
+#[test]
+fn what_is_not_finite_stops_training_and_is_named() {
+    // One row of NaN: the loss of its batch.
+    let mut rows = images().to_array();
+    rows.row_mut(17).fill(f32::NAN);
+    let order = autoencoder::random::shuffled(300, 0, 1);
+    let place = order.iter().position(|&row| row == 17).unwrap();
+    let Error::NotFinite { what, layer, epoch, batch } = failure(TrainConfig::new(), &rows) else { panic!() };
+    assert_eq!((what, layer, epoch, batch), (Quantity::Loss, None, 1, place / 128 + 1));
+
+    // Rows so large that the loss is finite in f64 but the gradient of the first weights overflows f32.
+    let rows = Array2::from_elem((10, 784), 1e25_f32);
+    let mut linear =
+        Autoencoder::builder(784).code(5).output_activation(Activation::Identity).build().unwrap();
+    let error = Trainer::new(TrainConfig::new()).fit(&mut linear, &rows).unwrap_err();
+    let Error::NotFinite { what, layer: Some(_), epoch: 1, batch: 1 } = error else { panic!("{error}") };
+    assert_eq!(what, Quantity::Gradient);
+
+    // A learning rate that throws the weights out of range.
+    let error = failure(
+        TrainConfig::new().optimizer(Optimizer::Sgd { momentum: 0.9 }).learning_rate(1e38),
+        &images(),
+    );
+    let Error::NotFinite { what, layer, .. } = &error else { panic!("{error}") };
+    assert!(matches!((what, layer), (Quantity::Weight, Some(_)) | (Quantity::Loss, None)), "{error}");
+    assert!(error.to_string().contains("not finite") && error.to_string().contains("in epoch 1, batch"));
+}
+
+#[test]
+fn settings_and_data_that_do_not_fit_are_errors() {
+    let narrow = Array2::zeros((10, 783));
+    let empty = Array2::zeros((0, 784));
+    for rows in [&narrow, &empty] {
+        assert!(matches!(failure(TrainConfig::new(), rows), Error::Shape { .. }));
+    }
+    let config = TrainConfig::new;
+    for config in [
+        config().epochs(0),
+        config().batch_size(0),
+        config().learning_rate(0.0),
+        config().learning_rate(f32::NAN),
+        config().learning_rate(f32::INFINITY),
+        config().threads(0),
+        config().threads(usize::MAX),
+        config().penalty(Penalty::lasso(-1.0)),
+        config().penalty(Penalty::CodeL1 { lambda: f32::NAN }),
+        config().optimizer(Optimizer::Sgd { momentum: 1.0 }),
+        config().optimizer(Optimizer::Adam { beta1: 0.9, beta2: f32::NAN, epsilon: 1e-8 }),
+        config().optimizer(Optimizer::adam_w(-1.0)),
+    ] {
+        let error = failure(config.clone(), &images());
+        assert!(matches!(error, Error::Setting { .. }), "{config:?}: {error}");
+    }
+    let mut linear = Autoencoder::builder(784).output_activation(Activation::Identity).build().unwrap();
+    let error = Trainer::new(config().loss(Loss::Bce)).fit(&mut linear, &images()).unwrap_err();
+    assert!(error.to_string().contains("sigmoid"), "{error}");
+    assert!(evaluate(&linear, &narrow, None, 0).is_err());
+    assert!(evaluate(&linear, &empty, None, 0).is_err());
+}
+
+/// Rows need not be images: numbers of any range train a model with a linear output.
+#[test]
+fn rows_of_any_range_can_be_trained_on() {
+    let rows = Array2::from_shape_fn((200, 6), |(row, column)| ((row * (column + 1)) as f32).sin() * 10.0);
+    let mut model = Autoencoder::builder(6)
+        .hidden(&[32])
+        .code(6)
+        .output_activation(Activation::Identity)
+        .build()
+        .unwrap();
+    let config = TrainConfig::new().epochs(60).batch_size(16).learning_rate(0.003);
+    let history = Trainer::new(config).fit(&mut model, &rows).unwrap();
+    assert!(history.epochs[59].mse < history.epochs[0].mse / 20.0, "{:?}", history.epochs[59]);
+}
