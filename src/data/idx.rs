@@ -6,6 +6,7 @@
 //! A header is never trusted: memory grows with the bytes that arrive, never with what a header claims.
 
 use crate::{
+    atomic,
     data::Dataset,
     error::{Error, Result},
 };
@@ -143,6 +144,17 @@ pub fn write(
         }
     }
     .map_err(Error::io(name))
+}
+
+/// Writes one array to a file that is there whole or not at all: a scratch file beside it is synced and renamed.
+///
+/// # Errors
+/// As [`write`].
+pub fn save(path: impl AsRef<Path>, shape: &[usize], bytes: &[u8], encoding: Encoding) -> Result<()> {
+    let path = path.as_ref();
+    let mut file = Vec::new();
+    write(&mut file, &path.display().to_string(), shape, bytes, encoding)?;
+    atomic::write(path, |out| out.write_all(&file))
 }
 
 /// The magic number and the dimensions as they stand in a file.

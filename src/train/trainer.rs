@@ -212,6 +212,7 @@ impl<'a> Trainer<'a> {
     /// [`Error::Setting`] or [`Error::Shape`] if a setting or the data do not fit, [`Error::Threads`] if the
     /// threads cannot be started, [`Error::NotFinite`] as soon as a loss, gradient or weight is not finite.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Samples) -> Result<History> {
+        self.config.check()?;
         match self.config.threads {
             // Into the pool once, instead of once a phase.
             None => rayon::scope(|_| self.run(model, samples)),

@@ -1,0 +1,184 @@
+//! The examples as programs: the files they write are parsed back, bad flags and failed runs end as promised.
+
+use autoencoder::{Autoencoder, data::idx};
+use serde_json::Value;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// An example that cargo built beside this test.
+fn example(name: &str, flags: &[&str]) -> Output {
+    let test = env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap().join("examples");
+    let program = folder.join(name).with_extension(env::consts::EXE_EXTENSION);
+    // No real data: the same run everywhere.
+    Command::new(program).args(flags).env_remove("AUTOENCODER_DATA").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn quickstart(out: &Path, flags: &[&str]) -> Value {
+    let small = ["--dataset", "digits", "--limit", "300", "--hidden", "64", "--code", "16", "--out"];
+    let output = example("quickstart", &[&small[..], &[out.to_str().unwrap()], flags].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with("drawn digits: 300 training and 10000 test images"));
+    serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn quickstart_writes_what_it_promises() {
+    let folder = tempfile::tempdir().unwrap();
+    let summary =
+        quickstart(folder.path(), &["--epochs", "8", "--batch-size", "32", "--threads", "2", "--seed", "4"]);
+    for (key, expected) in [
+        ("dataset", "drawn digits".into()),
+        ("train_images", 300.into()),
+        ("test_images", 10_000.into()),
+        ("widths", vec![784, 64, 16, 64, 784].into()),
+        ("epochs", 8.into()),
+        ("seed", 4.into()),
+        ("noise_variance", 0.25.into()),
+        ("learning_rate", 0.001.into()),
+        ("clamped", false.into()),
+        ("threads", 2.into()),
+        ("loss", "bce".into()),
+        ("init", Value::from("he")),
+    ] {
+        assert_eq!(summary[key], expected, "{key}");
+    }
+    let figure = |key: &str| summary[key].as_f64().unwrap_or_else(|| panic!("no {key}"));
+    assert!(figure("denoised_psnr_pooled_db") > figure("noisy_psnr_pooled_db") + 2.0);
+    assert!(figure("denoised_psnr_mean_db") > figure("noisy_psnr_mean_db") + 2.0);
+    // Gaussian noise of variance 0.25, not clamped: 10 log10(1 / 0.25).
+    assert!((figure("noisy_psnr_pooled_db") - 6.02).abs() < 0.02);
+    assert!((figure("test_psnr_pooled_db") + 10.0 * figure("test_mse").log10()).abs() < 1e-9);
+    assert!(figure("test_psnr_mean_db") > 5.0 && figure("seconds") > 0.0);
+    assert!(figure("train_images_per_second") > 0.0);
+
+    let mut history = csv::Reader::from_path(folder.path().join("history.csv")).unwrap();
+    let rows: Vec<csv::StringRecord> = history.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 8);
+    let loss = |row: &csv::StringRecord| row[1].parse::<f64>().unwrap();
+    assert!(loss(&rows[7]) < loss(&rows[0]));
+    assert_eq!(
+        Autoencoder::load(folder.path().join("model.safetensors")).unwrap().widths(),
+        [784, 64, 16, 64, 784]
+    );
+    for (picture, rows) in [("denoised.png", 3), ("reconstructed.png", 2)] {
+        let file = fs::File::open(folder.path().join(picture)).unwrap();
+        let reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
+        assert_eq!((reader.info().width, reader.info().height), (10 * 86 + 2, rows * 86 + 2));
+    }
+}
+
+#[test]
+fn quickstart_is_the_same_for_a_seed_and_plain_without_noise() {
+    let [first, second] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let flags = ["--epochs", "1", "--noise-variance", "0", "--dropout", "0.2", "--lasso", "1e-5"];
+    let summary = quickstart(first.path(), &[&flags[..], &["--threads", "1"]].concat());
+    quickstart(second.path(), &[&flags[..], &["--threads", "3"]].concat());
+    let model = |folder: &Path| fs::read(folder.join("model.safetensors")).unwrap();
+    assert!(model(first.path()) == model(second.path()));
+    assert_eq!((&summary["noise_variance"], &summary["lasso"]), (&0.0.into(), &1e-5.into()));
+    assert!(summary.get("denoised_psnr_mean_db").is_none());
+    assert!(!first.path().join("denoised.png").exists());
+}
+
+#[test]
+fn quickstart_uses_drawn_digits_where_there_is_no_mnist_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let tiny = ["--epochs", "1", "--limit", "100", "--hidden", "8", "--code", "4"];
+    let output = example("quickstart", &[&tiny[..], &["--data-dir", path, "--out", path]].concat());
+    assert!(output.status.success());
+    let said = text(&output.stdout);
+    assert!(said.starts_with("MNIST not found") && said.contains("AUTOENCODER_DATA"), "{said}");
+}
+
+#[test]
+fn bad_flags_get_one_line_and_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    for flags in [
+        "--epochs x",
+        "--epochs 0",
+        "--epochs -1",
+        "--dataset foo",
+        "--noise-variance -1",
+        "--noise-variance nan",
+        "--code 0",
+        "--hidden 1,,2",
+        "--hidden 99999999999999",
+        "--batch-size 0",
+        "--learning-rate inf",
+        "--dropout 1",
+        "--lasso -1",
+        "--loss huber",
+        "--init zero",
+        "--seed -1",
+        "--threads 0",
+        "--threads 100000",
+        "--limit 0",
+        "--bogus",
+        "stray",
+    ] {
+        let flags: Vec<_> = flags.split(' ').chain(["--out", out]).collect();
+        let output = example("quickstart", &flags);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {said}");
+        assert!(said.starts_with("error: ") && said.lines().count() == 1, "{flags:?}: {said}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_failed_run_gets_one_line_and_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (out, blocked) = (folder.path().to_str().unwrap(), file.join("out"));
+    for flags in [
+        vec!["--dataset", "mnist", "--data-dir", "/nowhere", "--out", out],
+        vec!["--dataset", "digits", "--out", blocked.to_str().unwrap()],
+        vec!["--dataset", "digits", "--limit", "300", "--learning-rate", "1e30", "--out", out],
+    ] {
+        let output = example("quickstart", &flags);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{flags:?}: {said}");
+        assert!(said.starts_with("error: ") && said.lines().count() == 1, "{flags:?}: {said}");
+    }
+}
+
+#[test]
+fn throughput_prints_one_line_of_json() {
+    let flags =
+        "--dataset digits --hidden 16 --code 4 --epochs 2 --threads 2 --noise-variance 0.1 --dropout 0.2";
+    let output = example("throughput", &flags.split(' ').collect::<Vec<_>>());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(line["train_images_per_second"].as_array().unwrap().len(), 2);
+    assert_eq!(line["widths"], Value::from(vec![784, 16, 4, 16, 784]));
+    assert_eq!((&line["batch"], &line["threads"]), (&128.into(), &2.into()));
+    assert!(line["latency_us"].as_f64().unwrap() > 0.0);
+    assert!(line["eval_images_per_second"].as_array().unwrap().iter().all(|v| v.as_f64().unwrap() > 0.0));
+}
+
+/// The drawn sample in the repository is what the example writes (libm may differ by a grey level or two).
+#[test]
+fn the_sample_in_data_is_what_draw_digits_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = example("draw_digits", &["--count", "300", "--out", folder.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let load = |folder: PathBuf| {
+        let labels = folder.join("labels-idx1-ubyte.gz");
+        idx::load("digits", folder.join("images-idx3-ubyte.gz"), Some(labels)).unwrap()
+    };
+    let stored = load(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits"));
+    let drawn = load(folder.path().to_owned());
+    assert_eq!((stored.len(), stored.labels()), (300, drawn.labels()));
+    assert!(stored.pixels().iter().zip(drawn.pixels()).all(|(a, b)| a.abs_diff(*b) <= 2));
+}
