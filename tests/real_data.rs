@@ -20,7 +20,8 @@ use std::{
 fn data(test: &str) -> Option<PathBuf> {
     let folder = env::var_os(DATA_VARIABLE).filter(|value| !value.is_empty());
     if folder.is_none() {
-        writeln!(io::stderr(), "{test}: skipped, {DATA_VARIABLE} names no data").unwrap();
+        let word = format!("{test}: skipped, {DATA_VARIABLE} names no data\n");
+        io::stderr().write_all(word.as_bytes()).unwrap();
     }
     folder.map(PathBuf::from)
 }

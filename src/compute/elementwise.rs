@@ -4,6 +4,9 @@
 //! Slices that belong together have one length; a debug build asserts it, a release build stops at the
 //! shorter one.
 
+#[cfg(target_arch = "x86_64")]
+use super::cpu::Isa;
+
 /// Defines a function whose body is compiled for AVX-512, for AVX2 and for the target's baseline. The best that
 /// the CPU has runs.
 macro_rules! dispatched {
@@ -21,17 +24,12 @@ macro_rules! dispatched {
                 #[target_feature(enable = "avx2")]
                 fn avx2($($arg: $type),*) $(-> $out)? { baseline($($arg),*) }
 
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vl")
-                {
+                match Isa::best() {
                     // SAFETY: the CPU has every feature that the function is compiled for.
-                    return unsafe { avx512($($arg),*) };
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the CPU has the feature that the function is compiled for.
-                    return unsafe { avx2($($arg),*) };
+                    Isa::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: likewise.
+                    Isa::Avx2 => return unsafe { avx2($($arg),*) },
+                    Isa::Portable => {}
                 }
             }
             baseline($($arg),*)
@@ -318,6 +316,7 @@ dispatched! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compute::cpu::tests::on_every_isa;
 
     fn ulps(found: f32, exact: f64) -> f64 {
         ((f64::from(found) - exact) / exact).abs() / f64::from(f32::EPSILON)
@@ -367,6 +366,49 @@ mod tests {
         let mut values = [-1.0, -0.1, 0.0, 0.1, 1.0];
         soft_threshold(&mut values, 0.25);
         assert_eq!(values, [-0.75, 0.0, 0.0, 0.0, 0.75]);
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let input: Vec<f32> = (0..101).map(|i| ((i * 37 % 101) as f32 - 50.0) / 7.0).collect();
+        let other: Vec<f32> = input.iter().rev().map(|x| x / 3.0).collect();
+        let run = || {
+            let apply = |kernel: &dyn Fn(&mut [f32])| {
+                let mut values = input.clone();
+                kernel(&mut values);
+                values
+            };
+            let step = AdamStep {
+                beta1: 0.9,
+                beta2: 0.999,
+                rate: 0.1,
+                root_correction: 1.5,
+                epsilon: 1e-8,
+                shrink: 0.99,
+            };
+            let arrays = [
+                apply(&sigmoid),
+                apply(&tanh),
+                apply(&relu),
+                apply(&|x| leaky_relu(x, 0.1)),
+                apply(&|x| sigmoid_backward(x, &other, 1.25)),
+                apply(&|x| tanh_backward(x, &other, 1.25)),
+                apply(&|x| add_sign(x, 0.1, &other)),
+                apply(&|x| soft_threshold(x, 0.5)),
+                apply(&|x| difference(x, &input, &other, 0.3)),
+                apply(&|x| assert!(adam(x, &mut [0.1; 101], &mut [0.2; 101], &other, step))),
+                apply(&|x| assert!(sgd(x, &mut [0.1; 101], &other, 0.1, 0.9))),
+            ];
+            let sums = [
+                squared_error(&input, &other),
+                cross_entropy(&input, &other),
+                abs_sum(&input),
+                square_sum(&input),
+            ];
+            (arrays.map(|values| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>()), sums)
+        };
+        let expected = run();
+        on_every_isa(|isa| assert_eq!(run(), expected, "{isa:?}"));
     }
 
     #[test]

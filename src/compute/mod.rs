@@ -3,6 +3,7 @@
 //! Everything here runs on the calling thread; who runs what in parallel is decided by the callers.
 //! [`gemm`] is the matrix product, [`elementwise`] everything that goes over slices.
 
+mod cpu;
 pub mod elementwise;
 mod gemm;
 
@@ -13,19 +14,17 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 /// The rows of a matrix as slices.
 ///
 /// # Panics
-/// If the matrix is not in standard layout.
+/// If a row is not contiguous.
 #[track_caller]
-pub fn rows(matrix: ArrayView2<'_, f32>) -> std::slice::ChunksExact<'_, f32> {
-    let columns = matrix.ncols().max(1);
-    matrix.to_slice().expect("a matrix in standard layout").chunks_exact(columns)
+pub fn rows<'a>(matrix: ArrayView2<'a, f32>) -> impl Iterator<Item = &'a [f32]> {
+    matrix.into_outer_iter().map(|row| row.to_slice().expect("contiguous rows"))
 }
 
 /// The rows of a matrix as slices to be changed.
 ///
 /// # Panics
-/// If the matrix is not in standard layout.
+/// If a row is not contiguous.
 #[track_caller]
-pub fn rows_mut(matrix: ArrayViewMut2<'_, f32>) -> std::slice::ChunksExactMut<'_, f32> {
-    let columns = matrix.ncols().max(1);
-    matrix.into_slice().expect("a matrix in standard layout").chunks_exact_mut(columns)
+pub fn rows_mut<'a>(matrix: ArrayViewMut2<'a, f32>) -> impl Iterator<Item = &'a mut [f32]> {
+    matrix.into_outer_iter_mut().map(|row| row.into_slice().expect("contiguous rows"))
 }

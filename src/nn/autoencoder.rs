@@ -23,7 +23,8 @@ pub struct Layer {
 /// A stack of dense layers that encodes to a code and decodes to a reconstruction.
 ///
 /// All methods that apply the model take `&self`: one model serves many threads. They run on the `rayon` pool
-/// that they are called in.
+/// that they are called in. What comes out of a row depends on that row alone, to the bit: not on the size of the
+/// batch it comes in, nor on the number of threads.
 ///
 /// ```
 /// use autoencoder::{Autoencoder, ndarray::Array2};

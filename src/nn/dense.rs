@@ -64,10 +64,10 @@ impl Dense {
     /// `output = f(input W + b)`.
     ///
     /// # Shapes
-    /// `input` `[batch, in]`, `output` `[batch, out]` in standard layout.
+    /// `input` `[batch, in]`, `output` `[batch, out]` with contiguous rows.
     ///
     /// # Panics
-    /// If the shapes do not fit or `output` is not in standard layout.
+    /// If the shapes do not fit or a row of `output` is not contiguous.
     #[track_caller]
     pub fn forward(&self, input: ArrayView2<f32>, activation: Activation, mut output: ArrayViewMut2<f32>) {
         gemm(Accum::Replace, output.view_mut(), input, self.weight.view());
@@ -111,10 +111,10 @@ impl Dense {
     /// The loss's derivative by the biases: `gradient (+)= ` the sum of `delta`'s rows.
     ///
     /// # Shapes
-    /// `delta` `[batch, out]` in standard layout, `gradient` `[out]`.
+    /// `delta` `[batch, out]` with contiguous rows, `gradient` `[out]`.
     ///
     /// # Panics
-    /// If `delta` is not in standard layout.
+    /// If a row of `delta` is not contiguous.
     #[track_caller]
     pub fn bias_gradient(accum: Accum, delta: ArrayView2<f32>, gradient: &mut [f32]) {
         if accum == Accum::Replace {

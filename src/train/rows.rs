@@ -4,21 +4,21 @@ use crate::{
     random::{self, Stream},
     train::{Batch, Objective},
 };
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
 /// A share of a batch's rows with everything that is computed of them: the rows phase fills it, the weights phase
 /// reads it. A row's numbers depend on nothing but the row and the weights.
 #[derive(Debug)]
 pub(crate) struct RowBlock {
     rows: usize,
-    input: Array2<f32>,
-    target: Array2<f32>,
+    input: Buffer,
+    target: Buffer,
     /// A layer's outputs after its dropout.
-    outputs: Vec<Array2<f32>>,
-    /// A layer's dropout mask; without rows where it has no dropout.
-    masks: Vec<Array2<f32>>,
+    outputs: Vec<Buffer>,
+    /// A layer's dropout mask, if it has dropout.
+    masks: Vec<Option<Buffer>>,
     /// The loss's derivative by a layer's sums.
-    deltas: Vec<Array2<f32>>,
+    deltas: Vec<Buffer>,
     /// Loss, squared error and penalties on the code, summed over the rows.
     pub sums: RowSums,
 }
@@ -32,18 +32,14 @@ pub(crate) struct RowSums {
 impl RowBlock {
     pub(crate) fn new(model: &Autoencoder, capacity: usize) -> Self {
         let layers = model.layers();
-        let outputs = || layers.iter().map(|l| Array2::zeros((capacity, l.dense.outputs()))).collect();
-        let mask = |l: &Layer| match l.dropout.is_none() {
-            true => Array2::zeros((0, 0)),
-            false => Array2::zeros((capacity, l.dense.outputs())),
-        };
+        let buffer = |layer: &Layer| Buffer::new(capacity, layer.dense.outputs());
         Self {
             rows: 0,
-            input: Array2::zeros((capacity, model.inputs())),
-            target: Array2::zeros((capacity, model.inputs())),
-            outputs: outputs(),
-            masks: layers.iter().map(mask).collect(),
-            deltas: outputs(),
+            input: Buffer::new(capacity, model.inputs()),
+            target: Buffer::new(capacity, model.inputs()),
+            outputs: layers.iter().map(buffer).collect(),
+            masks: layers.iter().map(|layer| (!layer.dropout.is_none()).then(|| buffer(layer))).collect(),
+            deltas: layers.iter().map(buffer).collect(),
             sums: RowSums::default(),
         }
     }
@@ -56,17 +52,17 @@ impl RowBlock {
     /// The inputs of a layer, `[rows, in]`.
     pub(crate) fn layer_input(&self, layer: usize) -> ArrayView2<'_, f32> {
         let input = layer.checked_sub(1).map_or(&self.input, |before| &self.outputs[before]);
-        input.slice(s![..self.rows, ..])
+        input.view(self.rows)
     }
 
     /// The loss's derivative by a layer's sums, `[rows, out]`.
     pub(crate) fn delta(&self, layer: usize) -> ArrayView2<'_, f32> {
-        self.deltas[layer].slice(s![..self.rows, ..])
+        self.deltas[layer].view(self.rows)
     }
 
     /// The rows phase: gather, noise, forward, loss, backward, for some rows of a batch from `first` on.
     pub(crate) fn run(&mut self, model: &Autoencoder, objective: &Objective, batch: &Batch, first: usize) {
-        let end = batch.rows.len().min(first + self.input.nrows());
+        let end = batch.rows.len().min(first + self.input.capacity());
         let rows = &batch.rows[first.min(end)..end];
         self.rows = rows.len();
         self.sums = RowSums::default();
@@ -80,8 +76,8 @@ impl RowBlock {
     }
 
     fn gather(&mut self, batch: &Batch, rows: &[usize]) {
-        let inputs = compute::rows_mut(self.input.view_mut());
-        let targets = compute::rows_mut(self.target.view_mut());
+        let inputs = self.input.rows_mut(self.rows);
+        let targets = self.target.rows_mut(self.rows);
         for ((&row, input), target) in rows.iter().zip(inputs).zip(targets) {
             batch.samples.copy_row(row, target);
             input.copy_from_slice(target);
@@ -94,15 +90,15 @@ impl RowBlock {
     fn forward(&mut self, layers: &[Layer], batch: &Batch, rows: &[usize]) {
         for (index, layer) in layers.iter().enumerate() {
             let (before, after) = self.outputs.split_at_mut(index);
-            let input = before.last().unwrap_or(&self.input).slice(s![..self.rows, ..]);
-            let mut output = after[0].slice_mut(s![..self.rows, ..]);
+            let input = before.last().unwrap_or(&self.input).view(self.rows);
+            let output = &mut after[0];
             // The loss needs the last layer's sums and applies its activation itself.
             let is_last = index + 1 == layers.len();
             let activation = if is_last { Activation::Identity } else { layer.activation };
-            layer.dense.forward(input, activation, output.view_mut());
-            if !layer.dropout.is_none() {
-                let masks = compute::rows_mut(self.masks[index].view_mut());
-                for ((&row, output), mask) in rows.iter().zip(compute::rows_mut(output)).zip(masks) {
+            layer.dense.forward(input, activation, output.view_mut(self.rows));
+            if let Some(masks) = &mut self.masks[index] {
+                let outputs = output.rows_mut(self.rows);
+                for ((&row, output), mask) in rows.iter().zip(outputs).zip(masks.rows_mut(self.rows)) {
                     layer.dropout.mask(mask, batch.seed, index, batch.epoch, row);
                     elementwise::multiply(output, mask);
                 }
@@ -115,15 +111,14 @@ impl RowBlock {
         let last = self.outputs.len() - 1;
         let activation = model.output_layer().activation;
         let elements = (batch_rows * model.inputs()) as f32;
-        let outputs = compute::rows_mut(self.outputs[last].view_mut());
-        let targets = compute::rows(self.target.view());
-        let deltas = compute::rows_mut(self.deltas[last].view_mut());
-        for ((output, target), delta) in outputs.zip(targets).zip(deltas).take(self.rows) {
+        let outputs = self.outputs[last].rows_mut(self.rows);
+        let targets = self.target.rows(self.rows);
+        for ((output, target), delta) in outputs.zip(targets).zip(self.deltas[last].rows_mut(self.rows)) {
             let row = objective.loss.row(activation, output, target, elements, delta);
             self.sums.loss.loss += row.loss;
             self.sums.loss.squared_error += row.squared_error;
         }
-        for code in compute::rows(self.outputs[model.encoder_depth() - 1].view()).take(self.rows) {
+        for code in self.outputs[model.encoder_depth() - 1].rows(self.rows) {
             let penalties = objective.penalties.iter();
             self.sums.code_penalty += penalties.map(|p| p.of_code(code, batch_rows)).sum::<f64>();
         }
@@ -134,21 +129,60 @@ impl RowBlock {
         let layers = model.layers();
         for index in (0..layers.len() - 1).rev() {
             let (before, after) = self.deltas.split_at_mut(index + 1);
-            let mut delta = before[index].slice_mut(s![..self.rows, ..]);
-            layers[index + 1].dense.backward_input(after[0].slice(s![..self.rows, ..]), delta.view_mut());
+            let deltas = &mut before[index];
+            layers[index + 1].dense.backward_input(after[0].view(self.rows), deltas.view_mut(self.rows));
 
             let layer = &layers[index];
-            let outputs = compute::rows(self.outputs[index].view());
-            let mut masks = compute::rows(self.masks[index].view());
-            for (delta, output) in compute::rows_mut(delta).zip(outputs) {
+            let mut masks = self.masks[index].as_ref().map(|masks| masks.rows(self.rows));
+            for (delta, output) in deltas.rows_mut(self.rows).zip(self.outputs[index].rows(self.rows)) {
                 if index + 1 == model.encoder_depth() {
                     objective.penalties.iter().for_each(|p| p.add_code_gradient(delta, output, batch_rows));
                 }
-                if let Some(mask) = masks.next() {
+                if let Some(mask) = masks.as_mut().and_then(Iterator::next) {
                     elementwise::multiply(delta, mask);
                 }
                 layer.activation.backward(delta, output, layer.dropout.scale());
             }
         }
+    }
+}
+
+/// A matrix of up to so many rows, each followed by unused elements.
+///
+/// Layers are often 256 or 512 wide. Rows that lie a power of two apart share few sets of the first cache, and a
+/// product that goes down a column would evict its own operands.
+#[derive(Debug)]
+struct Buffer {
+    padded: Array2<f32>,
+    width: usize,
+}
+
+impl Buffer {
+    /// One cache line.
+    const PADDING: usize = 16;
+
+    fn new(capacity: usize, width: usize) -> Self {
+        Self { padded: Array2::zeros((capacity, width + Self::PADDING)), width }
+    }
+
+    fn capacity(&self) -> usize {
+        self.padded.nrows()
+    }
+
+    /// The first rows, `[rows, width]`.
+    fn view(&self, rows: usize) -> ArrayView2<'_, f32> {
+        self.padded.slice(s![..rows, ..self.width])
+    }
+
+    fn view_mut(&mut self, rows: usize) -> ArrayViewMut2<'_, f32> {
+        self.padded.slice_mut(s![..rows, ..self.width])
+    }
+
+    fn rows(&self, rows: usize) -> impl Iterator<Item = &[f32]> {
+        compute::rows(self.view(rows))
+    }
+
+    fn rows_mut(&mut self, rows: usize) -> impl Iterator<Item = &mut [f32]> {
+        compute::rows_mut(self.view_mut(rows))
     }
 }

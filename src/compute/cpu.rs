@@ -1,0 +1,62 @@
+//! Which of the kernels' instruction sets the CPU has.
+
+/// The instructions to compute with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Isa {
+    /// AVX-512 F, BW, DQ and VL.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// What every CPU of the target has.
+    Portable,
+}
+
+impl Isa {
+    /// The best that this CPU has.
+    pub(super) fn best() -> Self {
+        #[cfg(test)]
+        if let Some(isa) = tests::FORCED.get() {
+            return isa;
+        }
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+            {
+                return Self::Avx512;
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static FORCED: Cell<Option<Isa>> = const { Cell::new(None) };
+    }
+
+    /// Runs a test once with each instruction set that this CPU has. Each includes those after it.
+    pub(in crate::compute) fn on_every_isa(test: impl Fn(Isa)) {
+        #[cfg(target_arch = "x86_64")]
+        let all = [Isa::Avx512, Isa::Avx2, Isa::Portable];
+        #[cfg(not(target_arch = "x86_64"))]
+        let all = [Isa::Portable];
+        let best = Isa::best();
+        for isa in all.into_iter().skip_while(|&isa| isa != best) {
+            FORCED.set(Some(isa));
+            test(isa);
+        }
+        FORCED.set(None);
+    }
+}

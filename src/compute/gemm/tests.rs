@@ -1,0 +1,134 @@
+//! The product against a chain of multiply-adds, bit for bit, on every path that the CPU has.
+
+use super::{Accum, gemm, vector::FUSED};
+use crate::compute::cpu::{Isa, tests::on_every_isa};
+use ndarray::{Array2, ArrayView2, s};
+
+fn random(rows: usize, columns: usize, seed: u32) -> Array2<f32> {
+    let mut state = seed;
+    Array2::from_shape_fn((rows, columns), |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    })
+}
+
+/// A matrix within another one, whose other elements are NaN: with longer rows, transposed, every second row
+/// backwards and every third column.
+struct Laid {
+    store: Array2<f32>,
+    layout: usize,
+}
+
+impl Laid {
+    fn new(matrix: &Array2<f32>, layout: usize) -> Self {
+        let (rows, columns) = matrix.dim();
+        let shape = [(rows, columns + 3), (columns + 3, rows), (2 * rows, 3 * columns)][layout];
+        let mut store = Array2::from_elem(shape, f32::NAN);
+        match layout {
+            0 => store.slice_mut(s![.., ..columns]).assign(matrix),
+            1 => store.slice_mut(s![..columns, ..]).assign(&matrix.t()),
+            _ => store.slice_mut(s![..;-2, ..;3]).assign(matrix),
+        }
+        Self { store, layout }
+    }
+
+    fn view(&self) -> ArrayView2<'_, f32> {
+        let (rows, columns) = self.store.dim();
+        match self.layout {
+            0 => self.store.slice(s![.., ..columns - 3]),
+            1 => self.store.slice(s![..rows - 3, ..]).reversed_axes(),
+            _ => self.store.slice(s![..;-2, ..;3]),
+        }
+    }
+}
+
+fn check(isa: Isa, m: usize, k: usize, n: usize) {
+    let (a, b, c) = (random(m, k, 1), random(k, n, 2), random(m, n, 3));
+    let fused = FUSED || isa != Isa::Portable;
+    for accum in [Accum::Replace, Accum::Add] {
+        let start = |i, j| if accum == Accum::Add { c[[i, j]] } else { 0.0 };
+        let chain = Array2::from_shape_fn((m, n), |(i, j)| {
+            (0..k).fold(start(i, j), |sum, p| match fused {
+                true => a[[i, p]].mul_add(b[[p, j]], sum),
+                false => a[[i, p]] * b[[p, j]] + sum,
+            })
+        });
+        let exact = Array2::from_shape_fn((m, n), |(i, j)| {
+            (0..k).fold(f64::from(start(i, j)), |sum, p| sum + f64::from(a[[i, p]]) * f64::from(b[[p, j]]))
+        });
+        for (lhs, rhs) in (0..9).map(|pair| (pair / 3, pair % 3)) {
+            let mut store = Array2::from_elem((m, n + 5), f32::NAN);
+            let mut dst = store.slice_mut(s![.., 2..n + 2]);
+            if accum == Accum::Add {
+                dst.assign(&c);
+            }
+            gemm(accum, dst, Laid::new(&a, lhs).view(), Laid::new(&b, rhs).view());
+            let what = format!("{isa:?}, {accum:?}, {m}x{k}x{n}, layouts {lhs} and {rhs}");
+            let inside = store.slice(s![.., 2..n + 2]);
+            assert!(inside.iter().zip(&chain).all(|(x, y)| x.to_bits() == y.to_bits()), "{what}");
+            let near = |(x, y): (&f32, &f64)| (f64::from(*x) - y).abs() <= 1e-6 * (k + 1) as f64;
+            assert!(inside.iter().zip(&exact).all(near), "{what}");
+            let outside =
+                store.slice(s![.., ..2]).iter().chain(store.slice(s![.., n + 2..])).all(|x| x.is_nan());
+            assert!(outside, "{what}: wrote outside");
+        }
+    }
+}
+
+#[test]
+fn awkward_shapes_in_every_layout() {
+    on_every_isa(|isa| {
+        for m in [1, 2, 3, 5, 8, 12, 13, 25, 31] {
+            for n in [1, 7, 8, 9, 15, 16, 17, 31, 33, 47, 64, 65, 100, 131] {
+                for k in [1, 2, 17, 37] {
+                    check(isa, m, k, n);
+                }
+            }
+        }
+        for (m, k, n) in [(64, 784, 100), (3, 1031, 37), (1, 513, 784), (100, 512, 33), (23, 1537, 90)] {
+            check(isa, m, k, n);
+        }
+    });
+}
+
+#[test]
+fn nothing_to_do() {
+    on_every_isa(|isa| {
+        for (m, k, n) in [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0)] {
+            check(isa, m, k, n);
+        }
+    });
+}
+
+#[test]
+fn a_row_does_not_depend_on_its_company() {
+    on_every_isa(|isa| {
+        let (a, b) = (random(64, 784, 4), random(784, 100, 5));
+        for layout in 0..3 {
+            let b = Laid::new(&b, layout);
+            let product = |rows: ArrayView2<f32>| {
+                let mut result = Array2::zeros((rows.nrows(), 100));
+                gemm(Accum::Replace, result.view_mut(), rows, b.view());
+                result
+            };
+            let all = product(a.view());
+            for (first, rows) in [(0, 1), (5, 1), (63, 1), (5, 3), (47, 17)] {
+                let some = product(a.slice(s![first..first + rows, ..]));
+                assert_eq!(some, all.slice(s![first..first + rows, ..]), "{isa:?}, {rows} rows from {first}");
+            }
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "gemm: 2x3 times (4, 5)")]
+fn shapes_that_do_not_fit_panic() {
+    gemm(Accum::Add, Array2::zeros((2, 5)).view_mut(), random(2, 3, 1).view(), random(4, 5, 1).view());
+}
+
+#[test]
+#[should_panic(expected = "rows of the result must be contiguous")]
+fn a_strided_result_panics() {
+    let mut dst = Array2::zeros((5, 2)).reversed_axes();
+    gemm(Accum::Add, dst.view_mut(), random(2, 3, 1).view(), random(3, 5, 1).view());
+}

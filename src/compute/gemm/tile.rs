@@ -1,0 +1,63 @@
+use super::{product::Matrix, vector::Vector};
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use std::array::from_fn;
+
+/// `dst` (+)= the product of `R` rows of `a` and `C` vectors of columns of `b`, over `depth` steps. The sums stay
+/// in registers.
+///
+/// # Safety
+/// `R` rows and `depth` columns of `a` must be readable, `depth` rows of `C` contiguous vectors of `b` likewise,
+/// `R` rows of `C` contiguous vectors of `dst` writable; the CPU must have the vector's instructions.
+#[inline(always)]
+pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
+    depth: usize,
+    dst: Matrix,
+    mut a: Matrix,
+    b: Matrix,
+    load: bool,
+) {
+    // SAFETY: the caller's promises; `b_at` and `a` may point past the end only after the last step.
+    unsafe {
+        let dst_at = |r, c| dst.from(r, 0).at.add(c * V::LANES).cast::<V>();
+        let mut sums = [[V::splat(0.0); C]; R];
+        if load {
+            // Loops: of nested `from_fn` the compiler makes a copy through memory.
+            for (r, row) in sums.iter_mut().enumerate() {
+                for (c, sum) in row.iter_mut().enumerate() {
+                    *sum = dst_at(r, c).read_unaligned();
+                }
+            }
+        }
+        let mut b_at = b.at;
+        for _ in 0..depth {
+            let right: [V; C] = from_fn(|c| b_at.add(c * V::LANES).cast::<V>().read_unaligned());
+            if R > 1 {
+                // The next columns, out of the third cache while these are used.
+                (C..2 * C).for_each(|c| prefetch(b_at.wrapping_add(c * V::LANES)));
+            }
+            for (r, row) in sums.iter_mut().enumerate() {
+                let left = V::splat(*a.from(r, 0).at);
+                for (sum, right) in row.iter_mut().zip(right) {
+                    *sum = V::multiply_add(left, right, *sum);
+                }
+            }
+            a.at = a.at.wrapping_offset(a.col);
+            b_at = b_at.wrapping_offset(b.row);
+        }
+        for (r, row) in sums.iter().enumerate() {
+            for (c, sum) in row.iter().enumerate() {
+                dst_at(r, c).write_unaligned(*sum);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn prefetch(_at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 has the instruction, and it may be given any address.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(_at.cast());
+    }
+}

@@ -1,0 +1,69 @@
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+use std::array::from_fn;
+
+/// Lanes of `f32` that are the bytes of the type, in their order.
+pub(super) trait Vector: Copy {
+    const LANES: usize;
+    /// A tile of so many rows by two vectors leaves registers for the operands.
+    const ROWS: usize;
+
+    /// Every lane `x`.
+    ///
+    /// # Safety
+    /// The CPU must have the type's instructions.
+    unsafe fn splat(x: f32) -> Self;
+
+    /// `x * y + z`.
+    ///
+    /// # Safety
+    /// The CPU must have the type's instructions.
+    unsafe fn multiply_add(x: Self, y: Self, z: Self) -> Self;
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_vector {
+    ($vector:ident, $lanes:literal, $rows:literal, $splat:ident, $multiply_add:ident) => {
+        impl Vector for $vector {
+            const LANES: usize = $lanes;
+            const ROWS: usize = $rows;
+
+            #[inline(always)]
+            unsafe fn splat(x: f32) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $splat(x) }
+            }
+
+            #[inline(always)]
+            unsafe fn multiply_add(x: Self, y: Self, z: Self) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $multiply_add(x, y, z) }
+            }
+        }
+    };
+}
+
+// 32 registers: 24 sums, and room for two columns and a broadcast. 16 registers: 12 sums.
+#[cfg(target_arch = "x86_64")]
+x86_vector!(__m512, 16, 12, _mm512_set1_ps, _mm512_fmadd_ps);
+#[cfg(target_arch = "x86_64")]
+x86_vector!(__m256, 8, 6, _mm256_set1_ps, _mm256_fmadd_ps);
+
+/// The compiler keeps it in an SSE or NEON register. Only aarch64 always has fused multiply-add and 32 registers.
+impl Vector for [f32; 4] {
+    const LANES: usize = 4;
+    const ROWS: usize = if cfg!(target_arch = "aarch64") { 12 } else { 6 };
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        [x; 4]
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(x: Self, y: Self, z: Self) -> Self {
+        from_fn(|i| if FUSED { x[i].mul_add(y[i], z[i]) } else { x[i] * y[i] + z[i] })
+    }
+}
+
+/// Whether the portable kernel rounds once: elsewhere `mul_add` would be a call into the C library.
+pub(super) const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
