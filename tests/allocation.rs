@@ -1,0 +1,62 @@
+//! A training step allocates nothing once its buffers are there.
+
+use autoencoder::{
+    Autoencoder,
+    data::{Noise, digits},
+    nn::{Loss, Penalty},
+    train::{Batch, Objective, Optimizer, OptimizerState, Step},
+};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// Counts the allocations of all threads.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+#[expect(unsafe_code, reason = "an allocator is unsafe by its trait; it only counts")]
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_step_allocates_nothing_after_the_first() {
+    let samples = digits::generate(300, 1).unwrap();
+    let rows: Vec<_> = (0..300).collect();
+    for threads in [1, 2, 4] {
+        let mut model = Autoencoder::builder(784).hidden(&[128, 64]).code(20).dropout(0.3).build().unwrap();
+        let mut state = OptimizerState::new(Optimizer::adam(), &model).unwrap();
+        let penalties = vec![Penalty::lasso(1e-5), Penalty::CodeL1 { lambda: 1e-4 }];
+        let mut step = Step::new(&model, Objective { loss: Loss::Bce, penalties }, 128).unwrap();
+        let noise = Some(Noise::gaussian(0.3).unwrap().clamped());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let counted = pool.install(|| {
+            let mut before = 0;
+            for (index, rows) in rows.chunks(128).cycle().take(30).enumerate() {
+                // The first batches, a short one among them, may still touch a thread's first buffers.
+                if index == 10 {
+                    before = ALLOCATIONS.load(Ordering::Relaxed);
+                }
+                let batch = Batch { samples: &samples, rows, noise, seed: 0, epoch: 1, number: index + 1 };
+                step.run(&mut model, &mut state, 1e-3, &batch).unwrap();
+            }
+            ALLOCATIONS.load(Ordering::Relaxed) - before
+        });
+        assert_eq!(counted, 0, "{threads} threads");
+    }
+}
