@@ -42,3 +42,8 @@ pub use error::{Error, Result};
 pub use ndarray;
 pub use nn::Autoencoder;
 pub use train::{TrainConfig, Trainer};
+
+/// The README's Rust runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
