@@ -1,7 +1,7 @@
 //! The numerical kernels: the only `unsafe` code and the only code that knows the CPU.
 //!
 //! Everything here runs on the calling thread; who runs what in parallel is decided by the callers.
-//! [`gemm`] is the matrix product, [`elementwise`] everything that goes over slices.
+//! [`gemm()`] is the matrix product, [`elementwise`] everything that goes over slices.
 
 mod cpu;
 pub mod elementwise;

@@ -101,7 +101,7 @@ fn truncated<'a>(
     }
 }
 
-/// How [`write`] stores an array.
+/// How [`write()`] stores an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// As it is.
@@ -149,7 +149,7 @@ pub fn write(
 /// Writes one array to a file that is there whole or not at all: a scratch file beside it is synced and renamed.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn save(path: impl AsRef<Path>, shape: &[usize], bytes: &[u8], encoding: Encoding) -> Result<()> {
     let path = path.as_ref();
     let mut file = Vec::new();

@@ -160,11 +160,11 @@ type Callback<'a> = Box<dyn FnMut(Event) -> ControlFlow<()> + Send + 'a>;
 /// use autoencoder::{Autoencoder, data::digits, train::{Event, TrainConfig, Trainer}};
 /// use std::ops::ControlFlow;
 /// let (train, test) = (digits::generate(500, 0)?, digits::generate(50, 1)?);
-/// let mut model = Autoencoder::builder(784).code(16).build()?;
-/// let history = Trainer::new(TrainConfig::new().epochs(20))
+/// let mut model = Autoencoder::builder(784).hidden(&[64]).code(16).build()?;
+/// let history = Trainer::new(TrainConfig::new().epochs(20).batch_size(32))
 ///     .validate(&test)
 ///     .callback(|event| match event {
-///         Event::Epoch(record) if record.mse < 0.08 => ControlFlow::Break(()),
+///         Event::Epoch(record) if record.mse < 0.065 => ControlFlow::Break(()),
 ///         _ => ControlFlow::Continue(()),
 ///     })
 ///     .fit(&mut model, &train)?;
