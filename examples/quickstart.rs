@@ -5,7 +5,7 @@
 mod common;
 
 use autoencoder::{
-    Autoencoder, TrainConfig, Trainer,
+    TrainConfig, Trainer,
     data::Noise,
     metrics::{Quality, decibels},
     ndarray::ArrayView2,
@@ -14,7 +14,7 @@ use autoencoder::{
     train::evaluate,
 };
 use clap::Parser;
-use common::{DatasetName, Failure, Images, Init, Loss, files, progress::Progress};
+use common::{DataFlags, Failure, Images, Init, Loss, WidthFlags, files, progress::Progress};
 use serde::Serialize;
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -22,17 +22,10 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 struct Flags {
-    #[arg(long, value_enum, default_value = "auto")]
-    dataset: DatasetName,
-    /// Folder that holds mnist/ or fashion-mnist/ [default: $AUTOENCODER_DATA, else data]
-    #[arg(long)]
-    data_dir: Option<PathBuf>,
-    /// Widths of the encoder's hidden layers; the decoder mirrors them
-    #[arg(long, value_delimiter = ',', default_value = "512,256")]
-    hidden: Vec<usize>,
-    /// Width of the code
-    #[arg(long, default_value_t = 100)]
-    code: usize,
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    widths: WidthFlags,
     /// Variance of the Gaussian noise on the inputs; 0 trains a plain autoencoder
     #[arg(long, default_value_t = 0.25)]
     noise_variance: f32,
@@ -97,14 +90,14 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let (noise, config) = (flags.noise()?, flags.config()?);
     files::create_folder(&flags.out)?;
 
-    let Images { train, test, notice } = common::load(flags.dataset, flags.data_dir.as_deref())?;
+    let Images { train, test, notice } = flags.data.load()?;
     let train = match flags.limit {
         Some(limit) => train.head(limit)?,
         None => train,
     };
-    let mut model = Autoencoder::builder(train.features())
-        .hidden(&flags.hidden)
-        .code(flags.code)
+    let mut model = flags
+        .widths
+        .builder(train.features())
         .dropout(flags.dropout)
         .init(flags.init.into())
         .seed(flags.seed)

@@ -5,31 +5,24 @@
 mod common;
 
 use autoencoder::{
-    Autoencoder, Error, TrainConfig, Trainer,
+    Error, TrainConfig, Trainer,
     data::Noise,
     ndarray::{Axis, s},
 };
 use clap::Parser;
-use common::{DatasetName, Failure, Images};
+use common::{DataFlags, Failure, Images, WidthFlags};
 
 use serde_json::json;
-use std::{hint::black_box, path::PathBuf, process::ExitCode, time::Instant};
+use std::{hint::black_box, process::ExitCode, time::Instant};
 
 /// Measures training, evaluation and single-image speed and prints one line of JSON.
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 struct Flags {
-    #[arg(long, value_enum, default_value = "auto")]
-    dataset: DatasetName,
-    /// Folder that holds mnist/ or fashion-mnist/
-    #[arg(long)]
-    data_dir: Option<PathBuf>,
-    /// Widths of the encoder's hidden layers
-    #[arg(long, value_delimiter = ',', default_value = "512,256")]
-    hidden: Vec<usize>,
-    /// Width of the code
-    #[arg(long, default_value_t = 100)]
-    code: usize,
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    widths: WidthFlags,
     #[arg(long, default_value_t = 128)]
     batch_size: usize,
     /// Worker threads [default: one a core]
@@ -52,8 +45,8 @@ fn main() -> ExitCode {
 
 fn run(flags: &Flags) -> Result<(), Failure> {
     let threads = common::set_threads(flags.threads)?;
-    let Images { train, test, .. } = common::load(flags.dataset, flags.data_dir.as_deref())?;
-    let builder = Autoencoder::builder(train.features()).hidden(&flags.hidden).code(flags.code);
+    let Images { train, test, .. } = flags.data.load()?;
+    let builder = flags.widths.builder(train.features());
     let mut model = builder.dropout(flags.dropout).build()?;
     let mut config = TrainConfig::new().epochs(flags.epochs).batch_size(flags.batch_size);
     if flags.noise_variance != 0.0 {

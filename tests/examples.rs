@@ -113,6 +113,7 @@ fn bad_flags_get_one_line_and_code_2() {
         "--code 0",
         "--hidden 1,,2",
         "--hidden 99999999999999",
+        "--hidden 100000,100000",
         "--batch-size 0",
         "--learning-rate inf",
         "--dropout 1",

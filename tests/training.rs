@@ -2,6 +2,7 @@
 
 mod common;
 
+use approx::assert_relative_eq;
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
     data::{Dataset, Noise, NoiseKind, Samples, digits},
@@ -91,8 +92,8 @@ fn every_row_counts_once() {
         let before = evaluate(&model, &images(), None, 0).unwrap().output;
         let history = Trainer::new(config).fit(&mut model, &images()).unwrap();
         let found = &history.epochs[0];
-        assert!((found.mse / before.mse - 1.0).abs() < 1e-9, "{batch_size}: {} {}", found.mse, before.mse);
-        assert!((found.psnr_db - before.psnr_pooled_db).abs() < 1e-6);
+        assert_relative_eq!(found.mse, before.mse, max_relative = 1e-9);
+        assert_relative_eq!(found.psnr_db, before.psnr_pooled_db, max_relative = 1e-9);
         assert_eq!(found.loss, found.data_loss);
     }
 }

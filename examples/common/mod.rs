@@ -5,7 +5,7 @@ pub mod files;
 pub mod progress;
 
 use autoencoder::{
-    Error,
+    Autoencoder, Error,
     data::{
         Dataset,
         catalog::{DATA_VARIABLE, Known, Split},
@@ -13,10 +13,10 @@ use autoencoder::{
     },
     nn,
 };
-use clap::{Parser, ValueEnum, error::ErrorKind};
+use clap::{Args, Parser, ValueEnum, error::ErrorKind};
 use std::{
     io,
-    path::Path,
+    path::PathBuf,
     process::{self, ExitCode},
 };
 
@@ -99,6 +99,16 @@ impl From<Init> for nn::Init {
     }
 }
 
+/// The flags for what a run trains on and is measured on.
+#[derive(Debug, Args)]
+pub struct DataFlags {
+    #[arg(long, value_enum, default_value = "auto")]
+    dataset: DatasetName,
+    /// Folder that holds mnist/ or fashion-mnist/ [default: $AUTOENCODER_DATA, else data]
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+}
+
 /// What a run trains on and is measured on.
 pub struct Images {
     pub train: Dataset,
@@ -107,27 +117,49 @@ pub struct Images {
     pub notice: Option<String>,
 }
 
-/// Loads a data set; drawn digits are as many as MNIST's.
-pub fn load(name: DatasetName, data_dir: Option<&Path>) -> Result<Images, Error> {
-    let known = |known: Known| {
-        let [train, test] = [known.load(Split::Train, data_dir)?, known.load(Split::Test, data_dir)?];
-        Ok(Images { train, test, notice: None })
-    };
-    let drawn = |notice| {
-        Ok(Images { train: digits::generate(60_000, 1)?, test: digits::generate(10_000, 2)?, notice })
-    };
-    match name {
-        DatasetName::Mnist => known(Known::Mnist),
-        DatasetName::FashionMnist => known(Known::FashionMnist),
-        DatasetName::Digits => drawn(None),
-        DatasetName::Auto => known(Known::Mnist).or_else(|error| match error {
-            Error::NotFound { .. } => drawn(Some(format!(
-                "MNIST not found: using digits that the library draws. For the real ones put their four files\n\
-                 (train-images-idx3-ubyte.gz, ...) into data/mnist/, or name the folder that holds mnist/ or\n\
-                 torchvision's MNIST/raw/ by --data-dir or {DATA_VARIABLE}."
-            ))),
-            _ => Err(error),
-        }),
+impl DataFlags {
+    /// Loads the data set; drawn digits are as many as MNIST's.
+    pub fn load(&self) -> Result<Images, Error> {
+        match self.dataset {
+            DatasetName::Mnist => self.known(Known::Mnist),
+            DatasetName::FashionMnist => self.known(Known::FashionMnist),
+            DatasetName::Digits => drawn(None),
+            DatasetName::Auto => self.known(Known::Mnist).or_else(|error| match error {
+                Error::NotFound { .. } => drawn(Some(format!(
+                    "MNIST not found: using digits that the library draws. For the real ones put their four files\n\
+                     (train-images-idx3-ubyte.gz, ...) into data/mnist/, or name the folder that holds mnist/ or\n\
+                     torchvision's MNIST/raw/ by --data-dir or {DATA_VARIABLE}."
+                ))),
+                _ => Err(error),
+            }),
+        }
+    }
+
+    fn known(&self, known: Known) -> Result<Images, Error> {
+        let load = |split| known.load(split, self.data_dir.as_deref());
+        Ok(Images { train: load(Split::Train)?, test: load(Split::Test)?, notice: None })
+    }
+}
+
+fn drawn(notice: Option<String>) -> Result<Images, Error> {
+    Ok(Images { train: digits::generate(60_000, 1)?, test: digits::generate(10_000, 2)?, notice })
+}
+
+/// The flags for the widths of a mirrored model.
+#[derive(Debug, Args)]
+pub struct WidthFlags {
+    /// Widths of the encoder's hidden layers; the decoder mirrors them
+    #[arg(long, value_delimiter = ',', default_value = "512,256")]
+    hidden: Vec<usize>,
+    /// Width of the code
+    #[arg(long, default_value_t = 100)]
+    code: usize,
+}
+
+impl WidthFlags {
+    /// Starts to build a model for rows of `inputs` features.
+    pub fn builder(&self, inputs: usize) -> nn::Builder {
+        Autoencoder::builder(inputs).hidden(&self.hidden).code(self.code)
     }
 }
 

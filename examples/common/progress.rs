@@ -22,7 +22,7 @@ impl Progress {
     pub fn show(&mut self, event: Event) -> ControlFlow<()> {
         match event {
             Event::Batch { epoch, batch, batches, loss } => {
-                self.bar.set_length((self.epochs * batches) as u64);
+                self.bar.set_length(self.epochs.saturating_mul(batches) as u64);
                 self.bar.set_position(((epoch - 1) * batches + batch) as u64);
                 self.bar.set_message(format!("epoch {epoch}/{}, loss {:.4}", self.epochs, loss.total()));
             }

@@ -147,13 +147,14 @@ impl Builder {
     }
 }
 
-/// Refuses widths whose weights memory cannot hold, where allocating them would end the process.
+/// Refuses widths that memory cannot hold, where allocating would end the process: training needs weights,
+/// gradients and two moments.
 fn check_memory(widths: &[usize]) -> Result<()> {
     if widths.contains(&0) {
         return Err(Error::setting("widths", widths, "at least 1 each"));
     }
     let weights = widths.windows(2).try_fold(0_usize, |sum, w| sum.checked_add(w[0].checked_mul(w[1])?));
-    match weights.map(|count| Vec::<f32>::new().try_reserve_exact(count)) {
+    match weights.map(|count| Vec::<[f32; 4]>::new().try_reserve_exact(count)) {
         Some(Ok(())) => Ok(()),
         _ => Err(Error::setting("widths", widths, "weights that fit memory")),
     }

@@ -2,6 +2,7 @@
 
 use super::optimizers::{Adam, AdamW, SgdMomentum};
 use super::reference::{self, Gradients, Matrix, Network, relative_error};
+use approx::assert_relative_eq;
 use autoencoder::{
     Autoencoder,
     data::{Noise, NoiseKind, Samples},
@@ -144,7 +145,7 @@ impl Case {
 }
 
 fn close(found: f64, expected: f64) {
-    assert!((found - expected).abs() <= 1e-5 * expected.abs(), "{found} is not {expected}");
+    assert_relative_eq!(found, expected, max_relative = 1e-5);
 }
 
 fn matrix(array: ArrayView2<f32>) -> Matrix {
