@@ -1,0 +1,154 @@
+use crate::error::{Error, Result};
+use ndarray::{ArrayView1, ArrayView2};
+use rayon::prelude::*;
+
+/// Taps of the window: a Gaussian of standard deviation 1.5, cut at 3.5 deviations.
+const TAPS: usize = 11;
+const DEVIATION: f64 = 1.5;
+const K1: f64 = 0.01;
+const K2: f64 = 0.03;
+
+/// The structural similarity of two images of `shape` (height, width) whose values span `data_range`, at most 1
+/// (Wang et al. 2004, <https://doi.org/10.1109/TIP.2003.819861>).
+///
+/// The mean over all places where the window of 11 x 11 pixels fits, with Gaussian weights of standard deviation 1.5
+/// and the covariances of the population: what scikit-image computes with `gaussian_weights=True, sigma=1.5,
+/// use_sample_covariance=False` and an explicit data range.
+///
+/// ```
+/// use autoencoder::{data::digits, metrics::ssim};
+/// let digits = digits::generate(2, 1)?.to_array();
+/// assert_eq!(ssim(digits.row(0), digits.row(0), (28, 28), 1.0)?, 1.0);
+/// assert!(ssim(digits.row(0), digits.row(1), (28, 28), 1.0)? < 0.9);
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+///
+/// # Errors
+/// If the images have not height * width pixels or the window does not fit, or the data range is not a finite
+/// number above 0.
+pub fn ssim(
+    image: ArrayView1<f32>,
+    reference: ArrayView1<f32>,
+    shape: (usize, usize),
+    data_range: f64,
+) -> Result<f64> {
+    if !(data_range > 0.0 && data_range.is_finite()) {
+        return Err(Error::setting("data range", data_range, "a finite number above 0"));
+    }
+    if shape.0.min(shape.1) < TAPS {
+        return Err(Error::shape("(height, width) of images for SSIM", "at least 11 each", shape));
+    }
+    for image in [&image, &reference] {
+        if shape.0.checked_mul(shape.1) != Some(image.len()) {
+            return Err(Error::shape("pixels of an image of (height, width)", shape, image.len()));
+        }
+    }
+    let (x, y) = (image.mapv(f64::from).to_vec(), reference.mapv(f64::from).to_vec());
+    let smooth = |value: &dyn Fn(usize) -> f64| windows(&(0..x.len()).map(value).collect::<Vec<_>>(), shape);
+    let (mean_x, mean_y) = (smooth(&|i| x[i]), smooth(&|i| y[i]));
+    let (xx, yy, xy) = (smooth(&|i| x[i] * x[i]), smooth(&|i| y[i] * y[i]), smooth(&|i| x[i] * y[i]));
+    let (c1, c2) = ((K1 * data_range).powi(2), (K2 * data_range).powi(2));
+    let similarity = |i: usize| {
+        let (mx, my) = (mean_x[i], mean_y[i]);
+        let (variance_x, variance_y, covariance) = (xx[i] - mx * mx, yy[i] - my * my, xy[i] - mx * my);
+        (2.0 * mx * my + c1) * (2.0 * covariance + c2)
+            / ((mx * mx + my * my + c1) * (variance_x + variance_y + c2))
+    };
+    Ok((0..mean_x.len()).map(similarity).sum::<f64>() / mean_x.len() as f64)
+}
+
+/// The mean of [`ssim`] over pairs of images, both `[images, height * width]`.
+///
+/// # Errors
+/// As [`ssim`], and if the shapes differ or there are no images.
+pub fn ssim_mean(
+    images: ArrayView2<f32>,
+    references: ArrayView2<f32>,
+    shape: (usize, usize),
+    data_range: f64,
+) -> Result<f64> {
+    if images.dim() != references.dim() || images.is_empty() {
+        return Err(Error::shape("images to compare", references.dim(), images.dim()));
+    }
+    let pair = |row| ssim(images.row(row), references.row(row), shape, data_range);
+    let each = (0..images.nrows()).into_par_iter().map(pair).collect::<Result<Vec<_>>>()?;
+    Ok(each.iter().sum::<f64>() / each.len() as f64)
+}
+
+/// The Gaussian's mean around every place where the window fits, row by row.
+fn windows(image: &[f64], (height, width): (usize, usize)) -> Vec<f64> {
+    let taps = taps();
+    let (rows, columns) = (height - TAPS + 1, width - TAPS + 1);
+    let mean = |values: &[f64], stride: usize| -> f64 {
+        taps.iter().zip(values.iter().step_by(stride)).map(|(tap, value)| tap * value).sum()
+    };
+    let places = |rows, columns| (0..rows).flat_map(move |y| (0..columns).map(move |x| (y, x)));
+    let across: Vec<_> = places(height, columns).map(|(y, x)| mean(&image[y * width + x..], 1)).collect();
+    places(rows, columns).map(|(y, x)| mean(&across[y * columns + x..], columns)).collect()
+}
+
+fn taps() -> [f64; TAPS] {
+    let weight = |tap: usize| (-0.5 * ((tap as f64 - (TAPS / 2) as f64) / DEVIATION).powi(2)).exp();
+    let taps: [f64; TAPS] = std::array::from_fn(weight);
+    let sum: f64 = taps.iter().sum();
+    taps.map(|tap| tap / sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_abs_diff_eq;
+    use ndarray::{Array1, Array2};
+
+    /// Image `i` of the pair that `tests/golden/ssim.py` describes.
+    fn pair((height, width): (usize, usize), i: f64) -> [Array1<f32>; 2] {
+        let place = |index: usize| ((index % width) as f64, (index / width) as f64);
+        let a = Array1::from_shape_fn(height * width, |index| {
+            let (x, y) = place(index);
+            (0.5 + 0.5 * (0.3 * x + 0.2 * y * (i + 1.0) + i).sin()) as f32
+        });
+        let b = Array1::from_shape_fn(height * width, |index| {
+            let (x, y) = place(index);
+            (f64::from(a[index]) + 0.1 * (i + 1.0) * (1.7 * x + 2.3 * y).sin()) as f32
+        });
+        [a, b]
+    }
+
+    #[test]
+    fn figures_equal_scikit_images() {
+        let mut lines = 0;
+        for line in include_str!("../../tests/golden/ssim.csv").lines().skip(1) {
+            let fields: Vec<f64> = line.split(',').map(|field| field.parse().unwrap()).collect();
+            let shape = (fields[0] as usize, fields[1] as usize);
+            let [a, b] = pair(shape, fields[2]);
+            let found = ssim(a.view(), b.view(), shape, fields[3]).unwrap();
+            assert_abs_diff_eq!(found, fields[4], epsilon = 1e-6);
+            lines += 1;
+        }
+        assert_eq!(lines, 24);
+    }
+
+    #[test]
+    fn the_mean_is_over_images() {
+        let shape = (12, 15);
+        let [first, second] = [pair(shape, 0.0), pair(shape, 3.0)];
+        let stack = |which: usize| {
+            Array2::from_shape_fn((2, 180), |(row, pixel)| [&first, &second][row][which][pixel])
+        };
+        let expected = [&first, &second].map(|[a, b]| ssim(a.view(), b.view(), shape, 1.0).unwrap());
+        let found = ssim_mean(stack(0).view(), stack(1).view(), shape, 1.0).unwrap();
+        assert_abs_diff_eq!(found, (expected[0] + expected[1]) / 2.0, epsilon = 1e-12);
+    }
+
+    #[test]
+    fn images_that_do_not_fit_are_errors() {
+        let [a, b] = pair((12, 15), 0.0);
+        for (shape, range) in
+            [((10, 18), 1.0), ((12, 14), 1.0), ((usize::MAX, 15), 1.0), ((12, 15), 0.0), ((12, 15), f64::NAN)]
+        {
+            assert!(ssim(a.view(), b.view(), shape, range).is_err(), "{shape:?}");
+        }
+        let none = Array2::zeros((0, 180));
+        assert!(ssim_mean(none.view(), none.view(), (12, 15), 1.0).is_err());
+    }
+}
