@@ -4,7 +4,7 @@
 //! [`data`] (images, where they come from, what corrupts them) → [`nn`] (layers forward and backward, losses,
 //! penalties, the model) → [`metrics`] → [`train`] (the step in two phases, optimisers, epochs) → `report`
 //! (pictures, feature `png`). [`random`] makes every random number a function of (seed, stream, epoch, row);
-//! [`compute`] holds the kernels.
+//! [`compute`] holds the kernels; `baseline` (feature `baseline`) is what linear methods reach.
 //!
 //! ```
 //! use autoencoder::{Autoencoder, TrainConfig, Trainer, data::{Noise, digits}, nn::Loss};
@@ -28,6 +28,8 @@
 //! ```
 
 mod atomic;
+#[cfg(feature = "baseline")]
+pub mod baseline;
 pub mod compute;
 pub mod data;
 pub mod error;
