@@ -126,6 +126,12 @@ impl Autoencoder {
         self.layers.iter().map(|l| l.dense.weight().len() + l.dense.bias().len()).sum()
     }
 
+    /// The share of the encoder's weights, biases apart, whose magnitude is at most `threshold`.
+    pub fn encoder_sparsity(&self, threshold: f32) -> f64 {
+        let weights = || self.layers[..self.encoder_depth].iter().flat_map(|layer| layer.dense.weight());
+        weights().filter(|w| w.abs() <= threshold).count() as f64 / weights().count() as f64
+    }
+
     /// The codes `[batch, code]` of inputs `[batch, features]`.
     ///
     /// # Errors

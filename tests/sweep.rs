@@ -1,0 +1,112 @@
+//! Grids of runs: records are kept and taken up again, a broken run is reported and the sweep goes on.
+
+use autoencoder::{
+    Autoencoder, Error, Result,
+    data::{Dataset, Noise, digits},
+    ndarray::array,
+    nn::{Activation, Dense, Dropout, Init, Layer, Penalty},
+    sweep::{self, Images, Run},
+    train::{Event, TrainConfig},
+};
+use std::{fs, ops::ControlFlow, path::Path};
+
+fn grid() -> Vec<Run> {
+    let train = || TrainConfig::new().epochs(2).batch_size(32).penalty(Penalty::lasso(1e-4));
+    let run = |code, train| Run {
+        dataset: "digits".to_owned(),
+        hidden: vec![24],
+        code,
+        dropout: 0.1,
+        init: Init::He,
+        train,
+    };
+    vec![
+        run(4, train()),
+        run(0, train()),
+        run(6, train().noise(Noise::gaussian(0.2).unwrap())),
+        Run { dataset: "unknown".to_owned(), ..run(4, train()) },
+        run(4, train().learning_rate(1e30)),
+        run(4, train().seed(1)),
+    ]
+}
+
+/// The outcomes, and for each run whether it was heard of.
+fn swept(folder: &Path, resume: bool, images: (&Dataset, &Dataset)) -> (Vec<sweep::Outcome>, Vec<bool>) {
+    let runs = grid();
+    let mut heard = vec![false; runs.len()];
+    let find = |name: &str| match name {
+        "digits" => Ok(Images { train: images.0, test: images.1 }),
+        _ => Err(Error::NotFound { dataset: "unknown", looked: vec![] }),
+    };
+    let callback = |run: usize, event: Event| {
+        heard[run] |= matches!(event, Event::Epoch(_));
+        ControlFlow::Continue(())
+    };
+    let outcomes = sweep::run(&runs, folder, resume, find, callback).unwrap();
+    (outcomes, heard)
+}
+
+#[test]
+fn records_are_kept_and_broken_runs_reported() -> Result<()> {
+    let (train, test) = (digits::generate(100, 1)?, digits::generate(30, 2)?);
+    let folder = tempfile::tempdir().unwrap();
+    let (first, heard) = swept(folder.path(), false, (&train, &test));
+    let good = [true, false, true, false, false, true];
+    assert_eq!(first.iter().map(|o| o.record.is_ok()).collect::<Vec<_>>(), good);
+    assert_eq!(heard, good);
+    assert!(matches!(first[1].record, Err(Error::Setting { .. })));
+    assert!(matches!(first[3].record, Err(Error::NotFound { .. })));
+    assert!(matches!(first[4].record, Err(Error::NotFinite { .. })));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6);
+
+    let record = first[2].record.as_ref().unwrap();
+    assert_eq!((record.widths.as_slice(), record.history.epochs.len()), (&[784, 24, 6, 24, 784][..], 2));
+    assert_eq!(record.history.epochs[1].validation, Some(record.test));
+    assert!(record.test.noisy_input.is_some() && record.test_ssim.unwrap() < 1.0);
+    let model = Autoencoder::load(folder.path().join(first[2].run.id()).with_extension("safetensors"))?;
+    assert_eq!(model.encoder_sparsity(sweep::NEAR_ZERO), record.sparsity);
+
+    // Taken up again: nothing good is done twice, and the records are the same to the last bit.
+    let (second, heard) = swept(folder.path(), true, (&train, &test));
+    assert_eq!(heard, [false; 6]);
+    for (first, second) in first.iter().zip(&second) {
+        assert_eq!(second.resumed, first.record.is_ok());
+        assert_eq!(first.record.as_ref().ok(), second.record.as_ref().ok());
+    }
+
+    // A record cut short is not taken for one.
+    let path = folder.path().join(first[0].run.id()).with_extension("json");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let (third, heard) = swept(folder.path(), true, (&train, &test));
+    assert_eq!(heard, [true, false, false, false, false, false]);
+    let (again, before) = (third[0].record.as_ref().unwrap(), first[0].record.as_ref().unwrap());
+    assert_eq!((again.test, again.sparsity), (before.test, before.sparsity));
+    Ok(())
+}
+
+#[test]
+fn what_decides_a_result_decides_the_id() {
+    let runs = grid();
+    let mut ids: Vec<_> = runs.iter().map(Run::id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), runs.len());
+    let mut threaded = runs[0].clone();
+    threaded.train = threaded.train.threads(3);
+    assert_eq!(threaded.id(), runs[0].id());
+}
+
+#[test]
+fn sparsity_counts_the_encoders_weights() {
+    let layer = |weight: ndarray::Array2<f32>| Layer {
+        dense: Dense::new(weight.clone(), ndarray::Array1::zeros(weight.ncols())).unwrap(),
+        activation: Activation::Identity,
+        dropout: Dropout::NONE,
+    };
+    let encoder = vec![layer(array![[0.0, 1e-3], [-1e-3, 2e-3], [1.0, -2.0]]), layer(array![[0.0], [5.0]])];
+    let decoder = vec![layer(array![[0.0, 0.0, 0.0]])];
+    let model = Autoencoder::from_layers(encoder, decoder).unwrap();
+    assert_eq!(model.encoder_sparsity(1e-3), 4.0 / 8.0);
+    assert_eq!(model.encoder_sparsity(0.0), 2.0 / 8.0);
+}
