@@ -47,6 +47,5 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let rows: Vec<_> =
         rows.iter().map(|&row| images.slice(s![row..images.nrows().min(row + 10), ..])).collect();
     report::save_grid(flags.out.join("digits.png"), (height, width), &rows, 2)?;
-    println!("{} digits in {}", flags.count, flags.out.display());
-    Ok(())
+    common::say(&format!("{} digits in {}", flags.count, flags.out.display()))
 }

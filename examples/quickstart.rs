@@ -14,7 +14,7 @@ use autoencoder::{
     train::evaluate,
 };
 use clap::Parser;
-use common::{DataFlags, Failure, Images, Init, Loss, WidthFlags, files, progress::Progress};
+use common::{DataFlags, Failure, Images, Init, Loss, WidthFlags, files, progress::Progress, say};
 use serde::Serialize;
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -88,6 +88,7 @@ fn main() -> ExitCode {
 fn run(flags: &Flags) -> Result<(), Failure> {
     let threads = common::set_threads(flags.threads)?;
     let (noise, config) = (flags.noise()?, flags.config()?);
+    config.check()?;
     files::create_folder(&flags.out)?;
 
     let Images { train, test, notice } = flags.data.load()?;
@@ -102,31 +103,33 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         .init(flags.init.into())
         .seed(flags.seed)
         .build()?;
-    config.check()?;
-    notice.iter().for_each(|notice| println!("{notice}"));
-    println!(
+    if let Some(notice) = notice {
+        say(&notice)?;
+    }
+    say(&format!(
         "{}: {} training and {} test images; widths {:?}, {} parameters, {threads} threads",
         train.name(),
         train.len(),
         test.len(),
         model.widths(),
         model.parameters()
-    );
+    ))?;
 
     let start = Instant::now();
-    let mut progress = Progress::new(flags.epochs);
+    let mut progress = Progress::new(flags.epochs, noise.is_some());
     let trainer = Trainer::new(config).validate(&test).callback(|event| progress.show(event));
     let history = trainer.fit(&mut model, &train)?;
     drop(progress);
     let seconds = start.elapsed().as_secs_f64();
 
     let plain = evaluate(&model, &test, None, flags.seed)?.output;
-    println!("reconstruction of clean test images: {}", text(plain));
+    say(&format!("reconstruction of clean test images: {}", text(plain)))?;
     let denoising = noise.map(|noise| evaluate(&model, &test, Some(noise), flags.seed)).transpose()?;
     let denoising = denoising.and_then(|found| Some((found.output, found.noisy_input?)));
     if let Some((denoised, noisy)) = denoising {
-        println!("noisy test images (variance {}): {}", flags.noise_variance, text(noisy));
-        println!("denoised: {}", text(denoised));
+        let clamped = if noise.is_some_and(|noise| noise.is_clamped()) { "clamped" } else { "not clamped" };
+        say(&format!("noisy test images (variance {}, {clamped}): {}", flags.noise_variance, text(noisy)))?;
+        say(&format!("denoised: {}", text(denoised)))?;
     }
 
     let (height, width) = test.image_shape();
@@ -135,6 +138,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         let path = flags.out.join(name);
         report::save_grid(&path, (height, width), rows, 3)
     };
+    files::remove(&flags.out.join("denoised.png"))?;
     if let Some(noise) = noise {
         let noisy = noise.corrupt(clean.view(), flags.seed);
         let output = model.reconstruct(noisy.view())?;
@@ -172,12 +176,14 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         seconds,
     };
     files::write_json(&flags.out.join("summary.json"), &summary)?;
-    println!("{seconds:.1} s; pictures, model and figures are in {}", flags.out.display());
-    Ok(())
+    say(&format!("{seconds:.1} s; pictures, model and figures are in {}", flags.out.display()))
 }
 
 fn text(quality: Quality) -> String {
-    format!("PSNR {:.2} dB mean, {:.2} dB pooled", quality.psnr_mean_db, quality.psnr_pooled_db)
+    format!(
+        "PSNR {:.2} dB (mean over images), {:.2} dB (pooled error)",
+        quality.psnr_mean_db, quality.psnr_pooled_db
+    )
 }
 
 /// The content of `summary.json`.

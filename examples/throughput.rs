@@ -87,8 +87,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         "batch": flags.batch_size,
         "threads": threads,
     });
-    println!("{line}");
-    Ok(())
+    common::say(&line.to_string())
 }
 
 /// The process's largest resident memory so far, where the system tells it.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufWriter, Write},
     path::Path,
 };
@@ -10,7 +10,12 @@ use std::{
 /// Writes a file through a scratch file beside it that is synced and then renamed, so that a reader, a crash or a
 /// full disk meets the old file or the new one, never a part.
 pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let folder = match path.parent() {
+    // Through a link to what it names; what is no file, a pipe for one, is not replaced.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if target.exists() && !target.is_file() {
+        return Err(Error::io(path)(io::Error::other("not a regular file")));
+    }
+    let folder = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
@@ -22,7 +27,7 @@ pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result
         fill(&mut writer)?;
         let scratch = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         scratch.as_file().sync_all()?;
-        scratch.persist(path)?;
+        scratch.persist(&target)?;
         // Only a synced folder keeps the new name through a power cut; not every system lets one open folders.
         if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
     };
@@ -32,7 +37,6 @@ pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_no_scratch() {
@@ -48,6 +52,18 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         write(&path, |w| w.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_only_files_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, |w| w.write_all(b"new")).unwrap();
+        assert!(link.is_symlink() && fs::read(&file).unwrap() == b"new");
+        assert!(write(folder.path(), |w| w.write_all(b"x")).is_err());
     }
 
     #[test]

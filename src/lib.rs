@@ -33,6 +33,7 @@ pub mod baseline;
 pub mod compute;
 pub mod data;
 pub mod error;
+mod memory;
 pub mod metrics;
 pub mod nn;
 pub mod random;

@@ -9,12 +9,22 @@ use std::{
 };
 
 /// An example that cargo built beside this test.
-fn example(name: &str, flags: &[&str]) -> Output {
+fn program(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap().join("examples");
-    let program = folder.join(name).with_extension(env::consts::EXE_EXTENSION);
-    // No real data: the same run everywhere.
-    Command::new(program).args(flags).env_remove("AUTOENCODER_DATA").output().unwrap()
+    folder.join(name).with_extension(env::consts::EXE_EXTENSION)
+}
+
+/// What an example prints, and how it ends.
+fn example(name: &str, flags: &[&str]) -> Output {
+    // Neither the variable nor data/: the same run everywhere.
+    let elsewhere = tempfile::tempdir().unwrap();
+    Command::new(program(name))
+        .args(flags)
+        .env_remove("AUTOENCODER_DATA")
+        .current_dir(&elsewhere)
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -97,6 +107,7 @@ fn quickstart_uses_drawn_digits_where_there_is_no_mnist_and_says_so() {
     assert!(output.status.success());
     let said = text(&output.stdout);
     assert!(said.starts_with("MNIST not found") && said.contains("AUTOENCODER_DATA"), "{said}");
+    assert!(said.contains(&format!("{path}/mnist/train-images-idx3-ubyte.gz")), "{said}");
 }
 
 #[test]
@@ -151,6 +162,44 @@ fn a_failed_run_gets_one_line_and_code_1() {
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{flags:?}: {said}");
         assert!(said.starts_with("error: ") && said.lines().count() == 1, "{flags:?}: {said}");
+    }
+}
+
+/// A reader that goes away, as `head` does, ends nothing; a full disk is a failed run.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_no_panic() {
+    use std::process::Stdio;
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let flags = [
+        "--dataset",
+        "digits",
+        "--limit",
+        "100",
+        "--hidden",
+        "8",
+        "--code",
+        "4",
+        "--epochs",
+        "2",
+        "--out",
+        out,
+    ];
+    for (sink, code) in [("/dev/full", 1), ("", 0)] {
+        let stdout = if sink.is_empty() {
+            let mut reader = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+            let pipe = reader.stdin.take().unwrap();
+            reader.wait().unwrap();
+            Stdio::from(pipe)
+        } else {
+            Stdio::from(fs::File::options().write(true).open(sink).unwrap())
+        };
+        let mut command = Command::new(program("quickstart"));
+        command.args(flags).stdout(stdout).stderr(Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{sink}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).lines().count() <= 1);
     }
 }
 

@@ -163,6 +163,7 @@ fn files_that_do_not_fit_are_refused() {
         ("metadata", small_file(|_| (), "")),
         ("metadata", small_file(|_| (), &SMALL.replace("0.0}", "1.0}"))),
         ("metadata", small_file(|_| (), &SMALL.replace("0.1", "-1"))),
+        ("tensor", small_file(|_| (), &SMALL.replace(r#""outputs":2"#, r#""outputs":0"#))),
         ("version", small_file(|_| (), &SMALL.replace(r#""version":1"#, r#""version":2"#))),
         ("tensor", small_file(|_| (), &SMALL.replace(r#""inputs":3"#, r#""inputs":4"#))),
         ("tensor", small_file(|_| (), &SMALL.replace(r#""outputs":2"#, r#""outputs":18446744073709551615"#))),
@@ -200,6 +201,20 @@ fn files_that_do_not_fit_are_refused() {
     }
     assert!(matches!(Autoencoder::load("/nowhere/model.safetensors"), Err(Error::Io { .. })));
     assert!(matches!(load(&good).unwrap().save("/nowhere/model.safetensors"), Err(Error::Io { .. })));
+}
+
+#[test]
+fn weights_that_could_not_be_loaded_are_not_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut dense = Init::He.dense((3, 2), 0, 0).unwrap();
+    dense.parameters_mut().1[1] = f32::NAN;
+    let layer =
+        |dense| Layer { dense, activation: Activation::Relu, dropout: autoencoder::nn::Dropout::NONE };
+    let decoder = Init::He.dense((2, 3), 0, 1).unwrap();
+    let model = Autoencoder::from_layers(vec![layer(dense)], vec![layer(decoder)]).unwrap();
+    assert!(matches!(model.save(&path), Err(Error::Setting { .. })));
+    assert!(!path.exists());
 }
 
 /// Training works from what the file says of dropout, so it must come back.

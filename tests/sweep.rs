@@ -39,7 +39,7 @@ fn swept(folder: &Path, resume: bool, images: (&Dataset, &Dataset)) -> (Vec<swee
         _ => Err(Error::NotFound { dataset: "unknown", looked: vec![] }),
     };
     let callback = |run: usize, event: Event| {
-        heard[run] |= matches!(event, Event::Epoch(_));
+        heard[run] |= matches!(event, Event::Epoch { .. });
         ControlFlow::Continue(())
     };
     let outcomes = sweep::run(&runs, folder, resume, find, callback).unwrap();

@@ -10,10 +10,14 @@ use autoencoder::{
     metrics::Quality,
     ndarray::Array2,
     nn::{Activation, Loss, Penalty, Scope},
-    train::{Event, History, Optimizer, evaluate},
+    random::shuffled,
+    train::{
+        Batch, EpochRecord, Event, History, Objective, Optimizer, OptimizerState, Step, evaluate,
+        reconstruction_errors,
+    },
 };
 use common::digest;
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Mutex};
 
 fn images() -> Dataset {
     digits::generate(300, 1).unwrap()
@@ -150,7 +154,8 @@ fn a_callback_hears_every_batch_and_epoch_and_can_stop() {
                 heard.push((epoch, batch));
                 if epoch == 3 && batch == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             }
-            Event::Epoch(record) => {
+            Event::Epoch { record, model } => {
+                assert_eq!(model.inputs(), 784);
                 heard.push((record.epoch, 0));
                 ControlFlow::Continue(())
             }
@@ -225,6 +230,137 @@ fn settings_and_data_that_do_not_fit_are_errors() {
     assert!(error.to_string().contains("sigmoid"), "{error}");
     assert!(evaluate(&linear, &narrow, None, 0).is_err());
     assert!(evaluate(&linear, &empty, None, 0).is_err());
+}
+
+/// Rows that remember the order in which they were asked for.
+struct Recording {
+    rows: Array2<f32>,
+    asked: Mutex<Vec<usize>>,
+}
+
+impl Samples for Recording {
+    fn len(&self) -> usize {
+        self.rows.nrows()
+    }
+
+    fn features(&self) -> usize {
+        self.rows.ncols()
+    }
+
+    fn copy_row(&self, row: usize, out: &mut [f32]) {
+        self.asked.lock().unwrap().push(row);
+        self.rows.copy_row(row, out);
+    }
+}
+
+#[test]
+fn each_epoch_goes_through_all_rows_in_its_own_random_order() {
+    let rows = Recording { rows: images().to_array(), asked: Mutex::default() };
+    // One thread and batches of one block: rows are asked for in the order of training.
+    let config = TrainConfig::new().epochs(2).batch_size(50).seed(6).threads(1);
+    Trainer::new(config).fit(&mut model(0.0), &rows).unwrap();
+    let asked = rows.asked.into_inner().unwrap();
+    assert_eq!(asked[..300], shuffled(300, 6, 1));
+    assert_eq!(asked[300..], shuffled(300, 6, 2));
+}
+
+/// The trainer is a loop over `Step` and nothing else.
+#[test]
+fn a_loop_of_ones_own_gives_the_same_bits() {
+    let (config, images) = (everything_on().threads(1), images());
+    let mut own = model(0.3);
+    let objective = Objective { loss: config.loss, penalties: config.penalties.clone() };
+    let mut step = Step::new(&own, objective, config.batch_size).unwrap();
+    let mut optimizer = OptimizerState::new(config.optimizer, &own).unwrap();
+    for epoch in 1..=config.epochs {
+        for (index, rows) in shuffled(300, config.seed, epoch).chunks(config.batch_size).enumerate() {
+            let (noise, seed, number) = (config.noise, config.seed, index + 1);
+            let batch = Batch { samples: &images, rows, noise, seed, epoch, number };
+            step.run(&mut own, &mut optimizer, config.learning_rate, &batch).unwrap();
+        }
+    }
+    assert_eq!(digest(&own), digest(&fit(config, 0.3).0));
+}
+
+#[test]
+fn a_step_refuses_what_it_was_not_made_for() {
+    let samples = images();
+    let plain = model(0.0);
+    let refused = |model: &Autoencoder, state_of: &Autoencoder, rows: usize| {
+        let mut step = Step::new(&plain, Objective::default(), 32).unwrap();
+        let mut state = OptimizerState::new(Optimizer::adam(), state_of).unwrap();
+        let rows: Vec<_> = (0..rows).collect();
+        let batch = Batch { samples: &samples, rows: &rows, noise: None, seed: 0, epoch: 1, number: 1 };
+        let mut model = model.clone();
+        let result = step.run(&mut model, &mut state, 1e-3, &batch);
+        assert!(result.is_ok() || digest(&model) == digest(&plain), "a refused step changed weights");
+        matches!(result, Err(Error::Shape { .. }))
+    };
+    assert!(!refused(&plain, &plain, 32));
+    assert!(refused(&plain, &plain, 33) && refused(&plain, &plain, 64) && refused(&plain, &plain, 0));
+    let build = |hidden: &[usize], code, activation| {
+        let builder = Autoencoder::builder(784).hidden(hidden).code(code).seed(3);
+        builder.hidden_activation(activation).build().unwrap()
+    };
+    let other_widths = build(&[97, 41], 13, Activation::Relu);
+    assert!(refused(&plain, &other_widths, 32));
+    assert!(refused(&plain, &build(&[97], 13, Activation::Relu), 32));
+    assert!(refused(&model(0.5), &plain, 32));
+    assert!(refused(&build(&[97, 40], 13, Activation::Tanh), &plain, 32));
+    let step = Step::new(&plain, Objective::default(), usize::MAX);
+    assert!(matches!(step, Err(Error::Setting { .. })));
+}
+
+#[test]
+fn the_cross_entropy_refuses_targets_outside_its_range() {
+    for bad in [-0.1, 1.1, f32::NAN] {
+        let mut rows = images().to_array();
+        rows[[250, 783]] = bad;
+        let error = failure(TrainConfig::new().loss(Loss::Bce), &rows);
+        assert!(error.to_string().contains("bce needs [0, 1]"), "{error}");
+    }
+}
+
+#[test]
+fn rows_for_validation_are_checked_before_training() {
+    let narrow = Array2::zeros((5, 783));
+    let empty = Array2::zeros((0, 784));
+    for rows in [&narrow, &empty] {
+        let mut trained = model(0.0);
+        let result = Trainer::new(TrainConfig::new()).validate(rows).fit(&mut trained, &images());
+        assert!(matches!(result, Err(Error::Shape { what: "rows to validate on", .. })));
+        assert_eq!(digest(&trained), digest(&model(0.0)));
+    }
+}
+
+#[test]
+fn errors_of_rows_average_to_the_evaluation() {
+    let (model, test) = (model(0.0), digits::generate(150, 2).unwrap());
+    let errors = reconstruction_errors(&model, &test).unwrap();
+    let mse = evaluate(&model, &test, None, 0).unwrap().output.mse;
+    assert_relative_eq!(errors.iter().sum::<f64>() / 150.0, mse, max_relative = 1e-12);
+    assert!(errors.iter().any(|error| *error != errors[0]));
+}
+
+#[test]
+fn settings_come_back_from_files_and_missing_ones_are_the_defaults() {
+    let config = everything_on();
+    let json = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<TrainConfig>(&json).unwrap(), config);
+    let config = serde_json::from_str::<TrainConfig>(r#"{"epochs":3}"#).unwrap();
+    assert_eq!(config, TrainConfig::new().epochs(3));
+}
+
+#[test]
+fn the_speed_of_a_run_is_the_median_of_its_epochs() {
+    let (_, history) = fit(TrainConfig::new().epochs(1), 0.0);
+    let of = |speeds: &[f64]| {
+        let epoch = |&images_per_second| EpochRecord { images_per_second, ..history.epochs[0].clone() };
+        History { epochs: speeds.iter().map(epoch).collect() }.images_per_second()
+    };
+    assert_eq!(of(&[5.0, 1.0, 2.0]), Some(2.0));
+    assert_eq!(of(&[5.0, 1.0, 2.0, 4.0]), Some(3.0));
+    assert_eq!(of(&[]), None);
 }
 
 /// Rows need not be images: numbers of any range train a model with a linear output.

@@ -9,7 +9,7 @@ use autoencoder::{
 use serde::Serialize;
 use std::{fs, io, path::Path};
 
-/// Writes a row an epoch.
+/// Writes a row an epoch. Validation is of the test images, noisy where the run has noise.
 pub fn write_history(path: &Path, history: &History) -> Result<(), Failure> {
     let write = || -> csv::Result<()> {
         let mut file = csv::Writer::from_path(path)?;
@@ -21,12 +21,12 @@ pub fn write_history(path: &Path, history: &History) -> Result<(), Failure> {
             "psnr_db",
             "images_per_second",
             "seconds",
-            "test_mse",
-            "test_psnr_mean_db",
-            "test_psnr_pooled_db",
+            "validation_mse",
+            "validation_psnr_mean_db",
+            "validation_psnr_pooled_db",
         ])?;
         for record in &history.epochs {
-            let test = record.validation.map(|validation| validation.output);
+            let validation = record.validation.map(|validation| validation.output);
             let mut row = vec![
                 record.epoch.to_string(),
                 record.loss.to_string(),
@@ -36,8 +36,9 @@ pub fn write_history(path: &Path, history: &History) -> Result<(), Failure> {
                 record.images_per_second.to_string(),
                 record.seconds.to_string(),
             ];
-            let test = test.map(|q| [q.mse, q.psnr_mean_db, q.psnr_pooled_db].map(|x| x.to_string()));
-            row.extend(test.unwrap_or_default());
+            let figures =
+                validation.map(|q| [q.mse, q.psnr_mean_db, q.psnr_pooled_db].map(|x| x.to_string()));
+            row.extend(figures.unwrap_or_default());
             file.write_record(row)?;
         }
         Ok(file.flush()?)
@@ -49,6 +50,14 @@ pub fn write_history(path: &Path, history: &History) -> Result<(), Failure> {
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     let json = serde_json::to_string_pretty(value).map_err(io::Error::from).map_err(failure(path))?;
     fs::write(path, json + "\n").map_err(failure(path))
+}
+
+/// Removes a file of an earlier run, if there is one.
+pub fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Makes a folder where there is none.

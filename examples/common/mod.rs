@@ -15,7 +15,7 @@ use autoencoder::{
 };
 use clap::{Args, Parser, ValueEnum, error::ErrorKind};
 use std::{
-    io,
+    io::{self, Write},
     path::PathBuf,
     process::{self, ExitCode},
 };
@@ -36,6 +36,16 @@ pub fn finish(result: Result<(), Failure>) -> ExitCode {
     match failure {
         Failure::Library(Error::Setting { .. }) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
+    }
+}
+
+/// Writes a line to standard output. A reader that has gone away is not a failure of the run.
+pub fn say(line: &str) -> Result<(), Failure> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::File("standard output".to_owned(), error))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -126,7 +136,8 @@ impl DataFlags {
             DatasetName::Digits => drawn(None),
             DatasetName::Auto => self.known(Known::Mnist).or_else(|error| match error {
                 Error::NotFound { .. } => drawn(Some(format!(
-                    "MNIST not found: using digits that the library draws. For the real ones put their four files\n\
+                    "{error}.\n\
+                     Using digits that the library draws. For the real ones put MNIST's four files\n\
                      (train-images-idx3-ubyte.gz, ...) into data/mnist/, or name the folder that holds mnist/ or\n\
                      torchvision's MNIST/raw/ by --data-dir or {DATA_VARIABLE}."
                 ))),

@@ -8,14 +8,15 @@ use std::ops::ControlFlow;
 pub struct Progress {
     bar: ProgressBar,
     epochs: usize,
+    denoising: bool,
 }
 
 impl Progress {
-    pub fn new(epochs: usize) -> Self {
+    pub fn new(epochs: usize, denoising: bool) -> Self {
         let bar = ProgressBar::no_length();
         let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} batches, {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, epochs }
+        Self { bar, epochs, denoising }
     }
 
     /// A callback for the trainer.
@@ -26,7 +27,11 @@ impl Progress {
                 self.bar.set_position(((epoch - 1) * batches + batch) as u64);
                 self.bar.set_message(format!("epoch {epoch}/{}, loss {:.4}", self.epochs, loss.total()));
             }
-            Event::Epoch(record) => self.bar.suspend(|| println!("{}", line(record, self.epochs))),
+            Event::Epoch { record, .. } => {
+                let line = line(record, self.epochs, self.denoising);
+                let said = self.bar.suspend(|| super::say(&line));
+                return if said.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -39,9 +44,10 @@ impl Drop for Progress {
     }
 }
 
-fn line(record: &EpochRecord, epochs: usize) -> String {
+fn line(record: &EpochRecord, epochs: usize, denoising: bool) -> String {
+    let what = if denoising { "denoised test images" } else { "test images" };
     let test = record.validation.map_or_else(String::new, |validation| {
-        format!(", test PSNR {:.2} dB", validation.output.psnr_pooled_db)
+        format!(", {what} {:.2} dB", validation.output.psnr_pooled_db)
     });
     format!(
         "epoch {:>2}/{epochs}: loss {:.5}, PSNR {:.2} dB{test}, {:.0} images/s",

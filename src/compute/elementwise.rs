@@ -1,8 +1,7 @@
 //! Loops over slices, compiled once for each kind of CPU and chosen at run time.
 //!
 //! Sums and rounding are the same on every kind: no fused multiply-add, and sums run in fixed lanes.
-//! Slices that belong together have one length; a debug build asserts it, a release build stops at the
-//! shorter one.
+//! Slices that belong together must have one length, or the functions panic.
 
 #[cfg(target_arch = "x86_64")]
 use super::cpu::Isa;
@@ -103,6 +102,22 @@ fn ln_1p(u: f32) -> f32 {
     2.0 * s * (1.0 + poly * s2)
 }
 
+/// `tanh x` to within 4 ulp.
+#[inline(always)]
+fn hyperbolic_tangent(x: f32) -> f32 {
+    // Cephes' tanhf: near 0 a polynomial, where 1 - e^-2|x| would cancel.
+    let e = exp(-2.0 * x.abs());
+    let far = ((1.0 - e) / (1.0 + e)).copysign(x);
+    let x2 = x * x;
+    let poly = -5.704_988_7e-3;
+    let poly = poly * x2 + 2.063_909e-2;
+    let poly = poly * x2 - 5.373_971_6e-2;
+    let poly = poly * x2 + 1.333_144_2e-1;
+    let poly = poly * x2 - 3.333_328e-1;
+    let near = poly * x2 * x + x;
+    if x.abs() < 0.625 { near } else { far }
+}
+
 /// -1, 0 or 1.
 #[inline(always)]
 fn sign(x: f32) -> f32 {
@@ -117,7 +132,7 @@ fn is_finite(x: f32) -> bool {
 dispatched! {
     /// `dst = bytes / 255`.
     pub fn unit_from_bytes(dst: &mut [f32], bytes: &[u8]) {
-        debug_assert_eq!(dst.len(), bytes.len());
+        assert_eq!(dst.len(), bytes.len());
         for (d, &b) in dst.iter_mut().zip(bytes) {
             *d = f32::from(b) / 255.0;
         }
@@ -125,7 +140,7 @@ dispatched! {
 
     /// `dst += src`.
     pub fn add(dst: &mut [f32], src: &[f32]) {
-        debug_assert_eq!(dst.len(), src.len());
+        assert_eq!(dst.len(), src.len());
         for (d, s) in dst.iter_mut().zip(src) {
             *d += s;
         }
@@ -133,7 +148,7 @@ dispatched! {
 
     /// `dst += factor * src`.
     pub fn add_scaled(dst: &mut [f32], factor: f32, src: &[f32]) {
-        debug_assert_eq!(dst.len(), src.len());
+        assert_eq!(dst.len(), src.len());
         for (d, s) in dst.iter_mut().zip(src) {
             *d += factor * s;
         }
@@ -141,7 +156,7 @@ dispatched! {
 
     /// `dst += factor * sign(src)`, where sign(0) = 0.
     pub fn add_sign(dst: &mut [f32], factor: f32, src: &[f32]) {
-        debug_assert_eq!(dst.len(), src.len());
+        assert_eq!(dst.len(), src.len());
         for (d, &s) in dst.iter_mut().zip(src) {
             *d += factor * sign(s);
         }
@@ -149,7 +164,7 @@ dispatched! {
 
     /// `dst *= src`.
     pub fn multiply(dst: &mut [f32], src: &[f32]) {
-        debug_assert_eq!(dst.len(), src.len());
+        assert_eq!(dst.len(), src.len());
         for (d, s) in dst.iter_mut().zip(src) {
             *d *= s;
         }
@@ -160,6 +175,15 @@ dispatched! {
         for x in values {
             *x = x.clamp(0.0, 1.0);
         }
+    }
+
+    /// Whether every value is in [0, 1].
+    pub fn in_unit_interval(values: &[f32]) -> bool {
+        let mut inside = true;
+        for &x in values {
+            inside &= (0.0..=1.0).contains(&x);
+        }
+        inside
     }
 
     /// `max(x, 0)`; NaN stays NaN.
@@ -183,17 +207,16 @@ dispatched! {
         }
     }
 
-    /// `tanh x`, as `(1 - e^-2|x|) / (1 + e^-2|x|)` with the sign of x.
+    /// The hyperbolic tangent.
     pub fn tanh(values: &mut [f32]) {
         for x in values {
-            let e = exp(-2.0 * x.abs());
-            *x = ((1.0 - e) / (1.0 + e)).copysign(*x);
+            *x = hyperbolic_tangent(*x);
         }
     }
 
     /// Multiplies by ReLU's derivative, given its output.
     pub fn relu_backward(delta: &mut [f32], output: &[f32]) {
-        debug_assert_eq!(delta.len(), output.len());
+        assert_eq!(delta.len(), output.len());
         for (d, &y) in delta.iter_mut().zip(output) {
             *d = if y > 0.0 { *d } else { 0.0 };
         }
@@ -201,7 +224,7 @@ dispatched! {
 
     /// Multiplies by leaky ReLU's derivative, given its output.
     pub fn leaky_relu_backward(delta: &mut [f32], output: &[f32], slope: f32) {
-        debug_assert_eq!(delta.len(), output.len());
+        assert_eq!(delta.len(), output.len());
         for (d, &y) in delta.iter_mut().zip(output) {
             *d *= if y > 0.0 { 1.0 } else { slope };
         }
@@ -209,7 +232,7 @@ dispatched! {
 
     /// Multiplies by the sigmoid's derivative y (1 - y), given its output times `scale`.
     pub fn sigmoid_backward(delta: &mut [f32], output: &[f32], scale: f32) {
-        debug_assert_eq!(delta.len(), output.len());
+        assert_eq!(delta.len(), output.len());
         for (d, &y) in delta.iter_mut().zip(output) {
             let y = y / scale;
             *d *= y * (1.0 - y);
@@ -218,7 +241,7 @@ dispatched! {
 
     /// Multiplies by tanh's derivative 1 - y^2, given its output times `scale`.
     pub fn tanh_backward(delta: &mut [f32], output: &[f32], scale: f32) {
-        debug_assert_eq!(delta.len(), output.len());
+        assert_eq!(delta.len(), output.len());
         for (d, &y) in delta.iter_mut().zip(output) {
             let y = y / scale;
             *d *= 1.0 - y * y;
@@ -227,9 +250,8 @@ dispatched! {
 
     /// The sum of `(a - b)^2`.
     pub fn squared_error(a: &[f32], b: &[f32]) -> f64 {
-        let len = a.len().min(b.len());
-        let (a, b) = (&a[..len], &b[..len]);
-        lane_sum(len, |i| {
+        assert_eq!(a.len(), b.len());
+        lane_sum(a.len(), |i| {
             let error = f64::from(a[i] - b[i]);
             error * error
         })
@@ -237,7 +259,7 @@ dispatched! {
 
     /// `delta = factor * (output - target)`.
     pub fn difference(delta: &mut [f32], output: &[f32], target: &[f32], factor: f32) {
-        debug_assert_eq!((delta.len(), delta.len()), (output.len(), target.len()));
+        assert_eq!((delta.len(), delta.len()), (output.len(), target.len()));
         for ((d, y), t) in delta.iter_mut().zip(output).zip(target) {
             *d = factor * (y - t);
         }
@@ -246,9 +268,8 @@ dispatched! {
     /// The sum of `max(z, 0) - z t + ln(1 + e^-|z|)` over logits z and targets t: the cross-entropy of
     /// sigmoid(z), without its overflow.
     pub fn cross_entropy(logits: &[f32], target: &[f32]) -> f64 {
-        let len = logits.len().min(target.len());
-        let (logits, target) = (&logits[..len], &target[..len]);
-        lane_sum(len, |i| {
+        assert_eq!(logits.len(), target.len());
+        lane_sum(logits.len(), |i| {
             let (z, t) = (logits[i], target[i]);
             let positive = if z < 0.0 { 0.0 } else { z };
             f64::from(positive - z * t + ln_1p(exp(-z.abs())))
@@ -275,7 +296,7 @@ dispatched! {
 
     /// An inverted-dropout mask from random numbers: 0 below `threshold`, `scale` from there on.
     pub fn dropout_mask(mask: &mut [f32], random: &[[u8; 2]], threshold: u16, scale: f32) {
-        debug_assert_eq!(mask.len(), random.len());
+        assert_eq!(mask.len(), random.len());
         for (m, &r) in mask.iter_mut().zip(random) {
             *m = if u16::from_le_bytes(r) < threshold { 0.0 } else { scale };
         }
@@ -285,7 +306,7 @@ dispatched! {
     /// False if a parameter is not finite afterwards.
     pub fn adam(w: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], step: AdamStep) -> bool {
         let len = w.len();
-        let (first, second, gradient) = (&mut first[..len], &mut second[..len], &gradient[..len]);
+        assert_eq!((first.len(), second.len(), gradient.len()), (len, len, len));
         let mut finite = true;
         for i in 0..len {
             let g = gradient[i];
@@ -302,7 +323,7 @@ dispatched! {
     /// False if a parameter is not finite afterwards.
     pub fn sgd(w: &mut [f32], velocity: &mut [f32], gradient: &[f32], rate: f32, momentum: f32) -> bool {
         let len = w.len();
-        let (velocity, gradient) = (&mut velocity[..len], &gradient[..len]);
+        assert_eq!((velocity.len(), gradient.len()), (len, len));
         let mut finite = true;
         for i in 0..len {
             velocity[i] = momentum * velocity[i] + gradient[i];
@@ -323,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn exp_and_ln_1p_are_accurate() {
+    fn exp_ln_1p_and_tanh_are_accurate() {
         for i in -87_000..88_000 {
             let x = i as f32 / 1000.0;
             assert!(ulps(exp(x), f64::from(x).exp()) < 2.0, "exp({x}) = {}", exp(x));
@@ -331,6 +352,12 @@ mod tests {
         for i in 1..=100_000 {
             let u = i as f32 / 100_000.0;
             assert!(ulps(ln_1p(u), f64::from(u).ln_1p()) < 2.0, "ln_1p({u}) = {}", ln_1p(u));
+        }
+        for i in (-20_000..20_000).filter(|&i| i != 0) {
+            for scale in [1e-3, 1e-7, 1e-12] {
+                let x = i as f32 * scale;
+                assert!(ulps(hyperbolic_tangent(x), f64::from(x).tanh()) < 4.0, "tanh({x})");
+            }
         }
         assert!(exp(f32::NAN).is_nan());
         assert_eq!((ln_1p(0.0), exp(0.0)), (0.0, 1.0));

@@ -120,11 +120,9 @@ impl Dataset {
 
     /// All images as `[images, height * width]` in [0, 1].
     pub fn to_array(&self) -> Array2<f32> {
-        let mut array = Array2::zeros((self.len(), self.features()));
-        if let Some(values) = array.as_slice_mut() {
-            elementwise::unit_from_bytes(values, &self.pixels);
-        }
-        array
+        let mut values = vec![0.0; self.pixels.len()];
+        elementwise::unit_from_bytes(&mut values, &self.pixels);
+        Array2::from_shape_vec((self.len(), self.features()), values).expect("whole images: `new` checks")
     }
 }
 

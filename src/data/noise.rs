@@ -25,7 +25,7 @@ pub enum NoiseKind {
     },
     /// Sets a pixel to 0 (Vincent et al. 2008, <https://doi.org/10.1145/1390156.1390294>).
     Masking {
-        /// The probability that a pixel is set.
+        /// The probability that a pixel becomes 0.
         probability: f32,
     },
 }
@@ -43,9 +43,26 @@ pub enum NoiseKind {
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedNoise")]
 pub struct Noise {
     kind: NoiseKind,
     clamp: bool,
+}
+
+/// Noise as a file has it.
+#[derive(Deserialize)]
+struct UncheckedNoise {
+    kind: NoiseKind,
+    #[serde(default)]
+    clamp: bool,
+}
+
+impl TryFrom<UncheckedNoise> for Noise {
+    type Error = Error;
+
+    fn try_from(UncheckedNoise { kind, clamp }: UncheckedNoise) -> Result<Self> {
+        Ok(Self { clamp, ..Self::new(kind)? })
+    }
 }
 
 impl Noise {
@@ -146,6 +163,16 @@ mod tests {
 
     fn share(values: &Array2<f32>, value: f32) -> f64 {
         values.iter().filter(|&&v| v == value).count() as f64 / PIXELS as f64
+    }
+
+    #[test]
+    fn files_are_checked_as_constructors_are() {
+        let parse = |json: &str| serde_json::from_str::<Noise>(json).map_err(|error| error.to_string());
+        let noise = Noise::gaussian(0.5).unwrap().clamped();
+        assert_eq!(parse(&serde_json::to_string(&noise).unwrap()), Ok(noise));
+        let error = parse(r#"{"kind":{"gaussian":{"variance":-1.0}},"clamp":false}"#).unwrap_err();
+        assert!(error.contains("noise variance"), "{error}");
+        assert!(parse(r#"{"kind":{"masking":{"probability":7.0}}}"#).is_err());
     }
 
     #[test]

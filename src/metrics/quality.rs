@@ -29,6 +29,7 @@ pub fn psnr_db(mse: f64, data_range: f64) -> f64 {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     /// The mean squared error over all elements.
+    #[serde(with = "decibels")]
     pub mse: f64,
     /// The mean of the images' PSNRs, in dB; +inf if one image is identical to its reference.
     #[serde(with = "decibels")]
@@ -71,7 +72,7 @@ impl Quality {
     }
 }
 
-/// Decibels in files: infinity, which JSON lacks, as the text `inf`. For `#[serde(with = "...")]`.
+/// Figures in files: what JSON lacks as text, `inf` or `NaN`. For `#[serde(with = "...")]`.
 pub mod decibels {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

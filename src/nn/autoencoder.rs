@@ -20,6 +20,13 @@ pub struct Layer {
     pub dropout: Dropout,
 }
 
+impl Layer {
+    /// Whether all weights and biases are finite.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.dense.weight().iter().chain(&self.dense.bias()).all(|w| w.is_finite())
+    }
+}
+
 /// A stack of dense layers that encodes to a code and decodes to a reconstruction.
 ///
 /// All methods that apply the model take `&self`: one model serves many threads. They run on the `rayon` pool

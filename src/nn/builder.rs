@@ -1,9 +1,10 @@
 use crate::{
     error::{Error, Result},
+    memory,
     nn::{Activation, Autoencoder, Dropout, Init, Layer},
 };
 
-/// Builds an [`Autoencoder`]: by default ReLU in hidden layers, a linear code of width 32, a sigmoid output, He's
+/// Builds an [`Autoencoder`]: by default ReLU in hidden layers, a linear ([`Activation::Identity`]) code of width 32, a sigmoid output, He's
 /// initialisation, no dropout, seed 0.
 ///
 /// ```
@@ -154,10 +155,7 @@ fn check_memory(widths: &[usize]) -> Result<()> {
         return Err(Error::setting("widths", widths, "at least 1 each"));
     }
     let weights = widths.windows(2).try_fold(0_usize, |sum, w| sum.checked_add(w[0].checked_mul(w[1])?));
-    match weights.map(|count| Vec::<[f32; 4]>::new().try_reserve_exact(count)) {
-        Some(Ok(())) => Ok(()),
-        _ => Err(Error::setting("widths", widths, "weights that fit memory")),
-    }
+    memory::check("widths", widths, weights.and_then(|count| count.checked_mul(4)))
 }
 
 #[cfg(test)]

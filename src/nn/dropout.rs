@@ -11,8 +11,8 @@ const LEVELS: f32 = 65_536.0;
 /// Inverted dropout (Srivastava et al. 2014): in training a unit is set to 0 with probability `rate`, else
 /// multiplied by `1 / (1 - rate)`, so that inference needs no change.
 ///
-/// The rate is rounded to a multiple of 1/65,536. The mask is a value and the random generator an argument: a row's
-/// mask is a function of seed, layer, epoch and row.
+/// The rate is rounded to a multiple of 1/65,536. A mask is a value, and that of a row a function of seed, layer, epoch
+/// and row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f32", into = "f32")]
 pub struct Dropout {

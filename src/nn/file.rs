@@ -44,9 +44,12 @@ impl Autoencoder {
     /// scratch file, synced and renamed.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be written.
+    /// [`Error::Setting`] if a weight or bias is not finite, [`Error::Io`] if the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
+        if self.layers().iter().any(|layer| !layer.is_finite()) {
+            return Err(Error::setting("weights to save", "not finite", "finite ones, which can be loaded"));
+        }
         let (encoder, decoder) = self.layers().split_at(self.encoder_depth());
         let architecture = Architecture {
             version: VERSION,
@@ -146,6 +149,7 @@ fn dense(
     let weight = Array2::from_shape_vec((outputs, inputs), weight)
         .map_err(|error| Error::format(file, "weight", "its shape", error))?;
     Dense::new(weight.reversed_axes(), Array1::from_vec(bias))
+        .map_err(|error| Error::format(file, "metadata `autoencoder`", "layers", error))
 }
 
 fn tensor(tensors: &SafeTensors, file: &str, name: &str, shape: &[usize]) -> Result<Vec<f32>> {

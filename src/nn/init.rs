@@ -28,8 +28,9 @@ impl Init {
     /// A layer's first weights and biases: a function of seed and layer.
     ///
     /// # Errors
-    /// If a dimension is 0.
+    /// If a dimension is 0 or the weights do not fit memory.
     pub fn dense(self, (inputs, outputs): (usize, usize), seed: u64, layer: usize) -> crate::Result<Dense> {
+        crate::memory::check("shape of a layer", (inputs, outputs), inputs.checked_mul(outputs))?;
         let rng = &mut random::rng(seed, Stream::Init, 0, layer);
         let shape = (inputs, outputs);
         let (fan_in, fan_out) = (inputs as f32, outputs as f32);

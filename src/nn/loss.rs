@@ -14,7 +14,7 @@ pub enum Loss {
     #[default]
     Mse,
     /// The binary cross-entropy `-t ln y - (1 - t) ln(1 - y)` of a sigmoid output, computed from its logits z as
-    /// `max(z, 0) - z t + ln(1 + e^-|z|)`, which overflows nowhere. Targets belong in [0, 1].
+    /// `max(z, 0) - z t + ln(1 + e^-|z|)`, which overflows nowhere. Targets must be in [0, 1].
     Bce,
 }
 
@@ -38,6 +38,14 @@ impl Loss {
             (Self::Bce, _) => {
                 Err(Error::setting("loss", self, "a loss that fits the output; bce needs a sigmoid output"))
             }
+        }
+    }
+
+    /// Whether the loss is defined for a target: the cross-entropy for numbers in [0, 1] only.
+    pub fn allows(self, target: &[f32]) -> bool {
+        match self {
+            Self::Mse => true,
+            Self::Bce => elementwise::in_unit_interval(target),
         }
     }
 

@@ -57,7 +57,7 @@ pub enum Penalty {
 }
 
 impl Penalty {
-    /// The study's Lasso: on the encoder's weights, through the gradient.
+    /// The Lasso on the encoder's weights, through the gradient.
     pub fn lasso(lambda: f32) -> Self {
         Self::Lasso { lambda, scope: Scope::Encoder }
     }

@@ -8,8 +8,8 @@ use std::{io, path::Path};
 /// Grey level between the images.
 const GAP_LEVEL: u8 = 96;
 
-/// Writes rows of images as one grey PNG: a row for each array `[images, height * width]`, their first images side
-/// by side with a thin gap, each pixel enlarged to `zoom` x `zoom`. Values are limited to [0, 1]; NaN is black.
+/// Writes rows of images as one grey PNG: a row for each array `[images, height * width]`, its images side by side
+/// with a thin gap, each pixel enlarged to `zoom` x `zoom`. Values are limited to [0, 1]; NaN is black.
 ///
 /// ```
 /// use autoencoder::{data::{digits, Noise}, report};

@@ -21,6 +21,22 @@ pub struct Evaluation {
     pub noisy_input: Option<Quality>,
 }
 
+/// The mean squared error of each row's reconstruction: how unlike it is to the rows that the model was trained on.
+///
+/// ```
+/// use autoencoder::{Autoencoder, data::digits, train::reconstruction_errors};
+/// let model = Autoencoder::builder(784).code(16).build()?;
+/// assert_eq!(reconstruction_errors(&model, &digits::generate(20, 1)?)?.len(), 20);
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+///
+/// # Errors
+/// If there are no rows, or they are of another width than the model.
+pub fn reconstruction_errors(model: &Autoencoder, samples: &dyn Samples) -> Result<Vec<f64>> {
+    let features = samples.features() as f64;
+    Ok(squared_errors(model, samples, None, 0)?.into_iter().map(|[output, _]| output / features).collect())
+}
+
 /// Reconstructs every row, corrupted by `noise` if given, and compares with the clean row.
 ///
 /// The noise of a row is a function of seed and row: that of [`Noise::corrupt`] with the same seed. It runs on the
@@ -34,11 +50,23 @@ pub fn evaluate(
     noise: Option<Noise>,
     seed: u64,
 ) -> Result<Evaluation> {
+    let errors = squared_errors(model, samples, noise, seed)?;
+    let quality =
+        |which: usize| Quality::from_squared_errors(errors.iter().map(|e| e[which]), samples.features(), 1.0);
+    Ok(Evaluation { output: quality(0), noisy_input: noise.map(|_| quality(1)) })
+}
+
+/// The squared errors of each row's output and of its noisy input, summed over the features.
+fn squared_errors(
+    model: &Autoencoder,
+    samples: &dyn Samples,
+    noise: Option<Noise>,
+    seed: u64,
+) -> Result<Vec<[f64; 2]>> {
     let features = samples.features();
     if samples.is_empty() {
         return Err(Error::shape("rows to evaluate", "at least 1", 0));
     }
-    // The squared errors of a row's output and of its noisy input.
     let mut errors = vec![[0.0; 2]; samples.len()];
     errors.par_chunks_mut(BLOCK_ROWS).enumerate().try_for_each(|(block, errors)| {
         let mut clean = Array2::zeros((errors.len(), features));
@@ -60,6 +88,5 @@ pub fn evaluate(
         }
         Ok(())
     })?;
-    let quality = |which: usize| Quality::from_squared_errors(errors.iter().map(|e| e[which]), features, 1.0);
-    Ok(Evaluation { output: quality(0), noisy_input: noise.map(|_| quality(1)) })
+    Ok(errors)
 }

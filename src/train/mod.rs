@@ -10,7 +10,7 @@ mod step;
 mod trainer;
 mod weights;
 
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{Evaluation, evaluate, reconstruction_errors};
 pub use history::{EpochRecord, History};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use step::{Batch, BatchLoss, Objective, Step};

@@ -126,6 +126,16 @@ impl OptimizerState {
         Ok(Self { optimizer, steps: 0, layers: model.layers().iter().map(moments).collect() })
     }
 
+    /// Checks that there are moments for every parameter.
+    pub(crate) fn check_fits(&self, model: &Autoencoder) -> Result<()> {
+        let found = self.layers.iter().map(|moments| (moments.weight.first.len(), moments.bias.first.len()));
+        let dense = model.layers().iter().map(|layer| &layer.dense);
+        if found.eq(dense.map(|dense| (dense.weight().len(), dense.bias().len()))) {
+            return Ok(());
+        }
+        Err(Error::shape("layers of the optimiser", "those of the model", self.layers.len()))
+    }
+
     /// The number of steps taken.
     pub fn steps(&self) -> u64 {
         self.steps

@@ -23,10 +23,18 @@ pub(crate) struct RowBlock {
     pub sums: RowSums,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct RowSums {
     pub loss: RowLoss,
     pub code_penalty: f64,
+    /// Whether the loss is defined for all targets.
+    pub targets_fit: bool,
+}
+
+impl Default for RowSums {
+    fn default() -> Self {
+        Self { loss: RowLoss::default(), code_penalty: 0.0, targets_fit: true }
+    }
 }
 
 impl RowBlock {
@@ -42,6 +50,13 @@ impl RowBlock {
             deltas: layers.iter().map(buffer).collect(),
             sums: RowSums::default(),
         }
+    }
+
+    /// What a row takes of memory.
+    pub(crate) fn elements_of_a_row(model: &Autoencoder) -> usize {
+        let widths = model.widths();
+        // Input and target; of each layer outputs, deltas and perhaps a mask.
+        2 * widths[0] + 3 * widths[1..].iter().sum::<usize>()
     }
 
     /// Whether the block has none of the batch's rows, as when the last batch is short.
@@ -114,6 +129,7 @@ impl RowBlock {
         let outputs = self.outputs[last].rows_mut(self.rows);
         let targets = self.target.rows(self.rows);
         for ((output, target), delta) in outputs.zip(targets).zip(self.deltas[last].rows_mut(self.rows)) {
+            self.sums.targets_fit &= objective.loss.allows(target);
             let row = objective.loss.row(activation, output, target, elements, delta);
             self.sums.loss.loss += row.loss;
             self.sums.loss.squared_error += row.squared_error;

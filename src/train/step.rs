@@ -1,7 +1,8 @@
 use crate::{
     data::{Noise, Samples},
     error::{Error, Quantity, Result},
-    nn::{Autoencoder, Loss, Penalty},
+    memory,
+    nn::{Activation, Autoencoder, Dropout, Layer, Loss, Penalty},
     train::{
         OptimizerState,
         rows::RowBlock,
@@ -82,15 +83,35 @@ impl BatchLoss {
 #[derive(Debug)]
 pub struct Step {
     objective: Objective,
+    batch_size: usize,
+    /// What the buffers and checks were made for.
+    layers: Vec<LayerShape>,
+    encoder_depth: usize,
     blocks: Vec<RowBlock>,
     updates: Vec<LayerUpdate>,
+}
+
+/// All of a layer but its parameters.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct LayerShape {
+    weight: (usize, usize),
+    activation: Activation,
+    dropout: Dropout,
+}
+
+impl From<&Layer> for LayerShape {
+    fn from(layer: &Layer) -> Self {
+        let Layer { dense, activation, dropout } = layer;
+        Self { weight: dense.weight().dim(), activation: *activation, dropout: *dropout }
+    }
 }
 
 impl Step {
     /// Buffers for steps of up to `batch_size` rows.
     ///
     /// # Errors
-    /// If the batch size is 0, the loss does not fit the model's output, or a penalty is negative or not finite.
+    /// If the batch size is 0 or its buffers do not fit memory, the loss does not fit the model's output, or a
+    /// penalty is negative or not finite.
     pub fn new(model: &Autoencoder, objective: Objective, batch_size: usize) -> Result<Self> {
         if batch_size == 0 {
             return Err(Error::setting("batch size", batch_size, "at least 1"));
@@ -98,8 +119,14 @@ impl Step {
         objective.loss.check(model.output_layer().activation)?;
         objective.penalties.iter().try_for_each(|penalty| penalty.check())?;
         let blocks = batch_size.div_ceil(BLOCK_ROWS);
+        let rows = blocks.checked_mul(batch_size.min(BLOCK_ROWS));
+        let elements = rows.and_then(|rows| rows.checked_mul(RowBlock::elements_of_a_row(model)));
+        memory::check("batch size", batch_size, elements)?;
         Ok(Self {
             objective,
+            batch_size,
+            layers: model.layers().iter().map(LayerShape::from).collect(),
+            encoder_depth: model.encoder_depth(),
             blocks: (0..blocks).map(|_| RowBlock::new(model, batch_size.min(BLOCK_ROWS))).collect(),
             updates: model.layers().iter().map(LayerUpdate::new).collect(),
         })
@@ -107,11 +134,10 @@ impl Step {
 
     /// One step: loss, gradient, update. It runs on the `rayon` pool that it is called in.
     ///
-    /// `model` and `optimizer` must be of the shapes that the step was made for.
-    ///
     /// # Errors
     /// [`Error::Shape`] if the batch is empty, larger than the step was made for, or of another width than the
-    /// model; [`Error::NotFinite`] if the loss, a gradient or a weight is not finite. After a loss that is not
+    /// model, or if model or optimiser are of other layers than the step was made for; [`Error::Setting`] if the
+    /// loss is the cross-entropy and a target is outside [0, 1]; [`Error::NotFinite`] if the loss, a gradient or a weight is not finite. After a loss that is not
     /// finite the weights are as before; else they have been updated.
     ///
     /// # Panics
@@ -123,8 +149,15 @@ impl Step {
         learning_rate: f32,
         batch: &Batch,
     ) -> Result<BatchLoss> {
-        self.check(model, batch)?;
+        self.check(model, optimizer, batch)?;
         let loss = self.rows_phase(model, batch);
+        if self.blocks.iter().any(|block| !block.sums.targets_fit) {
+            return Err(Error::setting(
+                "loss",
+                self.objective.loss,
+                "a loss that fits the rows; bce needs [0, 1]",
+            ));
+        }
         if !loss.data.is_finite() {
             return Err(not_finite(Quantity::Loss, None, batch));
         }
@@ -159,23 +192,23 @@ impl Step {
         }
     }
 
-    fn check(&self, model: &Autoencoder, batch: &Batch) -> Result<()> {
-        let (rows, capacity) = (batch.rows.len(), self.blocks.len() * BLOCK_ROWS);
-        if rows == 0 || rows > capacity {
+    fn check(&self, model: &Autoencoder, optimizer: &OptimizerState, batch: &Batch) -> Result<()> {
+        let rows = batch.rows.len();
+        if rows == 0 || rows > self.batch_size {
             return Err(Error::Shape {
                 what: "rows of a batch",
-                expected: format!("1 to {capacity}"),
+                expected: format!("1 to {}", self.batch_size),
                 found: rows.to_string(),
             });
         }
         if batch.samples.features() != model.inputs() {
             return Err(Error::shape("features of a row", model.inputs(), batch.samples.features()));
         }
-        let shapes = self.updates.iter().map(|update| update.gradient.weight.dim());
-        if !shapes.eq(model.layers().iter().map(|layer| layer.dense.weight().dim())) {
-            return Err(Error::shape("widths of the model", "those the step was made for", model.widths()));
+        let layers = || model.layers().iter().map(LayerShape::from);
+        if !layers().eq(self.layers.iter().copied()) || model.encoder_depth() != self.encoder_depth {
+            return Err(Error::shape("layers of the model", &self.layers, layers().collect::<Vec<_>>()));
         }
-        Ok(())
+        optimizer.check_fits(model)
     }
 }
 

@@ -13,6 +13,7 @@ const MAX_THREADS: usize = 1024;
 
 /// The settings of a training run. Set through the methods, read through the fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct TrainConfig {
     /// Passes over the training rows; 10.
@@ -149,7 +150,12 @@ pub enum Event<'a> {
         loss: BatchLoss,
     },
     /// An epoch is done and validated.
-    Epoch(&'a EpochRecord),
+    Epoch {
+        /// What it reached.
+        record: &'a EpochRecord,
+        /// The model as it is now, to be kept if it is the best so far.
+        model: &'a Autoencoder,
+    },
 }
 
 type Callback<'a> = Box<dyn FnMut(Event) -> ControlFlow<()> + Send + 'a>;
@@ -164,7 +170,7 @@ type Callback<'a> = Box<dyn FnMut(Event) -> ControlFlow<()> + Send + 'a>;
 /// let history = Trainer::new(TrainConfig::new().epochs(20).batch_size(32))
 ///     .validate(&test)
 ///     .callback(|event| match event {
-///         Event::Epoch(record) if record.mse < 0.065 => ControlFlow::Break(()),
+///         Event::Epoch { record, .. } if record.mse < 0.065 => ControlFlow::Break(()),
 ///         _ => ControlFlow::Continue(()),
 ///     })
 ///     .fit(&mut model, &train)?;
@@ -197,20 +203,22 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Calls back after each batch and each epoch; a callback that breaks stops training.
+    /// Calls back after each batch and each epoch, from a worker thread; a callback that breaks stops training.
     pub fn callback(mut self, callback: impl FnMut(Event) -> ControlFlow<()> + Send + 'a) -> Self {
         self.callback = Some(Box::new(callback));
         self
     }
 
-    /// Trains `model` on rows of its width.
+    /// Trains `model` on rows of its width, from the first epoch on: a second call starts order, noise, dropout and
+    /// the optimiser's memory anew.
     ///
     /// The weights are a function of the first weights, the rows and the settings; the number of threads changes
     /// no bit.
     ///
     /// # Errors
     /// [`Error::Setting`] or [`Error::Shape`] if a setting or the data do not fit, [`Error::Threads`] if the
-    /// threads cannot be started, [`Error::NotFinite`] as soon as a loss, gradient or weight is not finite.
+    /// threads cannot be started, [`Error::NotFinite`] as soon as a loss, gradient or weight is not finite. The
+    /// model is then as the last batch left it; to keep an earlier one, clone it in a callback.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Samples) -> Result<History> {
         self.config.check()?;
         match self.config.threads {
@@ -224,6 +232,11 @@ impl<'a> Trainer<'a> {
         let config = &self.config;
         if samples.is_empty() {
             return Err(Error::shape("rows to train on", "at least 1", 0));
+        }
+        if let Some(rows) = self.validation.filter(|v| v.is_empty() || v.features() != model.inputs()) {
+            let expected = format!("at least 1 of {} features", model.inputs());
+            let found = format!("{} of {}", rows.len(), rows.features());
+            return Err(Error::Shape { what: "rows to validate on", expected, found });
         }
         let objective = Objective { loss: config.loss, penalties: config.penalties.clone() };
         let mut step = Step::new(model, objective, config.batch_size.min(samples.len()))?;
@@ -251,7 +264,7 @@ impl<'a> Trainer<'a> {
             let validation = self.validation.map(validate).transpose()?;
             history.epochs.push(EpochRecord { validation, ..sums.record(epoch, seconds) });
             let record = &history.epochs[history.epochs.len() - 1];
-            if tell(Event::Epoch(record)).is_break() {
+            if tell(Event::Epoch { record, model }).is_break() {
                 break;
             }
         }

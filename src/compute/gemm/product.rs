@@ -151,7 +151,7 @@ impl Product {
                 b = panel;
             }
             for t in of {
-                let (first, end) = (t * self.m / tiles, (t + 1) * self.m / tiles);
+                let [first, end] = [t, t + 1].map(|t| t * (self.m / tiles) + t.min(self.m % tiles));
                 let (a, d) = (self.lhs.from(first, steps.start), self.dst.from(first, start));
                 let sums = if copy_dst { copy(&mut scratch.tile) } else { d };
                 if copy_dst && load {
