@@ -91,21 +91,6 @@ pub struct Step {
     updates: Vec<LayerUpdate>,
 }
 
-/// All of a layer but its parameters.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct LayerShape {
-    weight: (usize, usize),
-    activation: Activation,
-    dropout: Dropout,
-}
-
-impl From<&Layer> for LayerShape {
-    fn from(layer: &Layer) -> Self {
-        let Layer { dense, activation, dropout } = layer;
-        Self { weight: dense.weight().dim(), activation: *activation, dropout: *dropout }
-    }
-}
-
 impl Step {
     /// Buffers for steps of up to `batch_size` rows.
     ///
@@ -137,8 +122,8 @@ impl Step {
     /// # Errors
     /// [`Error::Shape`] if the batch is empty, larger than the step was made for, or of another width than the
     /// model, or if model or optimiser are of other layers than the step was made for; [`Error::Setting`] if the
-    /// loss is the cross-entropy and a target is outside [0, 1]; [`Error::NotFinite`] if the loss, a gradient or a weight is not finite. After a loss that is not
-    /// finite the weights are as before; else they have been updated.
+    /// loss is the cross-entropy and a target is outside [0, 1]; [`Error::NotFinite`] if the loss, a gradient or a
+    /// weight is not finite. Only after a gradient or a weight that is not finite have the weights been updated.
     ///
     /// # Panics
     /// If a row is outside the data set.
@@ -209,6 +194,21 @@ impl Step {
             return Err(Error::shape("layers of the model", &self.layers, layers().collect::<Vec<_>>()));
         }
         optimizer.check_fits(model)
+    }
+}
+
+/// All of a layer but its parameters.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct LayerShape {
+    weight: (usize, usize),
+    activation: Activation,
+    dropout: Dropout,
+}
+
+impl From<&Layer> for LayerShape {
+    fn from(layer: &Layer) -> Self {
+        let Layer { dense, activation, dropout } = layer;
+        Self { weight: dense.weight().dim(), activation: *activation, dropout: *dropout }
     }
 }
 
