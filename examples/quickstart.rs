@@ -146,7 +146,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     }
     picture("reconstructed.png", &[clean.view(), model.reconstruct(clean.view())?.view()])?;
     model.save(flags.out.join("model.safetensors"))?;
-    files::write_history(&flags.out.join("history.csv"), &history)?;
+    files::write_csv(&flags.out.join("history.csv"), &files::HISTORY_COLUMNS, files::history_rows(&history))?;
     let summary = Summary {
         dataset: train.name(),
         train_images: train.len(),

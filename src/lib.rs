@@ -3,7 +3,7 @@
 //! Data flow one way, and a module uses only what stands before it:
 //! [`data`] (images, where they come from, what corrupts them) → [`nn`] (layers forward and backward, losses,
 //! penalties, the model) → [`metrics`] → [`train`] (the step in two phases, optimisers, epochs) → `report`
-//! (pictures, feature `png`). [`sweep`] runs a grid of such runs. [`random`] makes every random number a function of (seed, stream, epoch, row);
+//! (pictures, features `png` and `plots`). [`sweep`] runs a grid of such runs. [`random`] makes every random number a function of (seed, stream, epoch, row);
 //! [`compute`] holds the kernels; `baseline` (feature `baseline`) is what linear methods reach.
 //!
 //! ```
@@ -37,7 +37,7 @@ mod memory;
 pub mod metrics;
 pub mod nn;
 pub mod random;
-#[cfg(feature = "png")]
+#[cfg(any(feature = "plots", feature = "png"))]
 pub mod report;
 pub mod sweep;
 pub mod train;

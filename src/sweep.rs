@@ -59,6 +59,8 @@ impl Run {
 pub struct Record {
     /// The run.
     pub run: Run,
+    /// How many images it was trained on.
+    pub train_images: usize,
     /// All widths of the model.
     pub widths: Vec<usize>,
     /// Its epochs.
@@ -114,6 +116,7 @@ pub fn run_one(
     let output = model.reconstruct(input.view())?;
     let record = Record {
         run: run.clone(),
+        train_images: train.len(),
         widths: model.widths(),
         history,
         test: evaluate(&model, test, run.train.noise, run.train.seed)?,
@@ -131,8 +134,7 @@ pub fn run_one(
 /// `resume`, runs whose record stands are not done again.
 ///
 /// # Errors
-/// [`Error::Io`] if the folder cannot be made or a record cannot be written. What goes wrong within a run is in its
-/// outcome.
+/// [`Error::Io`] if the folder cannot be made. What goes wrong with a run, or with its files, is in its outcome.
 pub fn run<'a>(
     runs: &[Run],
     folder: &Path,
@@ -144,34 +146,30 @@ pub fn run<'a>(
     let mut outcomes = Vec::with_capacity(runs.len());
     for (number, run) in runs.iter().enumerate() {
         let path = folder.join(run.id()).with_extension("json");
-        let stored = if resume { stored(&path, run) } else { None };
-        let resumed = stored.is_some();
-        let record = match stored {
-            Some(record) => Ok(record),
-            None => {
-                let found = images(&run.dataset);
-                match found.and_then(|images| run_one(run, images, |event| callback(number, event))) {
-                    Ok((model, record)) => {
-                        model.save(path.with_extension("safetensors"))?;
-                        keep(&path, &record)?;
-                        Ok(record)
-                    }
-                    Err(error) => Err(error),
-                }
+        let mut resumed = false;
+        let record = images(&run.dataset).and_then(|images| {
+            if let Some(record) = stored(&path, run, images).filter(|_| resume) {
+                resumed = true;
+                return Ok(record);
             }
-        };
+            let (model, record) = run_one(run, images, |event| callback(number, event))?;
+            keep(&path, &model, record)
+        });
         outcomes.push(Outcome { run: run.clone(), record, resumed });
     }
     Ok(outcomes)
 }
 
-/// The record of exactly this run, if it stands there whole.
-fn stored(path: &Path, run: &Run) -> Option<Record> {
+/// The record of exactly this run on as many images, if it stands there whole.
+fn stored(path: &Path, run: &Run, images: Images) -> Option<Record> {
     let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    (record.run.id() == run.id()).then_some(record)
+    (record.run.id() == run.id() && record.train_images == images.train.len()).then_some(record)
 }
 
-fn keep(path: &Path, record: &Record) -> Result<()> {
-    let json = serde_json::to_vec_pretty(record).map_err(std::io::Error::from).map_err(Error::io(path))?;
-    atomic::write(path, |file| file.write_all(&json))
+/// Keeps the model, then the record, which stands for both.
+fn keep(path: &Path, model: &Autoencoder, record: Record) -> Result<Record> {
+    model.save(path.with_extension("safetensors"))?;
+    let json = serde_json::to_vec_pretty(&record).map_err(std::io::Error::from).map_err(Error::io(path))?;
+    atomic::write(path, |file| file.write_all(&json))?;
+    Ok(record)
 }

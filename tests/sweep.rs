@@ -74,6 +74,13 @@ fn records_are_kept_and_broken_runs_reported() -> Result<()> {
         assert_eq!(first.record.as_ref().ok(), second.record.as_ref().ok());
     }
 
+    // Records of fewer images are not taken for those of all.
+    let half = train.clone().head(50)?;
+    let (other, heard) = swept(folder.path(), true, (&half, &test));
+    assert_eq!(heard, good);
+    assert_ne!(first[0].record.as_ref().unwrap().test, other[0].record.as_ref().unwrap().test);
+    swept(folder.path(), true, (&train, &test));
+
     // A record cut short is not taken for one.
     let path = folder.path().join(first[0].run.id()).with_extension("json");
     let whole = fs::read(&path).unwrap();

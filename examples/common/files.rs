@@ -9,38 +9,50 @@ use autoencoder::{
 use serde::Serialize;
 use std::{fs, io, path::Path};
 
-/// Writes a row an epoch. Validation is of the test images, noisy where the run has noise.
-pub fn write_history(path: &Path, history: &History) -> Result<(), Failure> {
+/// The columns of an epoch. Validation is of the test images, noisy where the run has noise.
+pub const HISTORY_COLUMNS: [&str; 10] = [
+    "epoch",
+    "loss",
+    "data_loss",
+    "mse",
+    "psnr_db",
+    "images_per_second",
+    "seconds",
+    "validation_mse",
+    "validation_psnr_mean_db",
+    "validation_psnr_pooled_db",
+];
+
+/// A row an epoch.
+pub fn history_rows(history: &History) -> impl Iterator<Item = Vec<String>> {
+    history.epochs.iter().map(|record| {
+        let validation = record.validation.map(|validation| validation.output);
+        let training = [
+            record.loss,
+            record.data_loss,
+            record.mse,
+            record.psnr_db,
+            record.images_per_second,
+            record.seconds,
+        ];
+        let mut row = vec![record.epoch.to_string()];
+        row.extend(training.map(|figure| figure.to_string()));
+        let figures = validation.map(|q| [q.mse, q.psnr_mean_db, q.psnr_pooled_db].map(|x| x.to_string()));
+        row.extend(figures.unwrap_or_default());
+        row
+    })
+}
+
+/// Writes a table.
+pub fn write_csv(
+    path: &Path,
+    columns: &[&str],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Result<(), Failure> {
     let write = || -> csv::Result<()> {
         let mut file = csv::Writer::from_path(path)?;
-        file.write_record([
-            "epoch",
-            "loss",
-            "data_loss",
-            "mse",
-            "psnr_db",
-            "images_per_second",
-            "seconds",
-            "validation_mse",
-            "validation_psnr_mean_db",
-            "validation_psnr_pooled_db",
-        ])?;
-        for record in &history.epochs {
-            let validation = record.validation.map(|validation| validation.output);
-            let mut row = vec![
-                record.epoch.to_string(),
-                record.loss.to_string(),
-                record.data_loss.to_string(),
-                record.mse.to_string(),
-                record.psnr_db.to_string(),
-                record.images_per_second.to_string(),
-                record.seconds.to_string(),
-            ];
-            let figures =
-                validation.map(|q| [q.mse, q.psnr_mean_db, q.psnr_pooled_db].map(|x| x.to_string()));
-            row.extend(figures.unwrap_or_default());
-            file.write_record(row)?;
-        }
+        file.write_record(columns)?;
+        rows.into_iter().try_for_each(|row| file.write_record(row))?;
         Ok(file.flush()?)
     };
     write().map_err(|error| failure(path)(io::Error::other(error)))

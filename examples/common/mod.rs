@@ -3,6 +3,7 @@
 
 pub mod files;
 pub mod progress;
+pub mod study;
 
 use autoencoder::{
     Autoencoder, Error,
