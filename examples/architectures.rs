@@ -142,11 +142,12 @@ fn pca(set: &Set, codes: &[usize]) -> Result<Curve, Failure> {
     Ok(Curve { label: "PCA".to_owned(), points })
 }
 
-/// One image a class: clean, then a row for each run.
+/// One image a class: clean, then a row for each run of the first seed.
 fn reconstructions(flags: &Flags, set: &Set, records: &[&Record]) -> Result<(), Failure> {
     let clean = files::one_a_class(&set.test);
     let mut rows = vec![clean.clone()];
-    for record in records {
+    let first_seed = records.first().map(|record| record.run.train.seed);
+    for record in records.iter().filter(|record| Some(record.run.train.seed) == first_seed) {
         let model = Autoencoder::load(model_path(&flags.out, record))?;
         rows.push(model.reconstruct(clean.view())?);
     }

@@ -165,6 +165,36 @@ fn a_failed_run_gets_one_line_and_code_1() {
     }
 }
 
+#[test]
+fn architectures_writes_its_tables_and_pictures_and_resumes() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let flags =
+        "--dataset digits --limit 200 --epochs 2 --seeds 0,1 --hidden 24,12 --hidden 16 --codes 4,8 --resume";
+    let flags = [&flags.split(' ').collect::<Vec<_>>()[..], &["--out", out]].concat();
+    let rows = |file: &str| -> Vec<csv::StringRecord> {
+        let mut reader = csv::Reader::from_path(folder.path().join(file)).unwrap();
+        reader.records().map(Result::unwrap).collect()
+    };
+    let output = example("architectures", &flags);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let (runs, history) = (rows("runs.csv"), rows("history.csv"));
+    assert_eq!((runs.len(), history.len()), (8, 16));
+    assert_eq!((&runs[0][1], &runs[0][2], &runs[0][14]), ("3", "784-24-12-4-12-24-784", "he"));
+    assert!(runs.iter().all(|row| row[19].parse::<f64>().unwrap() > 3.0));
+    for file in ["digits-3-layers-loss.svg", "digits-2-layers-loss.svg", "digits-psnr.svg"] {
+        assert!(fs::read_to_string(folder.path().join(file)).unwrap().starts_with("<svg"), "{file}");
+    }
+    assert!(folder.path().join("digits-reconstructions.png").exists());
+
+    // Nothing is trained again, and the tables are the same.
+    let output = example("architectures", &flags);
+    assert!(output.status.success() && !text(&output.stdout).contains("epoch"), "{}", text(&output.stdout));
+    assert_eq!((rows("runs.csv"), rows("history.csv")), (runs, history));
+    assert_eq!(example("architectures", &["--hidden", "x", "--out", out]).status.code(), Some(2));
+    assert_eq!(example("architectures", &["--epochs", "0", "--out", out]).status.code(), Some(2));
+}
+
 /// A reader that goes away, as `head` does, ends nothing; a full disk is a failed run.
 #[cfg(target_os = "linux")]
 #[test]

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use std::{io, ops::Range, path::Path};
 
 const SIZE: (u32, u32) = (820, 480);
-/// Okabe and Ito's colours, which colour-blind people tell apart, the darkest first; yellow is too light for lines.
+/// Okabe and Ito's colours, which colour-blind people tell apart, without yellow, too light for lines.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -83,6 +83,8 @@ impl Chart {
         root.fill(&WHITE).map_err(io::Error::other)?;
         let longest = self.curves.iter().map(|curve| curve.label.chars().count()).max().unwrap_or(0) as u32;
         let (left, legend) = root.split_horizontally(SIZE.0.saturating_sub(60 + 8 * longest).max(SIZE.0 / 2));
+        // Epochs and widths have no halves.
+        let whole = self.curves.iter().flat_map(|curve| &curve.points).all(|(x, _)| x.fract() == 0.0);
         let mut chart = ChartBuilder::on(&left)
             .caption(&self.title, ("sans-serif", 18))
             .margin(12)
@@ -94,6 +96,7 @@ impl Chart {
             .configure_mesh()
             .light_line_style(WHITE)
             .x_desc(&self.x_label)
+            .x_label_formatter(&|x| if whole && x.fract() != 0.0 { String::new() } else { x.to_string() })
             .y_desc(&self.y_label)
             .label_style(("sans-serif", 13))
             .axis_desc_style(("sans-serif", 14))
