@@ -91,11 +91,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     config.check()?;
     files::create_folder(&flags.out)?;
 
-    let Images { train, test, notice } = flags.data.load()?;
-    let train = match flags.limit {
-        Some(limit) => train.head(limit)?,
-        None => train,
-    };
+    let Images { train, test, notice } = flags.data.load()?.limited(flags.limit)?;
     let mut model = flags
         .widths
         .builder(train.features())
@@ -124,8 +120,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
 
     let plain = evaluate(&model, &test, None, flags.seed)?.output;
     say(&format!("reconstruction of clean test images: {}", text(plain)))?;
-    let denoising = noise.map(|noise| evaluate(&model, &test, Some(noise), flags.seed)).transpose()?;
-    let denoising = denoising.and_then(|found| Some((found.output, found.noisy_input?)));
+    let validation = history.epochs.last().and_then(|epoch| epoch.validation);
+    let denoising = validation.and_then(|found| Some((found.output, found.noisy_input?)));
     if let Some((denoised, noisy)) = denoising {
         let clamped = if noise.is_some_and(|noise| noise.is_clamped()) { "clamped" } else { "not clamped" };
         say(&format!("noisy test images (variance {}, {clamped}): {}", flags.noise_variance, text(noisy)))?;

@@ -6,10 +6,11 @@
 use crate::{
     Error, Result, atomic,
     data::Dataset,
-    metrics::ssim_mean,
+    metrics::{Quality, ssim_mean},
     nn::{Autoencoder, Init},
-    train::{Evaluation, Event, History, TrainConfig, Trainer, evaluate},
+    train::{Evaluation, Event, History, TrainConfig, Trainer},
 };
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{fs, ops::ControlFlow, path::Path, time::Instant};
@@ -98,7 +99,7 @@ pub struct Images<'a> {
 /// Does one run.
 ///
 /// # Errors
-/// As [`Trainer::fit`] and [`evaluate`].
+/// As [`Trainer::fit`].
 pub fn run_one(
     run: &Run,
     images: Images,
@@ -112,14 +113,15 @@ pub fn run_one(
     let seconds = start.elapsed().as_secs_f64();
 
     let clean = test.to_array();
-    let input = run.train.noise.map_or_else(|| clean.clone(), |n| n.corrupt(clean.view(), run.train.seed));
-    let output = model.reconstruct(input.view())?;
+    let noisy = run.train.noise.map(|noise| noise.corrupt(clean.view(), run.train.seed));
+    let output = model.reconstruct(noisy.as_ref().unwrap_or(&clean).view())?;
+    let quality = |images: &Array2<f32>| Quality::of(images.view(), clean.view(), 1.0);
     let record = Record {
         run: run.clone(),
         train_images: train.len(),
         widths: model.widths(),
         history,
-        test: evaluate(&model, test, run.train.noise, run.train.seed)?,
+        test: Evaluation { output: quality(&output)?, noisy_input: noisy.as_ref().map(quality).transpose()? },
         test_ssim: ssim_mean(output.view(), clean.view(), test.image_shape(), 1.0).ok(),
         sparsity: model.encoder_sparsity(NEAR_ZERO),
         seconds,
@@ -130,8 +132,9 @@ pub fn run_one(
 /// Does all runs, one after the other, and gives their outcomes in order. Records and models stand under `folder` as
 /// `<id>.json` and `<id>.safetensors`.
 ///
-/// `images` finds a data set by its name; `callback` hears of the run's number (from 0) and its events. With
-/// `resume`, runs whose record stands are not done again.
+/// `images` finds a data set by its name; `callback` hears of the run's number (from 0) and its events. A callback
+/// that breaks ends the sweep: the run in flight is not kept, and the outcomes are those before it. With `resume`,
+/// runs whose record stands are not done again.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder cannot be made. What goes wrong with a run, or with its files, is in its outcome.
@@ -146,15 +149,22 @@ pub fn run<'a>(
     let mut outcomes = Vec::with_capacity(runs.len());
     for (number, run) in runs.iter().enumerate() {
         let path = folder.join(run.id()).with_extension("json");
-        let mut resumed = false;
+        let (mut resumed, mut stopped) = (false, false);
         let record = images(&run.dataset).and_then(|images| {
             if let Some(record) = stored(&path, run, images).filter(|_| resume) {
                 resumed = true;
                 return Ok(record);
             }
-            let (model, record) = run_one(run, images, |event| callback(number, event))?;
-            keep(&path, &model, record)
+            let (model, record) = run_one(run, images, |event| {
+                let flow = callback(number, event);
+                stopped |= flow.is_break();
+                flow
+            })?;
+            if stopped { Ok(record) } else { keep(&path, &model, record) }
         });
+        if stopped {
+            break;
+        }
         outcomes.push(Outcome { run: run.clone(), record, resumed });
     }
     Ok(outcomes)

@@ -92,6 +92,22 @@ fn records_are_kept_and_broken_runs_reported() -> Result<()> {
     Ok(())
 }
 
+/// A run that was stopped half way must not be taken for a finished one.
+#[test]
+fn a_callback_that_breaks_ends_the_sweep_and_keeps_nothing_of_its_run() -> Result<()> {
+    let (train, test) = (digits::generate(100, 1)?, digits::generate(30, 2)?);
+    let folder = tempfile::tempdir().unwrap();
+    let runs = [grid().remove(0), grid().remove(2), grid().remove(5)];
+    let find = |_: &str| Ok(Images { train: &train, test: &test });
+    let outcomes = sweep::run(&runs, folder.path(), true, find, |run, event| match event {
+        Event::Epoch { .. } if run == 1 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })?;
+    assert_eq!((outcomes.len(), outcomes[0].record.is_ok()), (1, true));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    Ok(())
+}
+
 #[test]
 fn what_decides_a_result_decides_the_id() {
     let runs = grid();

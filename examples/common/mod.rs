@@ -6,7 +6,7 @@ pub mod progress;
 pub mod study;
 
 use autoencoder::{
-    Autoencoder, Error,
+    Autoencoder, Error, TrainConfig,
     data::{
         Dataset,
         catalog::{DATA_VARIABLE, Known, Split},
@@ -17,7 +17,7 @@ use autoencoder::{
 use clap::{Args, Parser, ValueEnum, error::ErrorKind};
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{self, ExitCode},
 };
 
@@ -148,11 +148,27 @@ impl DataFlags {
     }
 
     fn known(&self, known: Known) -> Result<Images, Error> {
-        let load = |split| known.load(split, self.data_dir.as_deref());
-        Ok(Images { train: load(Split::Train)?, test: load(Split::Test)?, notice: None })
+        Images::known(known, self.data_dir.as_deref())
     }
 }
 
+impl Images {
+    /// A published data set.
+    fn known(known: Known, data_dir: Option<&Path>) -> Result<Self, Error> {
+        let load = |split| known.load(split, data_dir);
+        Ok(Self { train: load(Split::Train)?, test: load(Split::Test)?, notice: None })
+    }
+
+    /// The same with the first `limit` training images only, if given.
+    pub fn limited(self, limit: Option<usize>) -> Result<Self, Error> {
+        match limit {
+            Some(limit) => Ok(Self { train: self.train.head(limit)?, ..self }),
+            None => Ok(self),
+        }
+    }
+}
+
+/// Digits in MNIST's numbers.
 fn drawn(notice: Option<String>) -> Result<Images, Error> {
     Ok(Images { train: digits::generate(60_000, 1)?, test: digits::generate(10_000, 2)?, notice })
 }
@@ -177,9 +193,8 @@ impl WidthFlags {
 
 /// Sets how many worker threads everything after uses; by default one a core. Returns their number.
 pub fn set_threads(threads: Option<usize>) -> Result<usize, Error> {
-    if threads.is_some_and(|count| !(1..=1024).contains(&count)) {
-        let value = threads.unwrap_or_default().to_string();
-        return Err(Error::Setting { name: "threads", value, expected: "1 to 1024" });
+    if let Some(threads) = threads {
+        TrainConfig::new().threads(threads).check()?;
     }
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
     builder.build_global().map_err(|source| Error::Threads { threads: threads.unwrap_or(0), source })?;

@@ -4,11 +4,7 @@
 use super::{Failure, Init, Loss, files, progress::Progress, say, set_threads};
 use autoencoder::{
     Error, TrainConfig,
-    data::{
-        Dataset, NoiseKind,
-        catalog::{Known, Split},
-        digits,
-    },
+    data::{Dataset, NoiseKind, catalog::Known},
     nn::Penalty,
     sweep::{self, Images, Outcome, Record, Run},
 };
@@ -73,27 +69,19 @@ impl StudyFlags {
         set_threads(self.threads)?;
         self.config(0).check()?;
         files::create_folder(out)?;
-        let known = |known: Known, name| {
-            let load = |split| known.load(split, self.data_dir.as_deref());
-            Ok::<_, Error>(Set { name, train: load(Split::Train)?, test: load(Split::Test)? })
+        let set = |name, images: Result<super::Images, Error>| {
+            let super::Images { train, test, .. } = images?.limited(self.limit)?;
+            Ok::<_, Error>(Set { name, train, test })
         };
-        let mut sets = match self.dataset {
-            StudyDataset::Mnist => vec![known(Known::Mnist, "mnist")?],
-            StudyDataset::FashionMnist => vec![known(Known::FashionMnist, "fashion-mnist")?],
-            StudyDataset::Both => {
-                vec![known(Known::Mnist, "mnist")?, known(Known::FashionMnist, "fashion-mnist")?]
-            }
-            StudyDataset::Digits => {
-                let (train, test) = (digits::generate(60_000, 1)?, digits::generate(10_000, 2)?);
-                vec![Set { name: "digits", train, test }]
-            }
-        };
-        if let Some(limit) = self.limit {
-            for set in &mut sets {
-                set.train = set.train.clone().head(limit)?;
-            }
+        let known = |known| super::Images::known(known, self.data_dir.as_deref());
+        let mnist = || set("mnist", known(Known::Mnist));
+        let fashion_mnist = || set("fashion-mnist", known(Known::FashionMnist));
+        match self.dataset {
+            StudyDataset::Mnist => Ok(vec![mnist()?]),
+            StudyDataset::FashionMnist => Ok(vec![fashion_mnist()?]),
+            StudyDataset::Both => Ok(vec![mnist()?, fashion_mnist()?]),
+            StudyDataset::Digits => Ok(vec![set("digits", super::drawn(None))?]),
         }
-        Ok(sets)
     }
 
     fn config(&self, seed: u64) -> TrainConfig {

@@ -3,7 +3,7 @@ use crate::{
     error::{Error, Result},
     random::{self, Stream},
 };
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
@@ -143,10 +143,15 @@ impl Noise {
     /// its row alone. It is the noise that evaluation uses, not that of training.
     pub fn corrupt(&self, images: ArrayView2<f32>, seed: u64) -> Array2<f32> {
         let mut noisy = images.as_standard_layout().into_owned();
-        for (index, row) in compute::rows_mut(noisy.view_mut()).enumerate() {
-            self.apply(row, &mut random::rng(seed, Stream::TestNoise, 0, index));
-        }
+        self.corrupt_rows(noisy.view_mut(), seed, 0);
         noisy
+    }
+
+    /// Corrupts rows in place as [`corrupt`](Self::corrupt) does, where they are those from row `first` on.
+    pub(crate) fn corrupt_rows(&self, rows: ArrayViewMut2<f32>, seed: u64, first: usize) {
+        for (offset, row) in compute::rows_mut(rows).enumerate() {
+            self.apply(row, &mut random::rng(seed, Stream::TestNoise, 0, first + offset));
+        }
     }
 }
 

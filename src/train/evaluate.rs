@@ -4,7 +4,6 @@ use crate::{
     error::{Error, Result},
     metrics::Quality,
     nn::Autoencoder,
-    random::{self, Stream},
 };
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -75,10 +74,7 @@ fn squared_errors(
         }
         let mut input = clean.clone();
         if let Some(noise) = noise {
-            for (offset, row) in compute::rows_mut(input.view_mut()).enumerate() {
-                let index = block * BLOCK_ROWS + offset;
-                noise.apply(row, &mut random::rng(seed, Stream::TestNoise, 0, index));
-            }
+            noise.corrupt_rows(input.view_mut(), seed, block * BLOCK_ROWS);
         }
         let output = model.reconstruct(input.view())?;
         let rows = [&clean, &input, &output].map(|array| compute::rows(array.view()));
