@@ -32,7 +32,14 @@ fn steps(c: &mut Criterion) {
                 let mut state = OptimizerState::new(Optimizer::adam(), &model).expect("optimizer");
                 let objective = Objective { penalties: penalties.clone(), ..Objective::default() };
                 let mut step = Step::new(&model, objective, ROWS).expect("step");
-                let batch = Batch { samples: &samples, rows: &rows, noise, seed: 0, epoch: 1, number: 1 };
+                let batch = Batch {
+                    samples: &samples,
+                    rows: &rows,
+                    noise: noise.as_ref(),
+                    seed: 0,
+                    epoch: 1,
+                    number: 1,
+                };
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
                 group.bench_function(format!("{name}/{variant}/{threads} threads"), |b| {
                     pool.install(|| {

@@ -123,7 +123,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let validation = history.epochs.last().and_then(|epoch| epoch.validation);
     let denoising = validation.and_then(|found| Some((found.output, found.noisy_input?)));
     if let Some((denoised, noisy)) = denoising {
-        let clamped = if noise.is_some_and(|noise| noise.is_clamped()) { "clamped" } else { "not clamped" };
+        let clamped = if noise.as_ref().is_some_and(Noise::is_clamped) { "clamped" } else { "not clamped" };
         say(&format!("noisy test images (variance {}, {clamped}): {}", flags.noise_variance, text(noisy)))?;
         say(&format!("denoised: {}", text(denoised)))?;
     }
@@ -135,7 +135,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         report::save_grid(&path, (height, width), rows, 3)
     };
     files::remove(&flags.out.join("denoised.png"))?;
-    if let Some(noise) = noise {
+    if let Some(noise) = &noise {
         let noisy = noise.corrupt(clean.view(), flags.seed);
         let output = model.reconstruct(noisy.view())?;
         picture("denoised.png", &[clean.view(), noisy.view(), output.view()])?;
@@ -157,7 +157,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         learning_rate: flags.learning_rate,
         seed: flags.seed,
         noise_variance: flags.noise_variance,
-        clamped: noise.is_some_and(|noise| noise.is_clamped()),
+        clamped: noise.as_ref().is_some_and(Noise::is_clamped),
         test_mse: plain.mse,
         test_psnr_mean_db: plain.psnr_mean_db,
         test_psnr_pooled_db: plain.psnr_pooled_db,

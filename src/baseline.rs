@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
 };
 use faer::{Mat, Par, Side, linalg::matmul::matmul};
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 const BLOCK_ROWS: usize = 1_000;
@@ -63,6 +63,11 @@ impl Pca {
         })
     }
 
+    /// The mean row `[features]`.
+    pub fn mean(&self) -> &Array1<f64> {
+        &self.mean
+    }
+
     /// The variances along the components, the largest first.
     pub fn variances(&self) -> &Array1<f64> {
         &self.variances
@@ -73,14 +78,25 @@ impl Pca {
         &self.components
     }
 
+    /// The coordinates `[rows, components]` of rows `[rows, features]` along the first components, from the mean.
+    ///
+    /// # Errors
+    /// If there are not so many components, or the rows have another number of features.
+    pub fn project(&self, rows: ArrayView2<f32>, components: usize) -> Result<Array2<f32>> {
+        self.check(components)?;
+        if rows.ncols() != self.mean.len() {
+            return Err(Error::shape("features of a row", self.mean.len(), rows.ncols()));
+        }
+        let axes = self.components.slice(s![.., ..components]).mapv(|x| x as f32);
+        Ok((&rows - &self.mean.mapv(|m| m as f32)).dot(&axes))
+    }
+
     /// Reconstruction from the first `components`.
     ///
     /// # Errors
     /// If there are not so many.
     pub fn reconstruction(&self, components: usize) -> Result<LinearMap> {
-        if components > self.mean.len() {
-            return Err(Error::setting("components", components, "at most the number of features"));
-        }
+        self.check(components)?;
         Ok(self.map(|component| f64::from(u8::from(component < components))))
     }
 
@@ -96,6 +112,13 @@ impl Pca {
             0.0 => 0.0,
             variance => variance / (variance + noise_variance),
         }))
+    }
+
+    fn check(&self, components: usize) -> Result<()> {
+        match components <= self.mean.len() {
+            true => Ok(()),
+            false => Err(Error::setting("components", components, "at most the number of features")),
+        }
     }
 
     /// `μ + U diag(gain) Uᵀ (x - μ)`.
@@ -175,6 +198,9 @@ mod tests {
         let first = pca.components().column(0).mapv(f64::abs);
         assert_abs_diff_eq!(first, array![0.5_f64.sqrt(), 0.5_f64.sqrt()], epsilon = 1e-12);
 
+        let along = pca.project(rows.view(), 1).unwrap().mapv(f32::abs);
+        let root = 2.0_f32.sqrt();
+        assert_abs_diff_eq!(along, array![[0.0], [0.0], [4.0 * root], [4.0 * root]], epsilon = 1e-5);
         let flat = pca.reconstruction(1).unwrap().apply(rows.view()).unwrap();
         assert_abs_diff_eq!(flat, array![[4.0, 4.0], [4.0, 4.0], [0.0, 0.0], [8.0, 8.0]], epsilon = 1e-5);
         // Gains 16 / 20 and 1 / 5.
@@ -188,7 +214,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_an_error() {
         let pca = Pca::fit(&array![[1.0_f32, 1.0], [1.0, 1.0]]).unwrap();
-        assert!(pca.reconstruction(3).is_err());
+        assert!(pca.reconstruction(3).is_err() && pca.project(array![[1.0, 1.0]].view(), 3).is_err());
+        assert!(pca.project(array![[1.0]].view(), 1).is_err());
         assert!(pca.denoiser(-1.0).is_err() && pca.denoiser(f64::NAN).is_err());
         assert!(pca.denoiser(0.0).unwrap().apply(array![[1.0]].view()).is_err());
         assert_eq!(pca.denoiser(0.0).unwrap().apply(array![[2.0, 3.0]].view()).unwrap(), array![[1.0, 1.0]]);

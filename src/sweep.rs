@@ -8,15 +8,30 @@ use crate::{
     data::Dataset,
     metrics::{Quality, ssim_mean},
     nn::{Autoencoder, Init},
-    train::{Evaluation, Event, History, TrainConfig, Trainer},
+    train::{Evaluation, Event, History, TrainConfig, Trainer, pool},
 };
-use ndarray::Array2;
+use ndarray::{Array2, s};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::{fs, ops::ControlFlow, path::Path, time::Instant};
+use std::{
+    fs,
+    ops::ControlFlow,
+    panic::resume_unwind,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    thread::{self, ScopedJoinHandle},
+    time::Instant,
+};
 
 /// Weights of at most this magnitude count as zero: the Lasso's gradient drives weights near 0, not to it.
 pub const NEAR_ZERO: f32 = 1e-3;
+
+/// How many test images the structural similarity after each epoch is taken of: it costs more than an epoch's
+/// validation.
+pub const SSIM_IMAGES: usize = 1_000;
 
 /// One run: a mirrored model, how it is trained, and on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +85,9 @@ pub struct Record {
     pub test: Evaluation,
     /// The mean structural similarity of the same; `None` where images are too small for its window.
     pub test_ssim: Option<f64>,
+    /// The mean structural similarity of the first [`SSIM_IMAGES`] test images after each epoch; empty where images
+    /// are too small for its window.
+    pub epoch_ssim: Vec<f64>,
     /// The share of the encoder's weights of at most [`NEAR_ZERO`].
     pub sparsity: f64,
     /// Seconds of training and validation.
@@ -103,18 +121,30 @@ pub struct Images<'a> {
 pub fn run_one(
     run: &Run,
     images: Images,
-    callback: impl FnMut(Event) -> ControlFlow<()> + Send,
+    mut callback: impl FnMut(Event) -> ControlFlow<()> + Send,
 ) -> Result<(Autoencoder, Record)> {
     let Images { train, test } = images;
     let mut model = run.model(train.features())?;
+    let clean = test.to_array();
+    let noisy = run.train.noise.as_ref().map(|noise| noise.corrupt(clean.view(), run.train.seed));
+    let input = noisy.as_ref().unwrap_or(&clean);
+    let ssim = |model: &Autoencoder, images: usize| {
+        let (input, clean) = (input.slice(s![..images, ..]), clean.slice(s![..images, ..]));
+        ssim_mean(model.reconstruct(input).ok()?.view(), clean, test.image_shape(), 1.0).ok()
+    };
+
     let start = Instant::now();
-    let trainer = Trainer::new(run.train.clone()).validate(test).callback(callback);
+    let mut epoch_ssim = Vec::new();
+    let trainer = Trainer::new(run.train.clone()).validate(test).callback(|event| {
+        if let Event::Epoch { model, .. } = event {
+            epoch_ssim.extend(ssim(model, SSIM_IMAGES.min(test.len())));
+        }
+        callback(event)
+    });
     let history = trainer.fit(&mut model, train)?;
     let seconds = start.elapsed().as_secs_f64();
 
-    let clean = test.to_array();
-    let noisy = run.train.noise.map(|noise| noise.corrupt(clean.view(), run.train.seed));
-    let output = model.reconstruct(noisy.as_ref().unwrap_or(&clean).view())?;
+    let output = model.reconstruct(input.view())?;
     let quality = |images: &Array2<f32>| Quality::of(images.view(), clean.view(), 1.0);
     let record = Record {
         run: run.clone(),
@@ -122,52 +152,116 @@ pub fn run_one(
         widths: model.widths(),
         history,
         test: Evaluation { output: quality(&output)?, noisy_input: noisy.as_ref().map(quality).transpose()? },
-        test_ssim: ssim_mean(output.view(), clean.view(), test.image_shape(), 1.0).ok(),
+        test_ssim: ssim(&model, test.len()),
+        epoch_ssim,
         sparsity: model.encoder_sparsity(NEAR_ZERO),
         seconds,
     };
     Ok((model, record))
 }
 
-/// Does all runs, one after the other, and gives their outcomes in order. Records and models stand under `folder` as
-/// `<id>.json` and `<id>.safetensors`.
+/// A grid of runs to do: where their records stand, how many are done at once.
 ///
-/// `images` finds a data set by its name; `callback` hears of the run's number (from 0) and its events. A callback
-/// that breaks ends the sweep: the run in flight is not kept, and the outcomes are those before it. With `resume`,
-/// runs whose record stands are not done again.
-///
-/// # Errors
-/// [`Error::Io`] if the folder cannot be made. What goes wrong with a run, or with its files, is in its outcome.
-pub fn run<'a>(
-    runs: &[Run],
-    folder: &Path,
+/// Records and models stand under the folder as `<id>.json` and `<id>.safetensors`.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Sweep<'a> {
+    folder: &'a Path,
     resume: bool,
-    images: impl Fn(&str) -> Result<Images<'a>>,
-    mut callback: impl FnMut(usize, Event) -> ControlFlow<()> + Send,
-) -> Result<Vec<Outcome>> {
-    fs::create_dir_all(folder).map_err(Error::io(folder))?;
-    let mut outcomes = Vec::with_capacity(runs.len());
-    for (number, run) in runs.iter().enumerate() {
-        let path = folder.join(run.id()).with_extension("json");
+    jobs: usize,
+}
+
+impl<'a> Sweep<'a> {
+    /// A sweep that keeps its records under `folder`, does one run after the other, and does every run.
+    pub fn new(folder: &'a Path) -> Self {
+        Self { folder, resume: false, jobs: 1 }
+    }
+
+    /// Whether runs whose record stands are left out.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// How many runs are done at once, each on its share of the threads of the `rayon` pool that the sweep is
+    /// called in. A run's result does not depend on it. A batch of 128 rows keeps two threads busy, so on more cores
+    /// runs side by side are the faster way.
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        self.jobs = jobs;
+        self
+    }
+
+    /// Does the runs and gives their outcomes in order.
+    ///
+    /// `images` finds a data set by its name; `callback` hears of a run's number (from 0) and its events. A callback
+    /// that breaks ends the sweep: runs in flight are not kept, and the outcomes are those of the finished ones.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be made, [`Error::Threads`] if threads cannot be started. What goes wrong
+    /// with a run, or with its files, is in its outcome.
+    pub fn run<'d>(
+        &self,
+        runs: &[Run],
+        images: impl Fn(&str) -> Result<Images<'d>> + Sync,
+        callback: impl FnMut(usize, Event) -> ControlFlow<()> + Send,
+    ) -> Result<Vec<Outcome>> {
+        fs::create_dir_all(self.folder).map_err(Error::io(self.folder))?;
+        let jobs = self.jobs.clamp(1, runs.len().max(1));
+        let threads = (rayon::current_num_threads() / jobs).max(1);
+        let (next, stopped, callback) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(callback));
+        let tell = |number, event: Event| {
+            // Another run may have been stopped, or its callback may have panicked.
+            let told = callback.lock().ok().filter(|_| !stopped.load(Relaxed));
+            let flow = told.map_or(ControlFlow::Break(()), |mut callback| callback(number, event));
+            stopped.fetch_or(flow.is_break(), Relaxed);
+            flow
+        };
+        let work = || {
+            let pool = pool(threads)?;
+            let mut outcomes = Vec::new();
+            while !stopped.load(Relaxed) {
+                let number = next.fetch_add(1, Relaxed);
+                let Some(run) = runs.get(number) else { break };
+                let outcome = pool.install(|| self.outcome(run, &images, |event| tell(number, event)));
+                outcomes.extend(outcome.map(|outcome| (number, outcome)));
+            }
+            Ok(outcomes)
+        };
+        let results: Vec<Result<_>> = thread::scope(|scope| {
+            let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+            let join =
+                |worker: ScopedJoinHandle<_>| worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+            workers.into_iter().map(join).collect()
+        });
+        let mut outcomes: Vec<(usize, Outcome)> =
+            results.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        outcomes.sort_by_key(|(number, _)| *number);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    }
+
+    /// What one run reached, unless it was stopped.
+    fn outcome<'d>(
+        &self,
+        run: &Run,
+        images: impl Fn(&str) -> Result<Images<'d>>,
+        mut callback: impl FnMut(Event) -> ControlFlow<()> + Send,
+    ) -> Option<Outcome> {
+        let path = self.folder.join(run.id()).with_extension("json");
         let (mut resumed, mut stopped) = (false, false);
         let record = images(&run.dataset).and_then(|images| {
-            if let Some(record) = stored(&path, run, images).filter(|_| resume) {
+            if let Some(record) = stored(&path, run, images).filter(|_| self.resume) {
                 resumed = true;
                 return Ok(record);
             }
             let (model, record) = run_one(run, images, |event| {
-                let flow = callback(number, event);
+                let flow = callback(event);
                 stopped |= flow.is_break();
                 flow
             })?;
             if stopped { Ok(record) } else { keep(&path, &model, record) }
         });
-        if stopped {
-            break;
-        }
-        outcomes.push(Outcome { run: run.clone(), record, resumed });
+        (!stopped).then(|| Outcome { run: run.clone(), record, resumed })
     }
-    Ok(outcomes)
 }
 
 /// The record of exactly this run on as many images, if it stands there whole.

@@ -52,7 +52,14 @@ fn a_step_allocates_nothing_after_the_first() {
                 if index == 10 {
                     before = ALLOCATIONS.load(Ordering::Relaxed);
                 }
-                let batch = Batch { samples: &samples, rows, noise, seed: 0, epoch: 1, number: index + 1 };
+                let batch = Batch {
+                    samples: &samples,
+                    rows,
+                    noise: noise.as_ref(),
+                    seed: 0,
+                    epoch: 1,
+                    number: index + 1,
+                };
                 step.run(&mut model, &mut state, 1e-3, &batch).unwrap();
             }
             ALLOCATIONS.load(Ordering::Relaxed) - before

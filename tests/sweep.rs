@@ -5,7 +5,7 @@ use autoencoder::{
     data::{Dataset, Noise, digits},
     ndarray::array,
     nn::{Activation, Dense, Dropout, Init, Layer, Penalty},
-    sweep::{self, Images, Run},
+    sweep::{self, Images, Run, Sweep},
     train::{Event, TrainConfig},
 };
 use std::{fs, ops::ControlFlow, path::Path};
@@ -31,7 +31,12 @@ fn grid() -> Vec<Run> {
 }
 
 /// The outcomes, and for each run whether it was heard of.
-fn swept(folder: &Path, resume: bool, images: (&Dataset, &Dataset)) -> (Vec<sweep::Outcome>, Vec<bool>) {
+fn swept(
+    folder: &Path,
+    resume: bool,
+    jobs: usize,
+    images: (&Dataset, &Dataset),
+) -> (Vec<sweep::Outcome>, Vec<bool>) {
     let runs = grid();
     let mut heard = vec![false; runs.len()];
     let find = |name: &str| match name {
@@ -42,7 +47,7 @@ fn swept(folder: &Path, resume: bool, images: (&Dataset, &Dataset)) -> (Vec<swee
         heard[run] |= matches!(event, Event::Epoch { .. });
         ControlFlow::Continue(())
     };
-    let outcomes = sweep::run(&runs, folder, resume, find, callback).unwrap();
+    let outcomes = Sweep::new(folder).resume(resume).jobs(jobs).run(&runs, find, callback).unwrap();
     (outcomes, heard)
 }
 
@@ -50,7 +55,7 @@ fn swept(folder: &Path, resume: bool, images: (&Dataset, &Dataset)) -> (Vec<swee
 fn records_are_kept_and_broken_runs_reported() -> Result<()> {
     let (train, test) = (digits::generate(100, 1)?, digits::generate(30, 2)?);
     let folder = tempfile::tempdir().unwrap();
-    let (first, heard) = swept(folder.path(), false, (&train, &test));
+    let (first, heard) = swept(folder.path(), false, 1, (&train, &test));
     let good = [true, false, true, false, false, true];
     assert_eq!(first.iter().map(|o| o.record.is_ok()).collect::<Vec<_>>(), good);
     assert_eq!(heard, good);
@@ -67,7 +72,7 @@ fn records_are_kept_and_broken_runs_reported() -> Result<()> {
     assert_eq!(model.encoder_sparsity(sweep::NEAR_ZERO), record.sparsity);
 
     // Taken up again: nothing good is done twice, and the records are the same to the last bit.
-    let (second, heard) = swept(folder.path(), true, (&train, &test));
+    let (second, heard) = swept(folder.path(), true, 3, (&train, &test));
     assert_eq!(heard, [false; 6]);
     for (first, second) in first.iter().zip(&second) {
         assert_eq!(second.resumed, first.record.is_ok());
@@ -76,19 +81,44 @@ fn records_are_kept_and_broken_runs_reported() -> Result<()> {
 
     // Records of fewer images are not taken for those of all.
     let half = train.clone().head(50)?;
-    let (other, heard) = swept(folder.path(), true, (&half, &test));
+    let (other, heard) = swept(folder.path(), true, 3, (&half, &test));
     assert_eq!(heard, good);
     assert_ne!(first[0].record.as_ref().unwrap().test, other[0].record.as_ref().unwrap().test);
-    swept(folder.path(), true, (&train, &test));
+    swept(folder.path(), true, 3, (&train, &test));
 
     // A record cut short is not taken for one.
     let path = folder.path().join(first[0].run.id()).with_extension("json");
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    let (third, heard) = swept(folder.path(), true, (&train, &test));
+    let (third, heard) = swept(folder.path(), true, 3, (&train, &test));
     assert_eq!(heard, [true, false, false, false, false, false]);
     let (again, before) = (third[0].record.as_ref().unwrap(), first[0].record.as_ref().unwrap());
     assert_eq!((again.test, again.sparsity), (before.test, before.sparsity));
+    Ok(())
+}
+
+/// The bits of a run depend neither on how many are done at once nor on their threads.
+#[test]
+fn runs_side_by_side_give_the_same_records_and_models() -> Result<()> {
+    let (train, test) = (digits::generate(100, 1)?, digits::generate(30, 2)?);
+    let folders = [1, 2, 8].map(|jobs| (jobs, tempfile::tempdir().unwrap()));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    for (jobs, folder) in &folders {
+        let (outcomes, heard) = pool.install(|| swept(folder.path(), false, *jobs, (&train, &test)));
+        assert_eq!(heard, [true, false, true, false, false, true], "{jobs} jobs");
+        for (outcome, run) in outcomes.iter().zip(grid()) {
+            assert_eq!(outcome.run, run);
+            if let Ok(record) = &outcome.record {
+                let file =
+                    |folder: &Path| fs::read(folder.join(run.id()).with_extension("safetensors")).unwrap();
+                assert!(file(folder.path()) == file(folders[0].1.path()), "{jobs} jobs");
+                assert_eq!(
+                    (record.epoch_ssim.len(), record.epoch_ssim.last().copied()),
+                    (2, record.test_ssim)
+                );
+            }
+        }
+    }
     Ok(())
 }
 
@@ -99,7 +129,7 @@ fn a_callback_that_breaks_ends_the_sweep_and_keeps_nothing_of_its_run() -> Resul
     let folder = tempfile::tempdir().unwrap();
     let runs = [grid().remove(0), grid().remove(2), grid().remove(5)];
     let find = |_: &str| Ok(Images { train: &train, test: &test });
-    let outcomes = sweep::run(&runs, folder.path(), true, find, |run, event| match event {
+    let outcomes = Sweep::new(folder.path()).run(&runs, find, |run, event| match event {
         Event::Epoch { .. } if run == 1 => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })?;

@@ -123,10 +123,10 @@ fn validation_is_the_evaluation_of_the_finished_epoch() {
     let test = digits::generate(40, 2).unwrap();
     let mut model = model(0.2);
     let config = everything_on();
-    let (noise, seed) = (config.noise, config.seed);
+    let (noise, seed) = (config.noise.clone(), config.seed);
     let history = Trainer::new(config).validate(&test).fit(&mut model, &images()).unwrap();
     let last = history.epochs[1].validation.unwrap();
-    assert_eq!(last, evaluate(&model, &test, noise, seed).unwrap());
+    assert_eq!(last, evaluate(&model, &test, noise.as_ref(), seed).unwrap());
     assert!(last.output.psnr_pooled_db > last.noisy_input.unwrap().psnr_pooled_db);
 }
 
@@ -136,7 +136,7 @@ fn evaluation_is_the_quality_of_what_reconstruct_gives() {
     let clean = test.to_array();
     let noise = Noise::gaussian(0.5).unwrap();
     let noisy = noise.corrupt(clean.view(), 8);
-    let found = evaluate(&model, &test, Some(noise), 8).unwrap();
+    let found = evaluate(&model, &test, Some(&noise), 8).unwrap();
     let output = model.reconstruct(noisy.view()).unwrap();
     assert_eq!(found.noisy_input.unwrap(), Quality::of(noisy.view(), clean.view(), 1.0).unwrap());
     assert_eq!(found.output, Quality::of(output.view(), clean.view(), 1.0).unwrap());
@@ -274,7 +274,7 @@ fn a_loop_of_ones_own_gives_the_same_bits() {
     let mut optimizer = OptimizerState::new(config.optimizer, &own).unwrap();
     for epoch in 1..=config.epochs {
         for (index, rows) in shuffled(300, config.seed, epoch).chunks(config.batch_size).enumerate() {
-            let (noise, seed, number) = (config.noise, config.seed, index + 1);
+            let (noise, seed, number) = (config.noise.as_ref(), config.seed, index + 1);
             let batch = Batch { samples: &images, rows, noise, seed, epoch, number };
             step.run(&mut own, &mut optimizer, config.learning_rate, &batch).unwrap();
         }

@@ -184,7 +184,7 @@ fn write_records(out: &Path, records: &[Record]) -> Result<(), Failure> {
 fn row(record: &Record) -> [String; COLUMNS.len()] {
     let Record { run, test, .. } = record;
     let widths: Vec<_> = record.widths.iter().map(usize::to_string).collect();
-    let variance = run.train.noise.map_or(0.0, |noise| match noise.kind() {
+    let variance = run.train.noise.as_ref().map_or(0.0, |noise| match noise.kinds()[0] {
         NoiseKind::Gaussian { variance } => variance,
         _ => f32::NAN,
     });
@@ -210,7 +210,7 @@ fn row(record: &Record) -> [String; COLUMNS.len()] {
         lasso.unwrap_or(0.0).to_string(),
         run.dropout.to_string(),
         variance.to_string(),
-        run.train.noise.is_some_and(|noise| noise.is_clamped()).to_string(),
+        run.train.noise.as_ref().is_some_and(|noise| noise.is_clamped()).to_string(),
         format!("{:?}", run.train.loss).to_lowercase(),
         run.train.epochs.to_string(),
         run.train.batch_size.to_string(),

@@ -87,6 +87,20 @@ impl Dataset {
         Ok(self)
     }
 
+    /// The images at these places, in this order, with their labels.
+    ///
+    /// # Errors
+    /// If there are none, or no image at one of the places.
+    pub fn select(&self, places: &[usize]) -> Result<Self> {
+        if let Some(place) = places.iter().find(|&&place| place >= self.len()) {
+            return Err(Error::shape("place of an image", format!("below {}", self.len()), place));
+        }
+        let pixels =
+            places.iter().flat_map(|place| &self.pixels[place * self.features()..][..self.features()]);
+        let labels = self.labels.as_ref().map(|labels| places.iter().map(|&place| labels[place]).collect());
+        Ok(Self { labels, ..Self::new(self.name.clone(), self.shape, pixels.copied().collect())? })
+    }
+
     /// What the data set calls itself.
     pub fn name(&self) -> &str {
         &self.name
@@ -166,6 +180,15 @@ mod tests {
         }
         assert!(Dataset::from_array("a", (2, 2), array![[0.0, 1.0]].view()).is_err());
         assert!(Dataset::from_array("a", (usize::MAX, 2), array![[0.0, 1.0]].view()).is_err());
+    }
+
+    #[test]
+    fn a_selection_keeps_order_and_labels() {
+        let images =
+            Dataset::new("s", (1, 2), vec![1, 2, 3, 4, 5, 6]).unwrap().with_labels(vec![7, 8, 9]).unwrap();
+        let chosen = images.select(&[2, 0, 2]).unwrap();
+        assert_eq!((chosen.pixels(), chosen.labels()), (&[5, 6, 1, 2, 5, 6][..], Some(&[9, 7, 9][..])));
+        assert!(images.select(&[3]).is_err() && images.select(&[]).is_err());
     }
 
     #[test]

@@ -30,6 +30,22 @@ pub enum NoiseKind {
     },
 }
 
+impl NoiseKind {
+    fn check(self) -> Result<()> {
+        match self {
+            Self::Gaussian { variance } if !(0.0..=f32::MAX).contains(&variance) => {
+                Err(Error::setting("noise variance", variance, "a finite number of at least 0"))
+            }
+            Self::SaltAndPepper { probability } | Self::Masking { probability }
+                if !(0.0..=1.0).contains(&probability) =>
+            {
+                Err(Error::setting("noise probability", probability, "a number in [0, 1]"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Noise that corrupts a model's input; the target stays clean.
 ///
 /// The corrupted values are not limited to [0, 1] unless [`clamped`](Self::clamped) asks for it. PSNR of a noisy
@@ -42,17 +58,17 @@ pub enum NoiseKind {
 /// assert!(noisy.iter().all(|x| (0.0..=1.0).contains(x)));
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "UncheckedNoise")]
 pub struct Noise {
-    kind: NoiseKind,
+    kinds: Vec<NoiseKind>,
     clamp: bool,
 }
 
 /// Noise as a file has it.
 #[derive(Deserialize)]
 struct UncheckedNoise {
-    kind: NoiseKind,
+    kinds: Vec<NoiseKind>,
     #[serde(default)]
     clamp: bool,
 }
@@ -60,8 +76,8 @@ struct UncheckedNoise {
 impl TryFrom<UncheckedNoise> for Noise {
     type Error = Error;
 
-    fn try_from(UncheckedNoise { kind, clamp }: UncheckedNoise) -> Result<Self> {
-        Ok(Self { clamp, ..Self::new(kind)? })
+    fn try_from(UncheckedNoise { kinds, clamp }: UncheckedNoise) -> Result<Self> {
+        Ok(Self { clamp, ..Self::mixture(&kinds)? })
     }
 }
 
@@ -71,17 +87,20 @@ impl Noise {
     /// # Errors
     /// If the variance is negative or not finite, or the probability outside [0, 1].
     pub fn new(kind: NoiseKind) -> Result<Self> {
-        match kind {
-            NoiseKind::Gaussian { variance } if !(0.0..=f32::MAX).contains(&variance) => {
-                Err(Error::setting("noise variance", variance, "a finite number of at least 0"))
-            }
-            NoiseKind::SaltAndPepper { probability } | NoiseKind::Masking { probability }
-                if !(0.0..=1.0).contains(&probability) =>
-            {
-                Err(Error::setting("noise probability", probability, "a number in [0, 1]"))
-            }
-            _ => Ok(Self { kind, clamp: false }),
+        Self::mixture(&[kind])
+    }
+
+    /// Noise that draws for each row one of several kinds, each equally likely: for a model that is to denoise them
+    /// all.
+    ///
+    /// # Errors
+    /// If there is no kind, and as [`new`](Self::new) for each.
+    pub fn mixture(kinds: &[NoiseKind]) -> Result<Self> {
+        if kinds.is_empty() {
+            return Err(Error::setting("kinds of noise", 0, "at least 1"));
         }
+        kinds.iter().try_for_each(|kind| kind.check())?;
+        Ok(Self { kinds: kinds.to_vec(), clamp: false })
     }
 
     /// Gaussian noise of a variance.
@@ -98,9 +117,9 @@ impl Noise {
         self
     }
 
-    /// The kind and strength.
-    pub fn kind(&self) -> NoiseKind {
-        self.kind
+    /// The kind and strength; several of a mixture.
+    pub fn kinds(&self) -> &[NoiseKind] {
+        &self.kinds
     }
 
     /// Whether corrupted values are limited to [0, 1].
@@ -110,7 +129,12 @@ impl Noise {
 
     /// Corrupts one row in place.
     pub fn apply(&self, row: &mut [f32], rng: &mut impl Rng) {
-        match self.kind {
+        // A single kind draws nothing here.
+        let kind = match self.kinds.as_slice() {
+            [kind] => kind,
+            several => &several[rng.random_range(0..several.len())],
+        };
+        match *kind {
             NoiseKind::Gaussian { variance } => {
                 let deviation = variance.sqrt();
                 for pixel in row.iter_mut() {
@@ -175,9 +199,29 @@ mod tests {
         let parse = |json: &str| serde_json::from_str::<Noise>(json).map_err(|error| error.to_string());
         let noise = Noise::gaussian(0.5).unwrap().clamped();
         assert_eq!(parse(&serde_json::to_string(&noise).unwrap()), Ok(noise));
-        let error = parse(r#"{"kind":{"gaussian":{"variance":-1.0}},"clamp":false}"#).unwrap_err();
+        let error = parse(r#"{"kinds":[{"gaussian":{"variance":-1.0}}],"clamp":false}"#).unwrap_err();
         assert!(error.contains("noise variance"), "{error}");
-        assert!(parse(r#"{"kind":{"masking":{"probability":7.0}}}"#).is_err());
+        assert!(parse(r#"{"kinds":[{"masking":{"probability":7.0}}]}"#).is_err());
+        assert!(parse(r#"{"kinds":[]}"#).is_err());
+    }
+
+    #[test]
+    fn a_mixture_draws_one_kind_a_row_each_equally_often() {
+        let probabilities = [0.0, 0.5, 1.0];
+        let kinds = probabilities.map(|probability| NoiseKind::Masking { probability });
+        let noisy = Noise::mixture(&kinds).unwrap().corrupt(Array2::ones((3_000, 100)).view(), 9);
+        let mut counts = [0; 3];
+        for row in noisy.rows() {
+            match row.sum() {
+                100.0 => counts[0] += 1,
+                0.0 => counts[2] += 1,
+                kept if (20.0..80.0).contains(&kept) => counts[1] += 1,
+                kept => panic!("{kept} of 100 pixels kept"),
+            }
+        }
+        // 6 standard errors of a third of 3,000.
+        assert!(counts.iter().all(|count| (845..=1155).contains(count)), "{counts:?}");
+        assert!(Noise::mixture(&[]).is_err());
     }
 
     #[test]

@@ -17,20 +17,48 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(86, 180, 233),
 ];
 
-/// A line through points, with markers.
-#[derive(Debug, Clone, PartialEq)]
+/// Ten for more curves, from Tol's muted scheme.
+const MANY_COLOURS: [RGBColor; 10] = [
+    RGBColor(51, 34, 136),
+    RGBColor(204, 102, 119),
+    RGBColor(17, 119, 51),
+    RGBColor(221, 204, 119),
+    RGBColor(136, 204, 238),
+    RGBColor(136, 34, 85),
+    RGBColor(68, 170, 153),
+    RGBColor(153, 153, 51),
+    RGBColor(170, 68, 153),
+    RGBColor(102, 102, 102),
+];
+/// A line of more points has no markers.
+const MAX_MARKERS: usize = 60;
+
+/// How points are drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mark {
+    /// A line through the points, with a marker on each if they are few.
+    #[default]
+    Line,
+    /// A dot for each point, and the label at their centre.
+    Dots,
+}
+
+/// Points that belong together.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Curve {
     /// What it shows, for the legend.
     pub label: String,
     /// Its points, in the order of x. Those that are not finite are left out.
     pub points: Vec<(f64, f64)>,
+    /// How they are drawn.
+    pub mark: Mark,
 }
 
 /// Curves over common axes.
 ///
 /// ```
 /// use autoencoder::report::{Chart, Curve};
-/// let curve = |label: &str, points| Curve { label: label.to_owned(), points };
+/// let curve = |label: &str, points| Curve { label: label.to_owned(), points, ..Curve::default() };
 /// let chart = Chart {
 ///     title: "Loss".to_owned(),
 ///     x_label: "epoch".to_owned(),
@@ -103,12 +131,18 @@ impl Chart {
             .draw()
             .map_err(io::Error::other)?;
         for (index, curve) in self.curves.iter().enumerate() {
-            let colour = COLOURS[index % COLOURS.len()];
+            let colour = self.colour(index);
             let points: Vec<_> = curve.points.iter().copied().filter(is_finite).collect();
-            chart
-                .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))
-                .map_err(io::Error::other)?;
-            let markers = points.into_iter().map(|point| Circle::new(point, 3, colour.filled()));
+            if curve.mark == Mark::Line {
+                let line = LineSeries::new(points.clone(), colour.stroke_width(2));
+                chart.draw_series(line).map_err(io::Error::other)?;
+            }
+            let (radius, style) = match curve.mark {
+                Mark::Line => (3, colour.filled()),
+                Mark::Dots => (2, colour.mix(0.6).filled()),
+            };
+            let few = curve.mark == Mark::Dots || points.len() <= MAX_MARKERS;
+            let markers = points.into_iter().filter(|_| few).map(|point| Circle::new(point, radius, style));
             chart.draw_series(markers).map_err(io::Error::other)?;
 
             let y = 52 + 22 * index as i32;
@@ -117,8 +151,34 @@ impl Chart {
             let text = Text::new(curve.label.clone(), (34, y - 7), ("sans-serif", 14));
             legend.draw(&text).map_err(io::Error::other)?;
         }
+        // Over all dots.
+        let centres = self.curves.iter().filter(|curve| curve.mark == Mark::Dots);
+        for (centre, label) in centres.filter_map(|curve| Some((centre(&curve.points)?, curve.label.clone())))
+        {
+            let width = 4 * label.chars().count() as i32 + 4;
+            let plate = Rectangle::new([(-width, -9), (width, 9)], WHITE.mix(0.8).filled());
+            let text = Text::new(label, (4 - width, -8), ("sans-serif", 15));
+            let element = EmptyElement::at(centre) + plate + text;
+            chart.draw_series([element]).map_err(io::Error::other)?;
+        }
         root.present().map_err(io::Error::other)
     }
+}
+
+impl Chart {
+    fn colour(&self, index: usize) -> RGBColor {
+        match self.curves.len() <= COLOURS.len() {
+            true => COLOURS[index % COLOURS.len()],
+            false => MANY_COLOURS[index % MANY_COLOURS.len()],
+        }
+    }
+}
+
+/// The mean of the finite points.
+fn centre(points: &[(f64, f64)]) -> Option<(f64, f64)> {
+    let finite: Vec<_> = points.iter().filter(|point| is_finite(point)).collect();
+    let mean = |of: fn(&(f64, f64)) -> f64| finite.iter().map(|p| of(p) / finite.len() as f64).sum();
+    (!finite.is_empty()).then(|| (mean(|p| p.0), mean(|p| p.1)))
 }
 
 type DrawError = io::Error;
@@ -144,7 +204,9 @@ mod tests {
             title: "T & <t>".to_owned(),
             x_label: "x".to_owned(),
             y_label: "y".to_owned(),
-            curves: curves.map(|(i, points)| Curve { label: format!("curve {i}"), points }).collect(),
+            curves: curves
+                .map(|(i, points)| Curve { label: format!("curve {i}"), points, ..Curve::default() })
+                .collect(),
         }
     }
 
@@ -156,6 +218,18 @@ mod tests {
         assert_eq!(svg.matches("<circle").count(), 3);
         assert!((0..3).all(|i| svg.contains(&format!("curve {i}"))));
         assert!(svg.contains("T &amp; &lt;t&gt;"));
+    }
+
+    #[test]
+    fn dots_have_no_line_and_their_label_twice() {
+        let mut chart = chart(vec![vec![(0.0, 0.0), (1.0, 2.0)], vec![(f64::NAN, 0.0)]]);
+        chart.curves.iter_mut().for_each(|curve| curve.mark = Mark::Dots);
+        let svg = chart.to_svg().unwrap();
+        assert_eq!((svg.matches("<circle").count(), svg.matches("curve 0").count()), (2, 2));
+        assert_eq!(svg.matches("curve 1").count(), 1);
+        let line = |svg: &str| svg.matches("stroke-width=\"2\"").count();
+        chart.curves[0].mark = Mark::Line;
+        assert_eq!((line(&svg), line(&chart.to_svg().unwrap())), (0, 1));
     }
 
     #[test]

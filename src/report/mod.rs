@@ -6,6 +6,6 @@ mod curves;
 mod grid;
 
 #[cfg(feature = "plots")]
-pub use curves::{Chart, Curve};
+pub use curves::{Chart, Curve, Mark};
 #[cfg(feature = "png")]
 pub use grid::save_grid;

@@ -46,7 +46,7 @@ pub fn reconstruction_errors(model: &Autoencoder, samples: &dyn Samples) -> Resu
 pub fn evaluate(
     model: &Autoencoder,
     samples: &dyn Samples,
-    noise: Option<Noise>,
+    noise: Option<&Noise>,
     seed: u64,
 ) -> Result<Evaluation> {
     let errors = squared_errors(model, samples, noise, seed)?;
@@ -59,7 +59,7 @@ pub fn evaluate(
 fn squared_errors(
     model: &Autoencoder,
     samples: &dyn Samples,
-    noise: Option<Noise>,
+    noise: Option<&Noise>,
     seed: u64,
 ) -> Result<Vec<[f64; 2]>> {
     let features = samples.features();

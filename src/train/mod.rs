@@ -14,5 +14,6 @@ pub use evaluate::{Evaluation, evaluate, reconstruction_errors};
 pub use history::{EpochRecord, History};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use step::{Batch, BatchLoss, Objective, Step};
+pub(crate) use trainer::pool;
 pub use trainer::{Event, TrainConfig, Trainer};
 pub use weights::Gradient;

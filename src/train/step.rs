@@ -31,7 +31,7 @@ pub struct Batch<'a> {
     /// The rows of the data set that make up the batch.
     pub rows: &'a [usize],
     /// What corrupts the input; the target stays clean.
-    pub noise: Option<Noise>,
+    pub noise: Option<&'a Noise>,
     /// The seed of noise and dropout.
     pub seed: u64,
     /// The epoch, from 1.

@@ -251,7 +251,7 @@ impl<'a> Trainer<'a> {
             let batches = order.chunks(config.batch_size);
             let count = batches.len();
             for (index, rows) in batches.enumerate() {
-                let (noise, seed, number) = (config.noise, config.seed, index + 1);
+                let (noise, seed, number) = (config.noise.as_ref(), config.seed, index + 1);
                 let batch = Batch { samples, rows, noise, seed, epoch, number };
                 let loss = step.run(model, &mut optimizer, config.learning_rate, &batch)?;
                 sums.add(&loss, rows.len());
@@ -260,7 +260,7 @@ impl<'a> Trainer<'a> {
                 }
             }
             let seconds = start.elapsed().as_secs_f64();
-            let validate = |rows| evaluate(model, rows, config.noise, config.seed);
+            let validate = |rows| evaluate(model, rows, config.noise.as_ref(), config.seed);
             let validation = self.validation.map(validate).transpose()?;
             history.epochs.push(EpochRecord { validation, ..sums.record(epoch, seconds) });
             let record = &history.epochs[history.epochs.len() - 1];
@@ -272,7 +272,8 @@ impl<'a> Trainer<'a> {
     }
 }
 
-fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+/// A pool of worker threads.
+pub(crate) fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|source| Error::Threads { threads, source })
 }

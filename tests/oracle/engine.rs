@@ -53,7 +53,7 @@ impl Case {
 
     fn batch(&self) -> Batch<'_> {
         let (samples, rows) = (&self.samples as &dyn Samples, &self.rows);
-        Batch { samples, rows, noise: self.noise, seed: SEED, epoch: EPOCH, number: 1 }
+        Batch { samples, rows, noise: self.noise.as_ref(), seed: SEED, epoch: EPOCH, number: 1 }
     }
 
     /// The engine's loss and gradients.
@@ -122,7 +122,7 @@ impl Case {
     fn input_and_target(&self) -> (Matrix, Matrix) {
         let noisy = |&row: &usize| {
             let mut values = self.samples.row(row).to_vec();
-            if let Some(noise) = self.noise {
+            if let Some(noise) = &self.noise {
                 noise.apply(&mut values, &mut random::rng(SEED, Stream::TrainNoise, EPOCH, row));
             }
             values.into_iter().map(f64::from).collect()
