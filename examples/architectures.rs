@@ -93,7 +93,7 @@ fn draw(flags: &Flags, set: &Set, records: &[&Record]) -> Result<(), Failure> {
         let same: Vec<_> = records.iter().filter(|record| record.run.hidden == hidden).copied().collect();
         let loss = |record: &&Record| Curve {
             label: format!("code {}", record.run.code),
-            points: record.history.epochs.iter().map(|e| (e.epoch as f64, e.loss)).collect(),
+            points: record.history.epochs.iter().map(|e| (e.epoch as f64, e.loss)).collect(), ..Curve::default()
         };
         let of_first_seed = same.iter().filter(|record| record.run.train.seed == first_seed);
         let chart = Chart {
@@ -111,7 +111,7 @@ fn draw(flags: &Flags, set: &Set, records: &[&Record]) -> Result<(), Failure> {
                 .codes
                 .iter()
                 .filter_map(|&code| Some((code as f64, mean_psnr(&same, code)?)))
-                .collect(),
+                .collect(), ..Curve::default()
         });
     }
     against_code.push(pca(set, &flags.codes)?);
@@ -139,7 +139,7 @@ fn pca(set: &Set, codes: &[usize]) -> Result<Curve, Failure> {
         let output = pca.reconstruction(code)?.apply(images.view())?;
         points.push((code as f64, Quality::of(output.view(), images.view(), 1.0)?.psnr_pooled_db));
     }
-    Ok(Curve { label: "PCA".to_owned(), points })
+    Ok(Curve { label: "PCA".to_owned(), points, ..Curve::default() })
 }
 
 /// One image a class: clean, then a row for each run of the first seed.

@@ -6,7 +6,7 @@ use autoencoder::{
     Error, TrainConfig,
     data::{Dataset, NoiseKind, catalog::Known},
     nn::Penalty,
-    sweep::{self, Images, Outcome, Record, Run},
+    sweep::{Images, Outcome, Record, Run},
 };
 use clap::{Args, ValueEnum};
 use std::{
@@ -108,7 +108,7 @@ impl StudyFlags {
         };
         let mut progress: Option<(usize, Progress)> = None;
         let records = out.join("runs");
-        let outcomes = sweep::run(runs, &records, self.resume, find, |number, event| {
+        let outcomes = autoencoder::sweep::Sweep::new(&records).resume(self.resume).jobs(2).run(runs, find, |number, event| {
             if progress.as_ref().is_none_or(|(current, _)| *current != number) {
                 let title = format!("run {}/{}: {}", number + 1, runs.len(), title(&runs[number]));
                 progress = Some((number, Progress::new(self.epochs, runs[number].train.noise.is_some())));

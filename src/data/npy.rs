@@ -145,7 +145,7 @@ mod tests {
             (npy(&array![[[1_i32]]]), None, "<i4"),
             (npy(&array![[[1.5_f32]]]), None, "in [0, 1]"),
             (npy(&array![[[f64::NAN]]]), None, "in [0, 1]"),
-            (npy(&Array3::<u8>::zeros((0, 3, 4))), None, "at least"),
+            (npy(&Array3::<u8>::zeros((0, 3, 4))), None, "positive multiple"),
             (npy(&Array3::<u8>::zeros((2, 0, 4))), None, "at least 1"),
             ([&three[..], &[0]].concat(), None, "1 extra bytes"),
         ] {
