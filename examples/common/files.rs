@@ -64,6 +64,11 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     fs::write(path, json + "\n").map_err(failure(path))
 }
 
+/// Writes text.
+pub fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(failure(path))
+}
+
 /// Removes a file of an earlier run, if there is one.
 pub fn remove(path: &Path) -> Result<(), Failure> {
     match fs::remove_file(path) {

@@ -3,7 +3,6 @@
 
 pub mod files;
 pub mod progress;
-pub mod study;
 
 use autoencoder::{
     Autoencoder, Error, TrainConfig,
@@ -154,7 +153,7 @@ impl DataFlags {
 
 impl Images {
     /// A published data set.
-    fn known(known: Known, data_dir: Option<&Path>) -> Result<Self, Error> {
+    pub fn known(known: Known, data_dir: Option<&Path>) -> Result<Self, Error> {
         let load = |split| known.load(split, data_dir);
         Ok(Self { train: load(Split::Train)?, test: load(Split::Test)?, notice: None })
     }
@@ -169,7 +168,7 @@ impl Images {
 }
 
 /// Digits in MNIST's numbers.
-fn drawn(notice: Option<String>) -> Result<Images, Error> {
+pub fn drawn(notice: Option<String>) -> Result<Images, Error> {
     Ok(Images { train: digits::generate(60_000, 1)?, test: digits::generate(10_000, 2)?, notice })
 }
 

@@ -14,8 +14,7 @@ pub struct Progress {
 impl Progress {
     pub fn new(epochs: usize, denoising: bool) -> Self {
         let bar = ProgressBar::no_length();
-        let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} batches, {eta} left");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(style("{msg} [{bar:30}] {pos}/{len} batches, {eta} left"));
         Self { bar, epochs, denoising }
     }
 
@@ -53,4 +52,9 @@ fn line(record: &EpochRecord, epochs: usize, denoising: bool) -> String {
         "epoch {:>2}/{epochs}: loss {:.5}, PSNR {:.2} dB{test}, {:.0} images/s",
         record.epoch, record.loss, record.psnr_db, record.images_per_second
     )
+}
+
+/// A bar's look.
+pub fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -1,0 +1,247 @@
+//! What the study's experiments share: their flags, their data sets, a sweep with progress, their files.
+
+use super::{
+    progress::SweepProgress,
+    records,
+    section::{Picture, Section},
+};
+use crate::common::{self, Failure, Init, Loss, files, say, set_threads};
+use autoencoder::{
+    Autoencoder, Error, TrainConfig,
+    data::{Dataset, catalog::Known},
+    ndarray::ArrayView2,
+    report::{self, Chart},
+    sweep::{Images, Record, Run, Sweep},
+};
+use clap::{Args, ValueEnum};
+use std::{
+    collections::HashSet,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
+
+/// Beyond so many runs at once their images weigh more than the gain.
+const MAX_JOBS: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StudyDataset {
+    Mnist,
+    FashionMnist,
+    /// Digits that the library draws
+    Digits,
+    /// MNIST and Fashion-MNIST
+    Both,
+}
+
+/// The flags of every experiment.
+#[derive(Debug, Clone, Args)]
+pub struct StudyFlags {
+    #[arg(long, value_enum, default_value = "both")]
+    dataset: StudyDataset,
+    /// Folder that holds mnist/ and fashion-mnist/ [default: $AUTOENCODER_DATA, else data]
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    #[arg(long, default_value_t = 10)]
+    pub epochs: usize,
+    #[arg(long, default_value_t = 128)]
+    batch_size: usize,
+    #[arg(long, default_value_t = 0.001)]
+    learning_rate: f32,
+    #[arg(long, value_enum, default_value = "mse")]
+    pub loss: Loss,
+    #[arg(long, value_enum, default_value = "he")]
+    pub init: Init,
+    /// A run for each
+    #[arg(long, value_delimiter = ',', num_args = 1, default_value = "0")]
+    pub seeds: Vec<u64>,
+    /// Worker threads [default: one a core]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Runs done at once, each on its share of the threads [default: one a thread, at most 8]
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
+    /// Takes the first so many training and test images only
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Skips runs whose records stand under --out
+    #[arg(long)]
+    resume: bool,
+}
+
+/// A data set of the study by its name.
+pub struct Set {
+    pub name: String,
+    pub train: Dataset,
+    pub test: Dataset,
+}
+
+impl Set {
+    /// What a class shows.
+    pub fn class(&self, label: u8) -> String {
+        const FASHION: [&str; 10] = [
+            "T-shirt",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ];
+        match FASHION.get(usize::from(label)).filter(|_| self.name == "fashion-mnist") {
+            Some(&name) => name.to_owned(),
+            None => label.to_string(),
+        }
+    }
+}
+
+/// An experiment at work: the flags, the data sets, where runs are kept and where its own files go.
+pub struct Lab<'a> {
+    pub flags: &'a StudyFlags,
+    pub sets: &'a [Set],
+    /// Where records and models stand. Experiments that share it share their runs.
+    pub records: PathBuf,
+    /// Where tables and pictures go.
+    pub out: PathBuf,
+}
+
+/// One of the study's experiments.
+pub trait Experiment {
+    /// Does its runs, writes its files, says what came out.
+    fn run(&self, lab: &Lab) -> Result<Section, Failure>;
+}
+
+/// Does one experiment: the whole of an example.
+pub fn alone(experiment: &impl Experiment, flags: &StudyFlags, out: &Path) -> Result<(), Failure> {
+    let sets = flags.start(out)?;
+    let lab = Lab { flags, sets: &sets, records: out.join("runs"), out: out.to_owned() };
+    let section = experiment.run(&lab)?;
+    files::write_text(&out.join("tables.md"), &section.markdown(1))?;
+    say(&section.tables())?;
+    say(&format!("tables, figures and pictures are in {}", out.display()))
+}
+
+impl StudyFlags {
+    /// Sets the threads, checks what can be checked, makes the folder for results and loads the data sets.
+    pub fn start(&self, out: &Path) -> Result<Vec<Set>, Failure> {
+        set_threads(self.threads)?;
+        self.config(0).check()?;
+        files::create_folder(out)?;
+        let set = |name: &str, images: Result<common::Images, Error>| {
+            let common::Images { train, test, .. } = images?;
+            let head = |images: Dataset| self.limit.map_or(Ok(images.clone()), |limit| images.head(limit));
+            Ok::<_, Error>(Set { name: name.to_owned(), train: head(train)?, test: head(test)? })
+        };
+        let known = |known| common::Images::known(known, self.data_dir.as_deref());
+        let mnist = || set("mnist", known(Known::Mnist));
+        let fashion_mnist = || set("fashion-mnist", known(Known::FashionMnist));
+        match self.dataset {
+            StudyDataset::Mnist => Ok(vec![mnist()?]),
+            StudyDataset::FashionMnist => Ok(vec![fashion_mnist()?]),
+            StudyDataset::Both => Ok(vec![mnist()?, fashion_mnist()?]),
+            StudyDataset::Digits => Ok(vec![set("digits", common::drawn(None))?]),
+        }
+    }
+
+    fn config(&self, seed: u64) -> TrainConfig {
+        TrainConfig::new()
+            .epochs(self.epochs)
+            .batch_size(self.batch_size)
+            .learning_rate(self.learning_rate)
+            .loss(self.loss.into())
+            .seed(seed)
+    }
+
+    /// A run with the flags' settings for each seed.
+    pub fn runs<'s>(
+        &'s self,
+        dataset: &'s str,
+        hidden: &'s [usize],
+        code: usize,
+    ) -> impl Iterator<Item = Run> {
+        self.seeds.iter().map(move |&seed| Run {
+            dataset: dataset.to_owned(),
+            hidden: hidden.to_vec(),
+            code,
+            dropout: 0.0,
+            init: self.init.into(),
+            train: self.config(seed),
+        })
+    }
+
+    /// The seed whose pictures are drawn.
+    pub fn first_seed(&self) -> u64 {
+        self.seeds[0]
+    }
+}
+
+impl Lab<'_> {
+    /// Does the runs on these data sets, each once, shows how they go, writes `runs.csv` and `history.csv`. Runs that
+    /// fail are said and left out; if all do, the first failure is the sweep's.
+    pub fn sweep(&self, runs: &[Run], sets: &[Set]) -> Result<Vec<Record>, Failure> {
+        files::create_folder(&self.out)?;
+        let mut seen = HashSet::new();
+        let runs: Vec<Run> = runs.iter().filter(|run| seen.insert(run.id())).cloned().collect();
+        let find = |name: &str| match sets.iter().find(|set| set.name == name) {
+            Some(set) => Ok(Images { train: &set.train, test: &set.test }),
+            None => Err(Error::NotFound { dataset: "the run's data set", looked: vec![] }),
+        };
+        let jobs =
+            self.flags.jobs.map_or_else(|| MAX_JOBS.min(rayon::current_num_threads()), NonZeroUsize::get);
+        let mut progress = SweepProgress::new(&runs);
+        let sweep = Sweep::new(&self.records).resume(self.flags.resume).jobs(jobs);
+        let outcomes = sweep.run(&runs, find, |number, event| progress.show(number, event))?;
+        drop(progress);
+
+        let (mut done, mut failed) = (Vec::new(), None);
+        for outcome in outcomes {
+            match outcome.record {
+                Ok(record) => done.push(record),
+                Err(error) => {
+                    eprintln!("{}: {error}", records::title(&outcome.run));
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        match failed.filter(|_| done.is_empty()) {
+            Some(error) => Err(error.into()),
+            None => records::write(&self.out, &done).map(|()| done),
+        }
+    }
+
+    /// The model of a record.
+    pub fn model(&self, record: &Record) -> Result<Autoencoder, Failure> {
+        Ok(Autoencoder::load(self.records.join(record.run.id()).with_extension("safetensors"))?)
+    }
+
+    /// Draws curves.
+    pub fn chart(&self, name: &str, caption: &str, chart: &Chart) -> Result<Picture, Failure> {
+        let path = self.out.join(format!("{name}.svg"));
+        chart.save(&path)?;
+        Ok(Picture { path, caption: caption.to_owned() })
+    }
+
+    /// Draws rows of images of a data set.
+    pub fn grid(
+        &self,
+        name: &str,
+        caption: &str,
+        set: &Set,
+        rows: &[ArrayView2<f32>],
+    ) -> Result<Picture, Failure> {
+        let path = self.out.join(format!("{name}.png"));
+        report::save_grid(&path, set.test.image_shape(), rows, 2)?;
+        Ok(Picture { path, caption: caption.to_owned() })
+    }
+}
+
+/// The records of a data set that pass.
+pub fn chosen<'r>(
+    records: &'r [Record],
+    set: &'r Set,
+    pass: impl Fn(&Run) -> bool + 'r,
+) -> impl Iterator<Item = &'r Record> {
+    records.iter().filter(move |record| record.run.dataset == set.name && pass(&record.run))
+}

@@ -1,0 +1,300 @@
+//! Lasso against Dropout against neither: loss curves, the best model of each, how sparse the weights become.
+
+use super::{
+    GridFlags,
+    architectures::loss_curve,
+    lab::{Experiment, Lab, Set, chosen},
+    layers, records,
+    section::{Section, Spread, cell},
+};
+use crate::common::{Failure, files};
+use autoencoder::{
+    nn::Penalty,
+    report::{Chart, Curve},
+    sweep::{NEAR_ZERO, Record, Run},
+};
+use clap::Args;
+
+#[derive(Debug, Clone, Args)]
+pub struct Regularization {
+    #[command(flatten)]
+    pub grid: GridFlags,
+    /// Strength of the Lasso: an L1 penalty on the encoder's weights, added to the loss
+    #[arg(long, default_value_t = 0.00001)]
+    pub lasso: f32,
+    /// Rate of dropout in the hidden layers of encoder and decoder
+    #[arg(long, default_value_t = 0.2)]
+    pub dropout: f32,
+    /// Strengths of the Lasso to compare, for the first architecture and the widest code; 0 for none of it
+    #[arg(long, value_delimiter = ',', num_args = 1, default_value = "0,1e-7,1e-6,1e-5,1e-4")]
+    pub lambdas: Vec<f32>,
+    /// Runs the strengths of the Lasso on the first data set only
+    #[arg(long)]
+    pub lambdas_on_first: bool,
+}
+
+/// What keeps a run's weights in check.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Regularizer {
+    None,
+    Lasso(f32),
+    Dropout(f32),
+}
+
+impl Regularizer {
+    pub fn apply(self, run: Run) -> Run {
+        match self {
+            Self::None => run,
+            Self::Lasso(0.0) => run,
+            Self::Lasso(lambda) => Run { train: run.train.clone().penalty(Penalty::lasso(lambda)), ..run },
+            Self::Dropout(rate) => Run { dropout: rate, ..run },
+        }
+    }
+
+    pub fn of(run: &Run) -> Self {
+        match (records::lasso(&run.train), run.dropout > 0.0) {
+            (Some(lambda), _) => Self::Lasso(lambda),
+            (None, true) => Self::Dropout(run.dropout),
+            (None, false) => Self::None,
+        }
+    }
+
+    pub fn name(self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::Lasso(lambda) => format!("Lasso {lambda}"),
+            Self::Dropout(rate) => format!("Dropout {rate}"),
+        }
+    }
+}
+
+impl Experiment for Regularization {
+    fn run(&self, lab: &Lab) -> Result<Section, Failure> {
+        let mut runs = Vec::new();
+        for set in lab.sets {
+            for hidden in self.grid.architectures() {
+                for &code in &self.grid.codes {
+                    for regularizer in self.regularizers() {
+                        runs.extend(
+                            lab.flags.runs(&set.name, &hidden, code).map(|run| regularizer.apply(run)),
+                        );
+                    }
+                }
+            }
+        }
+        if let (Some(hidden), Some(&code)) = (self.grid.architectures().first(), self.grid.codes.iter().max())
+        {
+            let sets = if self.lambdas_on_first { &lab.sets[..1] } else { lab.sets };
+            for (set, &lambda) in sets.iter().flat_map(|set| self.lambdas.iter().map(move |l| (set, l))) {
+                let same = lab.flags.runs(&set.name, hidden, code);
+                runs.extend(same.map(|run| Regularizer::Lasso(lambda).apply(run)));
+            }
+        }
+        let records = lab.sweep(&runs, lab.sets)?;
+        let mut section = Section::new("Lasso against Dropout");
+        section.text(format!(
+            "The same models with an L1 penalty of {} on the encoder's weights in the loss (Lasso), with dropout of \
+             rate {} in every hidden layer of encoder and decoder, and with neither. Sparsity is the share of the \
+             encoder's weights of at most {NEAR_ZERO} in magnitude.",
+            self.lasso, self.dropout
+        ));
+        for set in lab.sets {
+            self.report(lab, set, &records, &mut section)?;
+        }
+        Ok(section)
+    }
+}
+
+impl Regularization {
+    fn regularizers(&self) -> [Regularizer; 3] {
+        [Regularizer::None, Regularizer::Lasso(self.lasso), Regularizer::Dropout(self.dropout)]
+    }
+
+    fn report(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
+        let seed = lab.flags.first_seed();
+        let psnr = |record: &Record| record.test.output.psnr_pooled_db;
+        let mut rows = Vec::new();
+        for hidden in self.grid.architectures() {
+            for &code in &self.grid.codes {
+                for regularizer in self.regularizers() {
+                    let same: Vec<_> = chosen(records, set, |run| {
+                        run.hidden == hidden && run.code == code && Regularizer::of(run) == regularizer
+                    })
+                    .collect();
+                    let figures = |of: fn(&Record) -> f64| same.iter().map(move |record| of(record));
+                    rows.push(vec![
+                        layers(&hidden),
+                        code.to_string(),
+                        regularizer.name(),
+                        cell(figures(psnr), 2),
+                        cell(figures(|r| r.test_ssim.unwrap_or(f64::NAN)), 4),
+                        cell(figures(|r| 100.0 * r.sparsity), 1),
+                    ]);
+                }
+            }
+        }
+        section.table(
+            format!("{}: test images, PSNR in dB", set.name),
+            &["encoder", "code", "regulariser", "PSNR, pooled", "SSIM", "sparsity, %"],
+            rows,
+        );
+        self.findings(set, records, section);
+
+        for regularizer in &self.regularizers()[1..] {
+            for hidden in self.grid.architectures() {
+                let same = chosen(records, set, |run| {
+                    run.hidden == hidden && run.train.seed == seed && Regularizer::of(run) == *regularizer
+                });
+                let in_grid = same.filter(|record| self.grid.codes.contains(&record.run.code));
+                let curves: Vec<_> = in_grid.map(|r| loss_curve(r, format!("code {}", r.run.code))).collect();
+                if curves.is_empty() {
+                    continue;
+                }
+                let title =
+                    format!("Training loss, {}, {}, {}", regularizer.name(), layers(&hidden), set.name);
+                let chart = Chart { title, x_label: "epoch".to_owned(), y_label: "loss".to_owned(), curves };
+                let caption = format!(
+                    "{}, {}, {}: training loss by epoch, the penalty and the dropped units included; seed {seed}.",
+                    set.name,
+                    regularizer.name(),
+                    layers(&hidden)
+                );
+                let kind = if matches!(regularizer, Regularizer::Lasso(_)) { "lasso" } else { "dropout" };
+                let name = format!("{}-{kind}-{}-layers-loss", set.name, hidden.len() + 1);
+                section.picture(lab.chart(&name, &caption, &chart)?);
+            }
+        }
+        self.best(lab, set, records, section)?;
+        self.strengths(lab, set, records, section)
+    }
+
+    /// Which regulariser is ahead where, and by how much.
+    fn findings(&self, set: &Set, records: &[Record], section: &mut Section) {
+        let [none, others @ ..] = self.regularizers();
+        for other in others {
+            let (mut ahead, mut gains) = (0, Vec::new());
+            for record in chosen(records, set, |run| Regularizer::of(run) == other) {
+                let twin = chosen(records, set, |run| {
+                    let same_model = run.hidden == record.run.hidden && run.code == record.run.code;
+                    same_model && run.train.seed == record.run.train.seed && Regularizer::of(run) == none
+                })
+                .next();
+                if let Some(twin) = twin {
+                    let gain = record.test.output.psnr_pooled_db - twin.test.output.psnr_pooled_db;
+                    ahead += usize::from(gain > 0.0);
+                    gains.push(gain);
+                }
+            }
+            if let Some(gain) = Spread::of(gains.iter().copied()) {
+                section.finding(format!(
+                    "{}: {} is ahead of no regulariser in {ahead} of {} runs (same model, same seed); it changes the \
+                     pooled PSNR by {} dB.",
+                    set.name,
+                    other.name(),
+                    gains.len(),
+                    gain.text(2)
+                ));
+            }
+        }
+    }
+
+    /// The best model of each regulariser: figures, its test error by epoch, its reconstructions.
+    fn best(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
+        let clean = files::one_a_class(&set.test);
+        let (mut rows, mut images, mut curves) = (Vec::new(), vec![clean.clone()], Vec::new());
+        for regularizer in self.regularizers() {
+            let same = chosen(records, set, |run| Regularizer::of(run) == regularizer);
+            let psnr = |record: &&Record| record.test.output.psnr_pooled_db;
+            let Some(best) = same.max_by(|a, b| psnr(a).total_cmp(&psnr(b))) else { continue };
+            rows.push(vec![
+                regularizer.name(),
+                layers(&best.run.hidden),
+                best.run.code.to_string(),
+                best.run.train.seed.to_string(),
+                format!("{:.2}", best.test.output.psnr_mean_db),
+                format!("{:.2}", best.test.output.psnr_pooled_db),
+                best.test_ssim.map_or("-".to_owned(), |ssim| format!("{ssim:.4}")),
+                format!("{:.1}", 100.0 * best.sparsity),
+            ]);
+            images.push(lab.model(best)?.reconstruct(clean.view())?);
+            let epochs = best.history.epochs.iter();
+            let test = |e: &autoencoder::train::EpochRecord| Some(e.validation?.output.psnr_pooled_db);
+            let points = epochs.filter_map(|e| Some((e.epoch as f64, test(e)?))).collect();
+            let label = format!("{}, {}", regularizer.name(), layers(&best.run.hidden));
+            curves.push(Curve { label, points, ..Curve::default() });
+        }
+        if curves.is_empty() {
+            return Ok(());
+        }
+        let columns =
+            ["regulariser", "encoder", "code", "seed", "PSNR, mean", "PSNR, pooled", "SSIM", "sparsity, %"];
+        section.table(format!("{}: the best model of each regulariser", set.name), &columns, rows);
+        let title = format!("Test images, the best model of each, {}", set.name);
+        let chart =
+            Chart { title, x_label: "epoch".to_owned(), y_label: "pooled PSNR, dB".to_owned(), curves };
+        let caption = format!("{}: test PSNR by epoch, the best model of each regulariser.", set.name);
+        section.picture(lab.chart(&format!("{}-best-psnr", set.name), &caption, &chart)?);
+        let views: Vec<_> = images.iter().map(|row| row.view()).collect();
+        let caption =
+            format!("{}, from above: the images; the best model with none, Lasso, Dropout.", set.name);
+        section.picture(lab.grid(&format!("{}-best", set.name), &caption, set, &views)?);
+        Ok(())
+    }
+
+    /// What the strength of the Lasso changes.
+    fn strengths(
+        &self,
+        lab: &Lab,
+        set: &Set,
+        records: &[Record],
+        section: &mut Section,
+    ) -> Result<(), Failure> {
+        let architectures = self.grid.architectures();
+        let (Some(hidden), Some(&code)) = (architectures.first(), self.grid.codes.iter().max()) else {
+            return Ok(());
+        };
+        let mut rows = Vec::new();
+        let (mut psnr, mut sparsity) = (Vec::new(), Vec::new());
+        for &lambda in &self.lambdas {
+            let same: Vec<_> = chosen(records, set, |run| {
+                let strength = records::lasso(&run.train).unwrap_or(0.0);
+                run.hidden == *hidden && run.code == code && run.dropout == 0.0 && strength == lambda
+            })
+            .collect();
+            let figures = |of: fn(&Record) -> f64| same.iter().map(move |record| of(record));
+            let Some(pooled) = Spread::of(figures(|r| r.test.output.psnr_pooled_db)) else { continue };
+            let share = cell(figures(|r| 100.0 * r.sparsity), 1);
+            rows.push(vec![
+                if lambda > 0.0 { format!("{lambda:e}") } else { "0".to_owned() },
+                pooled.text(2),
+                share,
+            ]);
+            if lambda > 0.0 {
+                let x = f64::from(lambda).log10();
+                psnr.push((x, pooled.mean));
+                sparsity.extend(Spread::of(figures(|r| 100.0 * r.sparsity)).map(|s| (x, s.mean)));
+            }
+        }
+        if rows.len() < 2 {
+            return Ok(());
+        }
+        let caption = format!("{}: strength of the Lasso, {}, code {code}", set.name, layers(hidden));
+        section.table(caption, &["lambda", "PSNR, pooled, dB", "sparsity, %"], rows);
+        for (name, y_label, points) in
+            [("psnr", "pooled PSNR, dB", psnr), ("sparsity", "sparsity, %", sparsity)]
+        {
+            if points.len() < 2 {
+                continue;
+            }
+            let chart = Chart {
+                title: format!("Strength of the Lasso, {}", set.name),
+                x_label: "log10 of lambda".to_owned(),
+                y_label: y_label.to_owned(),
+                curves: vec![Curve { label: format!("code {code}"), points, ..Curve::default() }],
+            };
+            let caption = format!("{}: {y_label} against the strength of the Lasso.", set.name);
+            section.picture(lab.chart(&format!("{}-lambda-{name}", set.name), &caption, &chart)?);
+        }
+        Ok(())
+    }
+}

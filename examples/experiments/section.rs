@@ -1,0 +1,135 @@
+//! What an experiment says: text, tables, pictures.
+
+use std::{fmt, path::PathBuf};
+
+/// A section of the report.
+#[derive(Debug, Default)]
+pub struct Section {
+    pub title: String,
+    pub blocks: Vec<Block>,
+}
+
+#[derive(Debug)]
+pub enum Block {
+    /// A paragraph.
+    Text(String),
+    /// What the figures say.
+    Finding(String),
+    Table(Table),
+    Picture(Picture),
+}
+
+#[derive(Debug)]
+pub struct Table {
+    pub caption: String,
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A picture in a file.
+#[derive(Debug)]
+pub struct Picture {
+    pub path: PathBuf,
+    pub caption: String,
+}
+
+impl Section {
+    pub fn new(title: &str) -> Self {
+        Self { title: title.to_owned(), blocks: Vec::new() }
+    }
+
+    pub fn text(&mut self, text: impl Into<String>) {
+        self.blocks.push(Block::Text(text.into()));
+    }
+
+    pub fn finding(&mut self, text: impl Into<String>) {
+        self.blocks.push(Block::Finding(text.into()));
+    }
+
+    pub fn table(&mut self, caption: impl Into<String>, columns: &[&str], rows: Vec<Vec<String>>) {
+        let columns = columns.iter().map(|&column| column.to_owned()).collect();
+        self.blocks.push(Block::Table(Table { caption: caption.into(), columns, rows }));
+    }
+
+    pub fn picture(&mut self, picture: Picture) {
+        self.blocks.push(Block::Picture(picture));
+    }
+
+    /// Text, findings and tables as Markdown, the title a heading of a level.
+    pub fn markdown(&self, level: usize) -> String {
+        let mut text = format!("{} {}\n", "#".repeat(level), self.title);
+        for block in &self.blocks {
+            match block {
+                Block::Text(paragraph) | Block::Finding(paragraph) => text += &format!("\n{paragraph}\n"),
+                Block::Table(table) => text += &format!("\n{}\n\n{table}", table.caption),
+                Block::Picture(_) => {}
+            }
+        }
+        text
+    }
+
+    /// Findings and tables, for a terminal.
+    pub fn tables(&self) -> String {
+        let mut text = String::new();
+        for block in &self.blocks {
+            match block {
+                Block::Finding(finding) => text += &format!("{finding}\n\n"),
+                Block::Table(table) => text += &format!("{}\n\n{table}\n", table.caption),
+                Block::Text(_) | Block::Picture(_) => {}
+            }
+        }
+        text.trim_end().to_owned()
+    }
+}
+
+/// A Markdown table, its columns lined up.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column)).chain(self.columns.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
+        let mut line = |cells: &[String]| {
+            for (cell, &width) in cells.iter().zip(&widths) {
+                write!(f, "| {cell:width$} ")?;
+            }
+            writeln!(f, "|")
+        };
+        line(&self.columns)?;
+        line(&widths.iter().map(|&width| "-".repeat(width)).collect::<Vec<_>>())?;
+        self.rows.iter().try_for_each(|row| line(row))
+    }
+}
+
+/// The mean of figures over seeds, and how far they lie apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    pub mean: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Spread {
+    /// Of any figures.
+    pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let figures: Vec<f64> = figures.into_iter().collect();
+        let (low, high) =
+            (figures.iter().copied().reduce(f64::min)?, figures.iter().copied().reduce(f64::max)?);
+        Some(Self { mean: figures.iter().sum::<f64>() / figures.len() as f64, low, high })
+    }
+
+    /// The mean, and the range where there is one.
+    pub fn text(self, digits: usize) -> String {
+        let Self { mean, low, high } = self;
+        match low < high {
+            true => format!("{mean:.digits$} ({low:.digits$} to {high:.digits$})"),
+            false => format!("{mean:.digits$}"),
+        }
+    }
+}
+
+/// A cell: the spread of figures, or a dash.
+pub fn cell(figures: impl IntoIterator<Item = f64>, digits: usize) -> String {
+    Spread::of(figures).map_or_else(|| "-".to_owned(), |spread| spread.text(digits))
+}
