@@ -64,6 +64,11 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     fs::write(path, json + "\n").map_err(failure(path))
 }
 
+/// Reads a file.
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(failure(path))
+}
+
 /// Writes text.
 pub fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(failure(path))

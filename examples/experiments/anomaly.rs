@@ -9,6 +9,7 @@ use crate::common::Failure;
 use autoencoder::{
     metrics::Roc,
     report::{Chart, Curve},
+    sweep::Record,
     train::reconstruction_errors,
 };
 use clap::Args;
@@ -27,7 +28,7 @@ pub struct Anomaly {
 }
 
 impl Experiment for Anomaly {
-    fn run(&self, lab: &Lab) -> Result<Section, Failure> {
+    fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure> {
         let mut section = Section::new("Anomalies");
         section.text(format!(
             "A model ({}, code {}) is trained on all classes but one. The squared error of its reconstruction of a \
@@ -43,17 +44,12 @@ impl Experiment for Anomaly {
             records.extend(self.report(lab, set, &mut section)?);
         }
         super::records::write(&lab.out, &records)?;
-        Ok(section)
+        Ok((section, records))
     }
 }
 
 impl Anomaly {
-    fn report(
-        &self,
-        lab: &Lab,
-        set: &Set,
-        section: &mut Section,
-    ) -> Result<Vec<autoencoder::sweep::Record>, Failure> {
+    fn report(&self, lab: &Lab, set: &Set, section: &mut Section) -> Result<Vec<Record>, Failure> {
         let (train_labels, labels) =
             (set.train.labels().unwrap_or_default(), set.test.labels().unwrap_or_default());
         let mut classes = train_labels.to_vec();
@@ -72,7 +68,7 @@ impl Anomaly {
         let runs: Vec<_> =
             sets.iter().flat_map(|set| lab.flags.runs(&set.name, &self.hidden, self.code)).collect();
         if runs.is_empty() {
-            section.text(format!("{}: nothing to leave out.", set.name));
+            section.text(format!("{}: nothing to leave out.", set.title()));
             return Ok(Vec::new());
         }
         let records = lab.sweep(&runs, &sets)?;
@@ -97,12 +93,12 @@ impl Anomaly {
         }
         let mean = Spread::of(areas.iter().map(|area| area.0)).map_or(f64::NAN, |spread| spread.mean);
         rows.push(vec!["mean".to_owned(), format!("{mean:.3}")]);
-        section.table(format!("{}: AUROC by the class left out", set.name), &["left out", "AUROC"], rows);
+        section.table(format!("{}: AUROC by the class left out", set.title()), &["left out", "AUROC"], rows);
         areas.sort_by(|a, b| a.0.total_cmp(&b.0));
         if let (Some(worst), Some(best)) = (areas.first(), areas.last()) {
             section.finding(format!(
                 "{}: mean AUROC {mean:.3}; easiest to tell when never seen: {} ({:.3}), hardest: {} ({:.3}){}.",
-                set.name,
+                set.title(),
                 best.1,
                 best.0,
                 worst.1,
@@ -111,14 +107,14 @@ impl Anomaly {
             ));
         }
         let chart = Chart {
-            title: format!("Finding the class left out, {}", set.name),
+            title: format!("Finding the class left out, {}", set.title()),
             x_label: "false positive rate".to_owned(),
             y_label: "true positive rate".to_owned(),
             curves,
         };
         let caption = format!(
             "{}: receiver operating characteristic for each class left out, seed {}.",
-            set.name,
+            set.title(),
             lab.flags.first_seed()
         );
         section.picture(lab.chart(&format!("{}-roc", set.name), &caption, &chart)?);

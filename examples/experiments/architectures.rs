@@ -22,7 +22,7 @@ pub struct Architectures {
 }
 
 impl Experiment for Architectures {
-    fn run(&self, lab: &Lab) -> Result<Section, Failure> {
+    fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure> {
         let mut runs = Vec::new();
         for set in lab.sets {
             for hidden in self.grid.architectures() {
@@ -40,7 +40,7 @@ impl Experiment for Architectures {
         for set in lab.sets {
             self.report(lab, set, &records, &mut section)?;
         }
-        Ok(section)
+        Ok((section, records))
     }
 }
 
@@ -72,20 +72,20 @@ impl Architectures {
             charts.extend(self.losses(lab, set, &hidden, records)?);
         }
         section.table(
-            format!("{}: test images, PSNR in dB", set.name),
+            format!("{}: test images, PSNR in dB", set.title()),
             &["encoder", "code", "PSNR, mean over images", "PSNR, pooled", "SSIM", "PCA, pooled"],
             rows,
         );
         self.findings(set, &against_code, &pca, section);
         against_code.push(pca);
         let chart = Chart {
-            title: format!("Test images, {}", set.name),
+            title: format!("Test images, {}", set.title()),
             x_label: "width of the code".to_owned(),
             y_label: "pooled PSNR, dB".to_owned(),
             curves: against_code,
         };
         let caption =
-            format!("{}: test PSNR against the width of the code, with PCA of the same width.", set.name);
+            format!("{}: test PSNR against the width of the code, with PCA of the same width.", set.title());
         section.picture(lab.chart(&format!("{}-psnr", set.name), &caption, &chart)?);
         charts.into_iter().for_each(|chart| section.picture(chart));
         section.picture(self.reconstructions(lab, set, records)?);
@@ -106,9 +106,9 @@ impl Architectures {
         if curves.is_empty() {
             return Ok(None);
         }
-        let title = format!("Training loss, {}, {}", layers(hidden), set.name);
-        let chart = Chart { title, x_label: "epoch".to_owned(), y_label: "loss".to_owned(), curves };
-        let caption = format!("{}, {}: training loss by epoch, seed {seed}.", set.name, layers(hidden));
+        let title = format!("Training loss, {}, {}", layers(hidden), set.title());
+        let chart = Chart { title, x_label: "epoch".to_owned(), y_label: "training loss".to_owned(), curves };
+        let caption = format!("{}, {}: training loss by epoch, seed {seed}.", set.title(), layers(hidden));
         lab.chart(&format!("{}-{}-layers-loss", set.name, hidden.len() + 1), &caption, &chart).map(Some)
     }
 
@@ -121,12 +121,13 @@ impl Architectures {
             if let Some(gain) = Spread::of(gains.iter().copied()) {
                 let ahead = gains.iter().filter(|&&gain| gain > 0.0).count();
                 section.finding(format!(
-                    "{}: {} are ahead of {} at {ahead} of {} widths of the code, by {} dB.",
-                    set.name,
-                    first.label,
+                    "{}: against {}, {} change the pooled PSNR by {} dB over the widths of the code; they are ahead at \
+                     {ahead} of {}.",
+                    set.title(),
                     second.label,
-                    gains.len(),
-                    gain.text(2)
+                    first.label,
+                    gain.text(2),
+                    gains.len()
                 ));
             }
         }
@@ -136,7 +137,7 @@ impl Architectures {
             if !words.is_empty() {
                 section.finding(format!(
                     "{}, {} against PCA, dB: {}.",
-                    set.name,
+                    set.title(),
                     curve.label,
                     words.join(", ")
                 ));
@@ -158,7 +159,7 @@ impl Architectures {
             names.push(format!("{}, code {}", layers(&record.run.hidden), record.run.code));
         }
         let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
-        let caption = format!("{}, from above: {}.", set.name, names.join("; "));
+        let caption = format!("{}, from above: {}.", set.title(), names.join("; "));
         lab.grid(&format!("{}-reconstructions", set.name), &caption, set, &views)
     }
 }

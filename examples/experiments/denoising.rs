@@ -55,7 +55,7 @@ struct Figures {
 }
 
 impl Experiment for Denoising {
-    fn run(&self, lab: &Lab) -> Result<Section, Failure> {
+    fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure> {
         let mut runs = Vec::new();
         for set in lab.sets {
             for noise in self.noises()?.into_iter().chain([self.mixture()?]) {
@@ -82,11 +82,16 @@ impl Experiment for Denoising {
         for set in lab.sets {
             self.report(lab, set, &records, &mut section)?;
         }
-        Ok(section)
+        Ok((section, records))
     }
 }
 
 impl Denoising {
+    /// Gaussian noise of the study's variances.
+    pub fn gaussian(hidden: Vec<usize>, code: usize) -> Self {
+        Self { hidden, code, noise: Kind::Gaussian, strengths: Vec::new(), clamped: false }
+    }
+
     fn strengths(&self) -> Vec<f32> {
         match (self.strengths.as_slice(), self.noise) {
             ([], Kind::Gaussian) => vec![0.1, 0.25, 0.5, 0.75, 1.0],
@@ -199,7 +204,7 @@ impl Denoising {
         section.table(
             format!(
                 "{}: test images, PSNR of the pooled error in dB and SSIM, by {}",
-                set.name,
+                set.title(),
                 self.strength_name()
             ),
             &[
@@ -220,12 +225,12 @@ impl Denoising {
             [("psnr", "pooled PSNR, dB"), ("ssim", "SSIM")].into_iter().enumerate()
         {
             let chart = Chart {
-                title: format!("Denoised test images, {}", set.name),
+                title: format!("Denoised test images, {}", set.title()),
                 x_label: format!("{} of the noise", self.strength_name()),
                 y_label: y_label.to_owned(),
                 curves: curves.iter().map(|c| c[index].clone()).filter(|c| !c.points.is_empty()).collect(),
             };
-            let caption = format!("{}: {y_label} by {} of the noise.", set.name, self.strength_name());
+            let caption = format!("{}: {y_label} by {} of the noise.", set.title(), self.strength_name());
             section.picture(lab.chart(&format!("{}-{short}-by-strength", set.name), &caption, &chart)?);
         }
         self.by_epoch(lab, set, records, section)?;
@@ -244,8 +249,10 @@ impl Denoising {
             let words = difference(2, of);
             if !words.is_empty() {
                 let words = words.join(", ");
-                section
-                    .finding(format!("{}, a model for each strength against {what}, dB: {words}.", set.name));
+                section.finding(format!(
+                    "{}, a model for each strength against {what}, dB: {words}.",
+                    set.title()
+                ));
             }
         }
     }
@@ -283,14 +290,16 @@ impl Denoising {
                 continue;
             }
             let chart = Chart {
-                title: format!("Denoised test images by {}, {}", self.strength_name(), set.name),
+                title: format!("Denoised test images by {}, {}", self.strength_name(), set.title()),
                 x_label: "epoch".to_owned(),
                 y_label: y_label.to_owned(),
                 curves,
             };
             let strength = self.strength_name();
-            let caption =
-                format!("{}: {y_label}{note} by epoch, a curve for each {strength}; seed {seed}.", set.name);
+            let caption = format!(
+                "{}: {y_label}{note} by epoch, a curve for each {strength}; seed {seed}.",
+                set.title()
+            );
             section.picture(lab.chart(&format!("{}-{short}-by-epoch", set.name), &caption, &chart)?);
         }
         Ok(())
@@ -317,7 +326,7 @@ impl Denoising {
             ["trained on"].into_iter().chain(names[..noises.len()].iter().map(String::as_str)).collect();
         let caption = format!(
             "{}: pooled PSNR in dB of models trained on one {} (rows) on test images of another (columns)",
-            set.name,
+            set.title(),
             self.strength_name()
         );
         section.table(caption, &columns, rows);
@@ -348,7 +357,7 @@ impl Denoising {
             names += "; by the best linear denoiser";
         }
         let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
-        let caption = format!("{}, {} {strength}, from above: {names}.", set.name, self.strength_name());
+        let caption = format!("{}, {} {strength}, from above: {names}.", set.title(), self.strength_name());
         Ok(Some(lab.grid(&format!("{}-denoised-{strength}", set.name), &caption, set, &views)?))
     }
 }

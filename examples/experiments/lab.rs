@@ -44,9 +44,9 @@ pub struct StudyFlags {
     #[arg(long, default_value_t = 10)]
     pub epochs: usize,
     #[arg(long, default_value_t = 128)]
-    batch_size: usize,
+    pub batch_size: usize,
     #[arg(long, default_value_t = 0.001)]
-    learning_rate: f32,
+    pub learning_rate: f32,
     #[arg(long, value_enum, default_value = "mse")]
     pub loss: Loss,
     #[arg(long, value_enum, default_value = "he")]
@@ -76,6 +76,16 @@ pub struct Set {
 }
 
 impl Set {
+    /// Its name in a text.
+    pub fn title(&self) -> &str {
+        match self.name.as_str() {
+            "mnist" => "MNIST",
+            "fashion-mnist" => "Fashion-MNIST",
+            "digits" => "drawn digits",
+            other => other,
+        }
+    }
+
     /// What a class shows.
     pub fn class(&self, label: u8) -> String {
         const FASHION: [&str; 10] = [
@@ -110,14 +120,14 @@ pub struct Lab<'a> {
 /// One of the study's experiments.
 pub trait Experiment {
     /// Does its runs, writes its files, says what came out.
-    fn run(&self, lab: &Lab) -> Result<Section, Failure>;
+    fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure>;
 }
 
 /// Does one experiment: the whole of an example.
 pub fn alone(experiment: &impl Experiment, flags: &StudyFlags, out: &Path) -> Result<(), Failure> {
     let sets = flags.start(out)?;
     let lab = Lab { flags, sets: &sets, records: out.join("runs"), out: out.to_owned() };
-    let section = experiment.run(&lab)?;
+    let (section, _) = experiment.run(&lab)?;
     files::write_text(&out.join("tables.md"), &section.markdown(1))?;
     say(&section.tables())?;
     say(&format!("tables, figures and pictures are in {}", out.display()))
@@ -169,6 +179,11 @@ impl StudyFlags {
             init: self.init.into(),
             train: self.config(seed),
         })
+    }
+
+    /// The same flags with so many epochs.
+    pub fn with_epochs(&self, epochs: usize) -> Self {
+        Self { epochs, ..self.clone() }
     }
 
     /// The seed whose pictures are drawn.

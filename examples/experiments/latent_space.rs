@@ -11,6 +11,7 @@ use autoencoder::{
     baseline::Pca,
     ndarray::{Array1, Array2, ArrayView1, Axis, s},
     report::{Chart, Curve, Mark},
+    sweep::Record,
 };
 use clap::Args;
 
@@ -33,7 +34,7 @@ pub struct LatentSpace {
 }
 
 impl Experiment for LatentSpace {
-    fn run(&self, lab: &Lab) -> Result<Section, Failure> {
+    fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure> {
         let first_seed = |set: &Set| lab.flags.runs(&set.name, &self.hidden, self.code).next();
         let runs: Vec<_> = lab.sets.iter().filter_map(first_seed).collect();
         let records = lab.sweep(&runs, lab.sets)?;
@@ -50,7 +51,7 @@ impl Experiment for LatentSpace {
                 self.report(lab, set, &lab.model(record)?, &mut section)?;
             }
         }
-        Ok(section)
+        Ok((section, records))
     }
 }
 
@@ -89,7 +90,7 @@ impl LatentSpace {
         let views: Vec<_> = rows.iter().map(|row| row.view()).filter(|row| row.nrows() > 0).collect();
         let caption = format!(
             "{}: an image of each class above, and under it its nearest neighbours among the test images by code.",
-            set.name
+            set.title()
         );
         section.picture(lab.grid(&format!("{}-neighbours", set.name), &caption, set, &views)?);
 
@@ -107,7 +108,7 @@ impl LatentSpace {
             };
             let (by_code, by_pixel) = (same(&codes), same(&images));
             section.table(
-                format!("{}: the code, measured on the test images", set.name),
+                format!("{}: the code, measured on the test images", set.title()),
                 &["figure", "value"],
                 vec![
                     vec![
@@ -125,7 +126,7 @@ impl LatentSpace {
             section.finding(format!(
                 "{}: the nearest test image by code shows the same class in {by_code:.1} % of the cases, by pixels in \
                  {by_pixel:.1} %.",
-                set.name
+                set.title()
             ));
         }
         Ok(())
@@ -155,14 +156,14 @@ impl LatentSpace {
             classes.iter().map(of).collect()
         };
         let chart = Chart {
-            title: format!("Codes of {} test images, {}", flat.nrows(), set.name),
+            title: format!("Codes of {} test images, {}", flat.nrows(), set.title()),
             x_label: "first principal direction".to_owned(),
             y_label: "second principal direction".to_owned(),
             curves,
         };
         let caption = format!(
             "{}: test codes along their two strongest directions ({share:.0} % of the variance), coloured by label.",
-            set.name
+            set.title()
         );
         lab.chart(&format!("{}-codes", set.name), &caption, &chart)
     }
@@ -189,7 +190,7 @@ impl LatentSpace {
         let caption = format!(
             "{}: decoded walks on straight lines through the code, each from an image of one class (left) to one of \
              the next (right).",
-            set.name
+            set.title()
         );
         lab.grid(&format!("{}-walks", set.name), &caption, set, &views)
     }
@@ -213,7 +214,7 @@ impl LatentSpace {
         let caption = format!(
             "{}: decoded steps of one standard deviation, from -3 to +3, from the mean code along its {} strongest \
              directions (the strongest above).",
-            set.name,
+            set.title(),
             rows.len()
         );
         lab.grid(&format!("{}-directions", set.name), &caption, set, &views)

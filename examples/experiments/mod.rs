@@ -6,10 +6,13 @@ pub mod architectures;
 pub mod denoising;
 pub mod lab;
 pub mod latent_space;
+pub mod longer;
+pub mod page;
 mod progress;
 pub mod records;
 pub mod regularization;
 pub mod section;
+pub mod starts;
 
 use clap::Args;
 

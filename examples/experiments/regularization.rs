@@ -69,7 +69,7 @@ impl Regularizer {
 }
 
 impl Experiment for Regularization {
-    fn run(&self, lab: &Lab) -> Result<Section, Failure> {
+    fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure> {
         let mut runs = Vec::new();
         for set in lab.sets {
             for hidden in self.grid.architectures() {
@@ -101,7 +101,7 @@ impl Experiment for Regularization {
         for set in lab.sets {
             self.report(lab, set, &records, &mut section)?;
         }
-        Ok(section)
+        Ok((section, records))
     }
 }
 
@@ -134,7 +134,7 @@ impl Regularization {
             }
         }
         section.table(
-            format!("{}: test images, PSNR in dB", set.name),
+            format!("{}: test images, PSNR in dB", set.title()),
             &["encoder", "code", "regulariser", "PSNR, pooled", "SSIM", "sparsity, %"],
             rows,
         );
@@ -151,11 +151,12 @@ impl Regularization {
                     continue;
                 }
                 let title =
-                    format!("Training loss, {}, {}, {}", regularizer.name(), layers(&hidden), set.name);
-                let chart = Chart { title, x_label: "epoch".to_owned(), y_label: "loss".to_owned(), curves };
+                    format!("Training loss, {}, {}, {}", regularizer.name(), layers(&hidden), set.title());
+                let chart =
+                    Chart { title, x_label: "epoch".to_owned(), y_label: "training loss".to_owned(), curves };
                 let caption = format!(
                     "{}, {}, {}: training loss by epoch, the penalty and the dropped units included; seed {seed}.",
-                    set.name,
+                    set.title(),
                     regularizer.name(),
                     layers(&hidden)
                 );
@@ -189,7 +190,7 @@ impl Regularization {
                 section.finding(format!(
                     "{}: {} is ahead of no regulariser in {ahead} of {} runs (same model, same seed); it changes the \
                      pooled PSNR by {} dB.",
-                    set.name,
+                    set.title(),
                     other.name(),
                     gains.len(),
                     gain.text(2)
@@ -228,15 +229,15 @@ impl Regularization {
         }
         let columns =
             ["regulariser", "encoder", "code", "seed", "PSNR, mean", "PSNR, pooled", "SSIM", "sparsity, %"];
-        section.table(format!("{}: the best model of each regulariser", set.name), &columns, rows);
-        let title = format!("Test images, the best model of each, {}", set.name);
+        section.table(format!("{}: the best model of each regulariser", set.title()), &columns, rows);
+        let title = format!("Test images, the best model of each, {}", set.title());
         let chart =
             Chart { title, x_label: "epoch".to_owned(), y_label: "pooled PSNR, dB".to_owned(), curves };
-        let caption = format!("{}: test PSNR by epoch, the best model of each regulariser.", set.name);
+        let caption = format!("{}: test PSNR by epoch, the best model of each regulariser.", set.title());
         section.picture(lab.chart(&format!("{}-best-psnr", set.name), &caption, &chart)?);
         let views: Vec<_> = images.iter().map(|row| row.view()).collect();
         let caption =
-            format!("{}, from above: the images; the best model with none, Lasso, Dropout.", set.name);
+            format!("{}, from above: the images; the best model with none, Lasso, Dropout.", set.title());
         section.picture(lab.grid(&format!("{}-best", set.name), &caption, set, &views)?);
         Ok(())
     }
@@ -278,7 +279,7 @@ impl Regularization {
         if rows.len() < 2 {
             return Ok(());
         }
-        let caption = format!("{}: strength of the Lasso, {}, code {code}", set.name, layers(hidden));
+        let caption = format!("{}: strength of the Lasso, {}, code {code}", set.title(), layers(hidden));
         section.table(caption, &["lambda", "PSNR, pooled, dB", "sparsity, %"], rows);
         for (name, y_label, points) in
             [("psnr", "pooled PSNR, dB", psnr), ("sparsity", "sparsity, %", sparsity)]
@@ -287,12 +288,12 @@ impl Regularization {
                 continue;
             }
             let chart = Chart {
-                title: format!("Strength of the Lasso, {}", set.name),
+                title: format!("Strength of the Lasso, {}", set.title()),
                 x_label: "log10 of lambda".to_owned(),
                 y_label: y_label.to_owned(),
                 curves: vec![Curve { label: format!("code {code}"), points, ..Curve::default() }],
             };
-            let caption = format!("{}: {y_label} against the strength of the Lasso.", set.name);
+            let caption = format!("{}: {y_label} against the strength of the Lasso.", set.title());
             section.picture(lab.chart(&format!("{}-lambda-{name}", set.name), &caption, &chart)?);
         }
         Ok(())

@@ -5,7 +5,10 @@ use crate::{
 use plotters::prelude::*;
 use std::{io, ops::Range, path::Path};
 
-const SIZE: (u32, u32) = (820, 480);
+/// Width and height of the axes; the legend comes below. Small, so that letters stay readable on a phone.
+const SIZE: (u32, u32) = (640, 400);
+/// Height of a row of the legend.
+const LEGEND_ROW: u32 = 24;
 /// Okabe and Ito's colours, which colour-blind people tell apart, without yellow, too light for lines.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
@@ -81,7 +84,7 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// The chart as an SVG document. The legend stands beside the curves and hides nothing.
+    /// The chart as an SVG document. The legend stands below the curves and hides nothing.
     ///
     /// # Errors
     /// If no point is finite.
@@ -107,17 +110,19 @@ impl Chart {
     }
 
     fn draw(&self, svg: &mut String, x: Range<f64>, y: Range<f64>) -> Result<(), DrawError> {
-        let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+        let places = self.legend();
+        let rows = places.last().map_or(0, |&(_, row)| row + 1);
+        let size = (SIZE.0, SIZE.1 + LEGEND_ROW * rows + 8);
+        let root = SVGBackend::with_string(svg, size).into_drawing_area();
         root.fill(&WHITE).map_err(io::Error::other)?;
-        let longest = self.curves.iter().map(|curve| curve.label.chars().count()).max().unwrap_or(0) as u32;
-        let (left, legend) = root.split_horizontally(SIZE.0.saturating_sub(60 + 8 * longest).max(SIZE.0 / 2));
+        let (axes, legend) = root.split_vertically(SIZE.1);
         // Epochs and widths have no halves.
         let whole = self.curves.iter().flat_map(|curve| &curve.points).all(|(x, _)| x.fract() == 0.0);
-        let mut chart = ChartBuilder::on(&left)
-            .caption(&self.title, ("sans-serif", 18))
+        let mut chart = ChartBuilder::on(&axes)
+            .caption(&self.title, ("sans-serif", 19))
             .margin(12)
-            .x_label_area_size(44)
-            .y_label_area_size(64)
+            .x_label_area_size(48)
+            .y_label_area_size(72)
             .build_cartesian_2d(x, y)
             .map_err(io::Error::other)?;
         chart
@@ -126,8 +131,8 @@ impl Chart {
             .x_desc(&self.x_label)
             .x_label_formatter(&|x| if whole && x.fract() != 0.0 { String::new() } else { x.to_string() })
             .y_desc(&self.y_label)
-            .label_style(("sans-serif", 13))
-            .axis_desc_style(("sans-serif", 14))
+            .label_style(("sans-serif", 15))
+            .axis_desc_style(("sans-serif", 16))
             .draw()
             .map_err(io::Error::other)?;
         for (index, curve) in self.curves.iter().enumerate() {
@@ -145,10 +150,11 @@ impl Chart {
             let markers = points.into_iter().filter(|_| few).map(|point| Circle::new(point, radius, style));
             chart.draw_series(markers).map_err(io::Error::other)?;
 
-            let y = 52 + 22 * index as i32;
-            let line = PathElement::new(vec![(4, y), (28, y)], colour.stroke_width(3));
+            let (x, row) = places[index];
+            let (x, y) = (x as i32, (LEGEND_ROW * row + LEGEND_ROW / 2) as i32);
+            let line = PathElement::new(vec![(x, y), (x + 24, y)], colour.stroke_width(3));
             legend.draw(&line).map_err(io::Error::other)?;
-            let text = Text::new(curve.label.clone(), (34, y - 7), ("sans-serif", 14));
+            let text = Text::new(curve.label.clone(), (x + 30, y - 8), ("sans-serif", 16));
             legend.draw(&text).map_err(io::Error::other)?;
         }
         // Over all dots.
@@ -166,6 +172,21 @@ impl Chart {
 }
 
 impl Chart {
+    /// Where each label of the legend goes: pixels from the left, and the row.
+    fn legend(&self) -> Vec<(u32, u32)> {
+        let (mut x, mut row) = (24, 0);
+        let mut place = |curve: &Curve| {
+            let width = 54 + 9 * curve.label.chars().count() as u32;
+            if x > 24 && x + width > SIZE.0 {
+                (x, row) = (24, row + 1);
+            }
+            let place = (x, row);
+            x += width;
+            place
+        };
+        self.curves.iter().map(&mut place).collect()
+    }
+
     fn colour(&self, index: usize) -> RGBColor {
         match self.curves.len() <= COLOURS.len() {
             true => COLOURS[index % COLOURS.len()],

@@ -1,0 +1,128 @@
+//! One's own images, of any size: from an IDX or NPY file to a saved model and denoised pictures.
+//!
+//! `cargo run --release --example custom_data -- --images data/digits/images-idx3-ubyte.gz`
+
+mod common;
+
+use autoencoder::{
+    Autoencoder, Error, TrainConfig, Trainer,
+    data::{Dataset, Noise, idx, npy},
+    random, report,
+    train::evaluate,
+};
+use clap::Parser;
+use common::{Failure, files, progress::Progress, say};
+use std::{ffi::OsStr, path::PathBuf, process::ExitCode};
+
+const PICTURES: usize = 10;
+
+/// Trains a denoising autoencoder on one's own images.
+#[derive(Debug, Parser)]
+#[command(allow_negative_numbers = true)]
+struct Flags {
+    /// IDX file [images, height, width], plain or gzip, or NPY file (name ends in .npy) of uint8 or of floats in [0, 1]
+    #[arg(long)]
+    images: PathBuf,
+    /// Height and width, such as 32x24, of an NPY file [images, features]
+    #[arg(long, value_parser = shape)]
+    shape: Option<(usize, usize)>,
+    /// Share of the images that is kept for the test
+    #[arg(long, default_value_t = 0.1)]
+    test_share: f64,
+    /// Variance of the Gaussian noise on the inputs
+    #[arg(long, default_value_t = 0.1)]
+    noise_variance: f32,
+    /// Widths of the encoder's hidden layers
+    #[arg(long, value_delimiter = ',', num_args = 1, default_value = "256")]
+    hidden: Vec<usize>,
+    /// Width of the code
+    #[arg(long, default_value_t = 32)]
+    code: usize,
+    #[arg(long, default_value_t = 30)]
+    epochs: usize,
+    #[arg(long, default_value_t = 32)]
+    batch_size: usize,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Worker threads [default: one a core]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Folder for the results
+    #[arg(long, default_value = "out/custom_data")]
+    out: PathBuf,
+}
+
+fn shape(text: &str) -> Result<(usize, usize), String> {
+    let sides = text.split_once('x').ok_or("expected HEIGHTxWIDTH, such as 32x24")?;
+    let side = |text: &str| text.parse().map_err(|error| format!("`{text}`: {error}"));
+    Ok((side(sides.0)?, side(sides.1)?))
+}
+
+fn main() -> ExitCode {
+    common::finish(run(&common::flags()))
+}
+
+fn run(flags: &Flags) -> Result<(), Failure> {
+    common::set_threads(flags.threads)?;
+    let noise = Noise::gaussian(flags.noise_variance)?;
+    let config = TrainConfig::new()
+        .epochs(flags.epochs)
+        .batch_size(flags.batch_size)
+        .seed(flags.seed)
+        .noise(noise.clone());
+    config.check()?;
+
+    let (train, test) = split(flags, load(flags)?)?;
+    let mut model = Autoencoder::builder(train.features())
+        .hidden(&flags.hidden)
+        .code(flags.code)
+        .seed(flags.seed)
+        .build()?;
+    let (height, width) = train.image_shape();
+    say(&format!(
+        "{}: {} training and {} test images of {height} x {width}; widths {:?}",
+        flags.images.display(),
+        train.len(),
+        test.len(),
+        model.widths()
+    ))?;
+    files::create_folder(&flags.out)?;
+    let mut progress = Progress::new(flags.epochs, true);
+    Trainer::new(config).validate(&test).callback(|event| progress.show(event)).fit(&mut model, &train)?;
+    drop(progress);
+
+    let file = flags.out.join("model.safetensors");
+    model.save(&file)?;
+    // From here on as a program would that only uses the model.
+    let model = Autoencoder::load(&file)?;
+    let found = evaluate(&model, &test, Some(&noise), flags.seed)?;
+    let noisy_db = found.noisy_input.map_or(f64::NAN, |input| input.psnr_pooled_db);
+    say(&format!(
+        "test images: noisy {noisy_db:.2} dB (not clamped), denoised {:.2} dB",
+        found.output.psnr_pooled_db
+    ))?;
+    let clean = test.head(PICTURES)?.to_array();
+    let noisy = noise.corrupt(clean.view(), flags.seed);
+    let denoised = model.reconstruct(noisy.view())?;
+    let rows = [clean.view(), noisy.view(), denoised.view()];
+    report::save_grid(flags.out.join("denoised.png"), (height, width), &rows, 2)?;
+    say(&format!("model.safetensors and denoised.png are in {}", flags.out.display()))
+}
+
+fn load(flags: &Flags) -> Result<Dataset, Error> {
+    match flags.images.extension() == Some(OsStr::new("npy")) {
+        true => npy::load(&flags.images, flags.shape),
+        false => idx::load("own images", &flags.images, None),
+    }
+}
+
+/// Files are often sorted, so the test images are drawn from all of them.
+fn split(flags: &Flags, images: Dataset) -> Result<(Dataset, Dataset), Error> {
+    if !(0.0..=1.0).contains(&flags.test_share) {
+        let (name, value) = ("test share", flags.test_share.to_string());
+        return Err(Error::Setting { name, value, expected: "a number in [0, 1]" });
+    }
+    let order = random::shuffled(images.len(), flags.seed, 0);
+    let test = ((images.len() as f64 * flags.test_share).round() as usize).clamp(1, images.len());
+    Ok((images.select(&order[test..])?, images.select(&order[..test])?))
+}
