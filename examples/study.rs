@@ -36,7 +36,7 @@ struct Flags {
     study: StudyFlags,
     #[command(flatten)]
     grid: GridFlags,
-    /// Regularisers for every code, strengths of the Lasso on every data set, losses and first weights, 30 epochs
+    /// Regularisers for every code instead of the widest, strengths of the Lasso, losses and first weights, 30 epochs
     #[arg(long)]
     thorough: bool,
     /// Strength of the Lasso
@@ -77,8 +77,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         grid: if flags.thorough { grid.clone() } else { grid.with_codes(&[widest]) },
         lasso: flags.lasso,
         dropout: flags.dropout,
-        lambdas: if flags.thorough { vec![0.0, 1e-7, 1e-6, 1e-5, 1e-4] } else { vec![0.0, 1e-6, 1e-5] },
-        lambdas_on_first: !flags.thorough,
+        lambdas: if flags.thorough { vec![0.0, 1e-7, 1e-6, 1e-5, 1e-4] } else { Vec::new() },
     };
     experiment("regularization", &flags.study, &regularization)?;
     if flags.thorough {
@@ -87,7 +86,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         let regularizers = [Regularizer::None, lasso, dropout];
         experiment(
             "longer",
-            &flags.study,
+            &flags.study.with_first_seed(),
             &Longer { grid: grid.clone(), regularizers, epochs: LONG_EPOCHS },
         )?;
     }

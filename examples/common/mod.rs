@@ -133,9 +133,9 @@ impl DataFlags {
         match self.dataset {
             DatasetName::Mnist => self.known(Known::Mnist),
             DatasetName::FashionMnist => self.known(Known::FashionMnist),
-            DatasetName::Digits => drawn(None),
+            DatasetName::Digits => Images::drawn(None),
             DatasetName::Auto => self.known(Known::Mnist).or_else(|error| match error {
-                Error::NotFound { .. } => drawn(Some(format!(
+                Error::NotFound { .. } => Images::drawn(Some(format!(
                     "{error}.\n\
                      Using digits that the library draws. For the real ones put MNIST's four files\n\
                      (train-images-idx3-ubyte.gz, ...) into data/mnist/, or name the folder that holds mnist/ or\n\
@@ -158,6 +158,10 @@ impl Images {
         Ok(Self { train: load(Split::Train)?, test: load(Split::Test)?, notice: None })
     }
 
+    fn drawn(notice: Option<String>) -> Result<Self, Error> {
+        drawn(None).map(|(train, test)| Self { train, test, notice })
+    }
+
     /// The same with the first `limit` training images only, if given.
     pub fn limited(self, limit: Option<usize>) -> Result<Self, Error> {
         match limit {
@@ -167,9 +171,10 @@ impl Images {
     }
 }
 
-/// Digits in MNIST's numbers.
-pub fn drawn(notice: Option<String>) -> Result<Images, Error> {
-    Ok(Images { train: digits::generate(60_000, 1)?, test: digits::generate(10_000, 2)?, notice })
+/// Digits in MNIST's numbers, or the first `limit` of them.
+pub fn drawn(limit: Option<usize>) -> Result<(Dataset, Dataset), Error> {
+    let count = |all: usize| limit.map_or(all, |limit| limit.min(all));
+    Ok((digits::generate(count(60_000), 1)?, digits::generate(count(10_000), 2)?))
 }
 
 /// The flags for the widths of a mirrored model.

@@ -139,19 +139,27 @@ impl StudyFlags {
         set_threads(self.threads)?;
         self.config(0).check()?;
         files::create_folder(out)?;
-        let set = |name: &str, images: Result<common::Images, Error>| {
-            let common::Images { train, test, .. } = images?;
-            let head = |images: Dataset| self.limit.map_or(Ok(images.clone()), |limit| images.head(limit));
+        let set = |name: &str, train: Dataset, test: Dataset| {
+            let head = |images: Dataset| match self.limit {
+                Some(limit) => images.head(limit),
+                None => Ok(images),
+            };
             Ok::<_, Error>(Set { name: name.to_owned(), train: head(train)?, test: head(test)? })
         };
-        let known = |known| common::Images::known(known, self.data_dir.as_deref());
-        let mnist = || set("mnist", known(Known::Mnist));
-        let fashion_mnist = || set("fashion-mnist", known(Known::FashionMnist));
+        let known = |name, known| {
+            let common::Images { train, test, .. } = common::Images::known(known, self.data_dir.as_deref())?;
+            set(name, train, test)
+        };
+        let mnist = || known("mnist", Known::Mnist);
+        let fashion_mnist = || known("fashion-mnist", Known::FashionMnist);
         match self.dataset {
             StudyDataset::Mnist => Ok(vec![mnist()?]),
             StudyDataset::FashionMnist => Ok(vec![fashion_mnist()?]),
             StudyDataset::Both => Ok(vec![mnist()?, fashion_mnist()?]),
-            StudyDataset::Digits => Ok(vec![set("digits", common::drawn(None))?]),
+            StudyDataset::Digits => {
+                let (train, test) = common::drawn(self.limit)?;
+                Ok(vec![set("digits", train, test)?])
+            }
         }
     }
 
@@ -184,6 +192,11 @@ impl StudyFlags {
     /// The same flags with so many epochs.
     pub fn with_epochs(&self, epochs: usize) -> Self {
         Self { epochs, ..self.clone() }
+    }
+
+    /// The same flags with the first seed only.
+    pub fn with_first_seed(&self) -> Self {
+        Self { seeds: vec![self.first_seed()], ..self.clone() }
     }
 
     /// The seed whose pictures are drawn.

@@ -37,7 +37,8 @@ impl Experiment for Longer {
         let mut section = Section::new(&format!("{} epochs", self.epochs));
         let short = lab.flags.epochs.min(self.epochs);
         section.text(format!(
-            "Code {code}. A longer run begins as the short one does, so both figures come from the same runs."
+            "Code {code}. A longer run begins as the short one does, so both figures come from the same runs. Seeds {:?}.",
+            lab.flags.seeds
         ));
         for set in lab.sets {
             let (mut rows, mut curves) = (Vec::new(), Vec::new());

@@ -28,9 +28,6 @@ pub struct Regularization {
     /// Strengths of the Lasso to compare, for the first architecture and the widest code; 0 for none of it
     #[arg(long, value_delimiter = ',', num_args = 1, default_value = "0,1e-7,1e-6,1e-5,1e-4")]
     pub lambdas: Vec<f32>,
-    /// Runs the strengths of the Lasso on the first data set only
-    #[arg(long)]
-    pub lambdas_on_first: bool,
 }
 
 /// What keeps a run's weights in check.
@@ -84,8 +81,7 @@ impl Experiment for Regularization {
         }
         if let (Some(hidden), Some(&code)) = (self.grid.architectures().first(), self.grid.codes.iter().max())
         {
-            let sets = if self.lambdas_on_first { &lab.sets[..1] } else { lab.sets };
-            for (set, &lambda) in sets.iter().flat_map(|set| self.lambdas.iter().map(move |l| (set, l))) {
+            for (set, &lambda) in lab.sets.iter().flat_map(|set| self.lambdas.iter().map(move |l| (set, l))) {
                 let same = lab.flags.runs(&set.name, hidden, code);
                 runs.extend(same.map(|run| Regularizer::Lasso(lambda).apply(run)));
             }

@@ -25,8 +25,9 @@ const CLASSES: usize = 10;
 pub fn generate(count: usize, seed: u64) -> Result<Dataset> {
     let pixels = strokes::SIDE * strokes::SIDE;
     let mut images = Vec::new();
-    let size = count.checked_mul(pixels).filter(|&size| images.try_reserve_exact(size).is_ok());
-    let size = size.ok_or_else(|| Error::setting("number of digits", count, "images that fit memory"))?;
+    let size = count.checked_mul(pixels).filter(|&size| size > 0 && images.try_reserve_exact(size).is_ok());
+    let expected = "at least 1, and images that fit memory";
+    let size = size.ok_or_else(|| Error::setting("number of digits", count, expected))?;
     images.resize(size, 0);
     images.par_chunks_exact_mut(pixels).enumerate().for_each(|(index, image)| {
         let mut rng = random::rng(seed, Stream::Digits, 0, index);

@@ -79,12 +79,20 @@ pub fn ssim_mean(
 fn windows(image: &[f64], (height, width): (usize, usize)) -> Vec<f64> {
     let taps = taps();
     let (rows, columns) = (height - TAPS + 1, width - TAPS + 1);
-    let mean = |values: &[f64], stride: usize| -> f64 {
-        taps.iter().zip(values.iter().step_by(stride)).map(|(tap, value)| tap * value).sum()
-    };
-    let places = |rows, columns| (0..rows).flat_map(move |y| (0..columns).map(move |x| (y, x)));
-    let across: Vec<_> = places(height, columns).map(|(y, x)| mean(&image[y * width + x..], 1)).collect();
-    places(rows, columns).map(|(y, x)| mean(&across[y * columns + x..], columns)).collect()
+    let mut across = vec![0.0; height * columns];
+    for (mean, row) in across.chunks_exact_mut(columns).zip(image.chunks_exact(width)) {
+        taps.iter().zip(row.windows(columns)).for_each(|(tap, shifted)| add_scaled(mean, *tap, shifted));
+    }
+    let mut means = vec![0.0; rows * columns];
+    for (y, mean) in means.chunks_exact_mut(columns).enumerate() {
+        let below = across[y * columns..].chunks_exact(columns);
+        taps.iter().zip(below).for_each(|(tap, row)| add_scaled(mean, *tap, row));
+    }
+    means
+}
+
+fn add_scaled(sum: &mut [f64], factor: f64, values: &[f64]) {
+    sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
 }
 
 fn taps() -> [f64; TAPS] {

@@ -119,7 +119,7 @@ impl Chart {
         // Epochs and widths have no halves.
         let whole = self.curves.iter().flat_map(|curve| &curve.points).all(|(x, _)| x.fract() == 0.0);
         let mut chart = ChartBuilder::on(&axes)
-            .caption(&self.title, ("sans-serif", 19))
+            .caption(&self.title, ("sans-serif", 20))
             .margin(12)
             .x_label_area_size(48)
             .y_label_area_size(72)
@@ -129,10 +129,11 @@ impl Chart {
             .configure_mesh()
             .light_line_style(WHITE)
             .x_desc(&self.x_label)
-            .x_label_formatter(&|x| if whole && x.fract() != 0.0 { String::new() } else { x.to_string() })
+            .x_label_formatter(&|x| if whole && x.fract() != 0.0 { String::new() } else { tick(*x) })
+            .y_label_formatter(&|y| tick(*y))
             .y_desc(&self.y_label)
-            .label_style(("sans-serif", 15))
-            .axis_desc_style(("sans-serif", 16))
+            .label_style(("sans-serif", 16))
+            .axis_desc_style(("sans-serif", 17))
             .draw()
             .map_err(io::Error::other)?;
         for (index, curve) in self.curves.iter().enumerate() {
@@ -154,7 +155,7 @@ impl Chart {
             let (x, y) = (x as i32, (LEGEND_ROW * row + LEGEND_ROW / 2) as i32);
             let line = PathElement::new(vec![(x, y), (x + 24, y)], colour.stroke_width(3));
             legend.draw(&line).map_err(io::Error::other)?;
-            let text = Text::new(curve.label.clone(), (x + 30, y - 8), ("sans-serif", 16));
+            let text = Text::new(curve.label.clone(), (x + 30, y - 8), ("sans-serif", 17));
             legend.draw(&text).map_err(io::Error::other)?;
         }
         // Over all dots.
@@ -202,6 +203,16 @@ fn centre(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     (!finite.is_empty()).then(|| (mean(|p| p.0), mean(|p| p.1)))
 }
 
+/// A number at an axis, without the digits that binary fractions add.
+fn tick(value: f64) -> String {
+    let rounded = format!("{value:.6}").parse().unwrap_or(value);
+    if value != 0.0 && !(1e-4..1e7).contains(&value.abs()) {
+        format!("{value:e}")
+    } else {
+        format!("{rounded}")
+    }
+}
+
 type DrawError = io::Error;
 
 fn is_finite((x, y): &(f64, f64)) -> bool {
@@ -239,6 +250,13 @@ mod tests {
         assert_eq!(svg.matches("<circle").count(), 3);
         assert!((0..3).all(|i| svg.contains(&format!("curve {i}"))));
         assert!(svg.contains("T &amp; &lt;t&gt;"));
+    }
+
+    #[test]
+    fn ticks_are_short() {
+        for (value, text) in [(0.1 + 0.2, "0.3"), (-5.9, "-5.9"), (0.0, "0"), (20.0, "20"), (1e-5, "1e-5")] {
+            assert_eq!(tick(value), text);
+        }
     }
 
     #[test]

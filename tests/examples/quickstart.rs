@@ -1,35 +1,9 @@
-//! The examples as programs: the files they write are parsed back, bad flags and failed runs end as promised.
+//! The main job, and what every example owes a user: flags, errors, closed pipes.
 
-use autoencoder::{Autoencoder, data::idx};
+use super::{example, fail, number, picture, program, rows, text};
+use autoencoder::Autoencoder;
 use serde_json::Value;
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
-
-/// An example that cargo built beside this test.
-fn program(name: &str) -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap().join("examples");
-    folder.join(name).with_extension(env::consts::EXE_EXTENSION)
-}
-
-/// What an example prints, and how it ends.
-fn example(name: &str, flags: &[&str]) -> Output {
-    // Neither the variable nor data/: the same run everywhere.
-    let elsewhere = tempfile::tempdir().unwrap();
-    Command::new(program(name))
-        .args(flags)
-        .env_remove("AUTOENCODER_DATA")
-        .current_dir(&elsewhere)
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
+use std::{fs, path::Path, process::Command};
 
 fn quickstart(out: &Path, flags: &[&str]) -> Value {
     let small = ["--dataset", "digits", "--limit", "300", "--hidden", "64", "--code", "16", "--out"];
@@ -69,19 +43,15 @@ fn quickstart_writes_what_it_promises() {
     assert!(figure("test_psnr_mean_db") > 5.0 && figure("seconds") > 0.0);
     assert!(figure("train_images_per_second") > 0.0);
 
-    let mut history = csv::Reader::from_path(folder.path().join("history.csv")).unwrap();
-    let rows: Vec<csv::StringRecord> = history.records().map(Result::unwrap).collect();
-    assert_eq!(rows.len(), 8);
-    let loss = |row: &csv::StringRecord| row[1].parse::<f64>().unwrap();
-    assert!(loss(&rows[7]) < loss(&rows[0]));
+    let history = rows(folder.path().join("history.csv"));
+    assert_eq!(history.len(), 8);
+    assert!(number(&history[7], "loss") < number(&history[0], "loss"));
     assert_eq!(
         Autoencoder::load(folder.path().join("model.safetensors")).unwrap().widths(),
         [784, 64, 16, 64, 784]
     );
-    for (picture, rows) in [("denoised.png", 3), ("reconstructed.png", 2)] {
-        let file = fs::File::open(folder.path().join(picture)).unwrap();
-        let reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
-        assert_eq!((reader.info().width, reader.info().height), (10 * 86 + 2, rows * 86 + 2));
+    for (name, rows) in [("denoised.png", 3), ("reconstructed.png", 2)] {
+        assert_eq!(picture(folder.path().join(name)), (10 * 86 + 2, rows * 86 + 2));
     }
 }
 
@@ -139,11 +109,7 @@ fn bad_flags_get_one_line_and_code_2() {
         "stray",
     ] {
         let flags: Vec<_> = flags.split(' ').chain(["--out", out]).collect();
-        let output = example("quickstart", &flags);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{flags:?}: {said}");
-        assert!(said.starts_with("error: ") && said.lines().count() == 1, "{flags:?}: {said}");
-        assert!(output.stdout.is_empty());
+        fail("quickstart", &flags, 2);
     }
 }
 
@@ -158,41 +124,8 @@ fn a_failed_run_gets_one_line_and_code_1() {
         vec!["--dataset", "digits", "--out", blocked.to_str().unwrap()],
         vec!["--dataset", "digits", "--limit", "300", "--learning-rate", "1e30", "--out", out],
     ] {
-        let output = example("quickstart", &flags);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{flags:?}: {said}");
-        assert!(said.starts_with("error: ") && said.lines().count() == 1, "{flags:?}: {said}");
+        fail("quickstart", &flags, 1);
     }
-}
-
-#[test]
-fn architectures_writes_its_tables_and_pictures_and_resumes() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().to_str().unwrap();
-    let flags =
-        "--dataset digits --limit 200 --epochs 2 --seeds 0,1 --hidden 24,12 --hidden 16 --codes 4,8 --resume";
-    let flags = [&flags.split(' ').collect::<Vec<_>>()[..], &["--out", out]].concat();
-    let rows = |file: &str| -> Vec<csv::StringRecord> {
-        let mut reader = csv::Reader::from_path(folder.path().join(file)).unwrap();
-        reader.records().map(Result::unwrap).collect()
-    };
-    let output = example("architectures", &flags);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let (runs, history) = (rows("runs.csv"), rows("history.csv"));
-    assert_eq!((runs.len(), history.len()), (8, 16));
-    assert_eq!((&runs[0][1], &runs[0][2], &runs[0][14]), ("3", "784-24-12-4-12-24-784", "he"));
-    assert!(runs.iter().all(|row| row[19].parse::<f64>().unwrap() > 3.0));
-    for file in ["digits-3-layers-loss.svg", "digits-2-layers-loss.svg", "digits-psnr.svg"] {
-        assert!(fs::read_to_string(folder.path().join(file)).unwrap().starts_with("<svg"), "{file}");
-    }
-    assert!(folder.path().join("digits-reconstructions.png").exists());
-
-    // Nothing is trained again, and the tables are the same.
-    let output = example("architectures", &flags);
-    assert!(output.status.success() && !text(&output.stdout).contains("epoch"), "{}", text(&output.stdout));
-    assert_eq!((rows("runs.csv"), rows("history.csv")), (runs, history));
-    assert_eq!(example("architectures", &["--hidden", "x", "--out", out]).status.code(), Some(2));
-    assert_eq!(example("architectures", &["--epochs", "0", "--out", out]).status.code(), Some(2));
 }
 
 /// A reader that goes away, as `head` does, ends nothing; a full disk is a failed run.
@@ -231,34 +164,4 @@ fn output_that_cannot_be_written_is_no_panic() {
         assert_eq!(output.status.code(), Some(code), "{sink}: {}", text(&output.stderr));
         assert!(text(&output.stderr).lines().count() <= 1);
     }
-}
-
-#[test]
-fn throughput_prints_one_line_of_json() {
-    let flags =
-        "--dataset digits --hidden 16 --code 4 --epochs 2 --threads 2 --noise-variance 0.1 --dropout 0.2";
-    let output = example("throughput", &flags.split(' ').collect::<Vec<_>>());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(line["train_images_per_second"].as_array().unwrap().len(), 2);
-    assert_eq!(line["widths"], Value::from(vec![784, 16, 4, 16, 784]));
-    assert_eq!((&line["batch"], &line["threads"]), (&128.into(), &2.into()));
-    assert!(line["latency_us"].as_f64().unwrap() > 0.0);
-    assert!(line["eval_images_per_second"].as_array().unwrap().iter().all(|v| v.as_f64().unwrap() > 0.0));
-}
-
-/// The drawn sample in the repository is what the example writes (libm may differ by a grey level or two).
-#[test]
-fn the_sample_in_data_is_what_draw_digits_writes() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = example("draw_digits", &["--count", "300", "--out", folder.path().to_str().unwrap()]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let load = |folder: PathBuf| {
-        let labels = folder.join("labels-idx1-ubyte.gz");
-        idx::load("digits", folder.join("images-idx3-ubyte.gz"), Some(labels)).unwrap()
-    };
-    let stored = load(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits"));
-    let drawn = load(folder.path().to_owned());
-    assert_eq!((stored.len(), stored.labels()), (300, drawn.labels()));
-    assert!(stored.pixels().iter().zip(drawn.pixels()).all(|(a, b)| a.abs_diff(*b) <= 2));
 }

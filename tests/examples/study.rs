@@ -1,0 +1,243 @@
+//! The study's experiments, small: what they write is parsed back and holds together.
+
+use super::{example, fail, number, picture, points, rows, succeed, text};
+use std::{collections::HashSet, fs};
+
+const TINY: &str = "--dataset digits --limit 200 --epochs 2 --batch-size 32";
+
+#[test]
+fn architectures_writes_its_tables_and_pictures_and_resumes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let flags = format!("{TINY} --seeds 0,1 --hidden 24,12 --hidden 16 --codes 4,8 --jobs 2 --resume");
+    let said = succeed("architectures", &flags, folder.path());
+    let (runs, history) = (rows(file("runs.csv")), rows(file("history.csv")));
+    assert_eq!((runs.len(), history.len()), (8, 16));
+    assert_eq!((&runs[0]["depth"][..], &runs[0]["widths"][..]), ("3", "784-24-12-4-12-24-784"));
+    assert_eq!((&runs[0]["initialisation"][..], &runs[0]["penalty"][..]), ("he", "none"));
+    assert!(runs.iter().all(|run| number(run, "test_psnr_pooled_db") > 3.0));
+    for run in &runs {
+        assert!((number(run, "test_psnr_pooled_db") + 10.0 * number(run, "test_mse").log10()).abs() < 1e-9);
+        let last = history.iter().rfind(|epoch| epoch["run"] == run["run"]).unwrap();
+        assert_eq!((&last["epoch"][..], &last["validation_mse"]), ("2", &run["test_mse"]));
+        assert_eq!((&last["mse"], &last["validation_ssim"]), (&run["train_mse"], &run["test_ssim"]));
+    }
+    // Two curves of two epochs; two architectures and PCA at two codes.
+    for (chart, expected) in [("3-layers-loss", 4), ("2-layers-loss", 4), ("psnr", 6)] {
+        assert_eq!(points(file(&format!("digits-{chart}.svg"))), expected, "{chart}");
+    }
+    assert_eq!(picture(file("digits-reconstructions.png")), (10 * 57 + 1, 5 * 57 + 1));
+    assert!(fs::read_to_string(file("tables.md")).unwrap().contains("| 2 layers a side | 8 "));
+    assert!(said.contains("run 8/8") || said.contains("run 7/8"), "{said}");
+
+    // Nothing is trained again, and the tables are the same.
+    let said = succeed("architectures", &flags, folder.path());
+    assert!(!said.contains("run 1/8"), "{said}");
+    assert_eq!((rows(file("runs.csv")), rows(file("history.csv"))), (runs, history));
+}
+
+#[test]
+fn regularization_compares_like_with_like() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let flags = format!("{TINY} --hidden 24 --codes 4,8 --lasso 0.001 --dropout 0.3 --lambdas 0,0.001,0.1");
+    succeed("regularization", &flags, folder.path());
+    let runs = rows(file("runs.csv"));
+    // Two codes with each of three, and the one lambda that is not among them.
+    assert_eq!(runs.len(), 7);
+    let count = |penalty: &str| runs.iter().filter(|run| run["penalty"] == penalty).count();
+    assert_eq!((count("none"), count("lasso"), count("dropout")), (2, 3, 2));
+    assert!(runs.iter().all(|run| (run["dropout"] == "0.3") == (run["penalty"] == "dropout")));
+    // A strong Lasso makes more weights small.
+    let sparsity = |lasso: &str| {
+        let run =
+            runs.iter().find(|run| run["lasso"] == lasso && run["code"] == "8" && run["dropout"] == "0");
+        number(run.unwrap(), "sparsity")
+    };
+    assert!(sparsity("0") < sparsity("0.001") && sparsity("0.001") < sparsity("0.1"));
+    for (chart, expected) in [
+        ("lasso-2-layers-loss", 4),
+        ("dropout-2-layers-loss", 4),
+        ("best-psnr", 6),
+        ("lambda-psnr", 2),
+        ("lambda-sparsity", 2),
+    ] {
+        assert_eq!(points(file(&format!("digits-{chart}.svg"))), expected, "{chart}");
+    }
+    assert_eq!(picture(file("digits-best.png")), (10 * 57 + 1, 4 * 57 + 1));
+    let tables = fs::read_to_string(file("tables.md")).unwrap();
+    assert!(tables.contains("Dropout 0.3 is ahead of no regulariser in"), "{tables}");
+}
+
+#[test]
+fn denoising_measures_each_model_at_each_strength() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let flags = format!("{TINY} --hidden 24 --code 8 --strengths 0.1,0.5");
+    succeed("denoising", &flags, folder.path());
+    let runs = rows(file("runs.csv"));
+    let column = |name: &str| runs.iter().map(|run| run[name].clone()).collect::<Vec<_>>();
+    assert_eq!(column("noise_variance"), ["0.1", "0.5", ""]);
+    assert_eq!(column("noise"), ["gaussian 0.1", "gaussian 0.5", "gaussian 0.1 or gaussian 0.5"]);
+    assert_eq!(column("clamped"), ["false"; 3]);
+    let tables = fs::read_to_string(file("tables.md")).unwrap();
+    let cells = |start: &str| -> Vec<Vec<f64>> {
+        let lines = tables.lines().filter(|line| line.starts_with(start));
+        lines.map(|line| line.split('|').filter_map(|cell| cell.trim().parse().ok()).collect()).collect()
+    };
+    // Variance, then noisy, linear, own and one for all in dB, then in SSIM; the second row is the model across.
+    let [figures, across] = &cells("| 0.5 ")[..] else { panic!("{tables}") };
+    assert_eq!((figures.len(), across.len()), (9, 3));
+    assert!((figures[1] - 3.01).abs() < 0.05 && figures[2] > figures[1] + 5.0, "{figures:?}");
+    assert_eq!(figures[3], across[2]);
+    let found = number(&runs[1], "test_psnr_pooled_db");
+    assert!((figures[3] - found).abs() < 0.006, "{} {found}", figures[3]);
+    for (chart, expected) in
+        [("psnr-by-epoch", 6), ("ssim-by-epoch", 6), ("psnr-by-strength", 8), ("ssim-by-strength", 8)]
+    {
+        assert_eq!(points(file(&format!("digits-{chart}.svg"))), expected, "{chart}");
+    }
+    for strength in ["0.1", "0.5"] {
+        assert_eq!(picture(file(&format!("digits-denoised-{strength}.png"))), (10 * 57 + 1, 4 * 57 + 1));
+    }
+
+    for noise in ["salt-and-pepper", "masking"] {
+        succeed("denoising", &format!("{flags} --noise {noise} --clamped"), folder.path());
+        let runs = rows(file("runs.csv"));
+        assert!(runs.iter().all(|run| run["clamped"] == "true" && run["noise_variance"].is_empty()));
+        assert_eq!(runs[1]["noise"], format!("{noise} 0.5"));
+        // Neither a linear curve nor a linear row.
+        assert_eq!(points(file("digits-psnr-by-strength.svg")), 6);
+        assert_eq!(picture(file("digits-denoised-0.5.png")), (10 * 57 + 1, 3 * 57 + 1));
+    }
+}
+
+#[test]
+fn latent_space_draws_codes_walks_directions_and_neighbours() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    succeed("latent_space", &format!("{TINY} --hidden 24 --code 6"), folder.path());
+    assert_eq!(points(file("digits-codes.svg")), 200);
+    assert_eq!(picture(file("digits-walks.png")), (10 * 57 + 1, 5 * 57 + 1));
+    assert_eq!(picture(file("digits-directions.png")), (7 * 57 + 1, 6 * 57 + 1));
+    assert_eq!(picture(file("digits-neighbours.png")), (10 * 57 + 1, 10 * 57 + 1));
+    // A code of one number has one direction, and fewer images than neighbours are no trouble.
+    succeed("latent_space", &format!("{TINY} --hidden 24 --code 1"), folder.path());
+    let few = "--dataset digits --limit 3 --epochs 1 --hidden 8 --code 2";
+    succeed("latent_space", few, folder.path());
+}
+
+#[test]
+fn anomaly_leaves_out_each_class() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    succeed("anomaly", &format!("{TINY} --hidden 24 --code 6"), folder.path());
+    let runs = rows(file("runs.csv"));
+    let names: HashSet<_> = runs.iter().map(|run| run["dataset"].clone()).collect();
+    assert_eq!((runs.len(), names.len()), (10, 10));
+    assert!(names.contains("digits without 7"));
+    let tables = fs::read_to_string(file("tables.md")).unwrap();
+    let areas: Vec<f64> = (0..10)
+        .map(|class| {
+            let line = tables.lines().find(|line| line.starts_with(&format!("| {class} "))).unwrap();
+            line.split('|').nth(2).unwrap().trim().parse().unwrap()
+        })
+        .collect();
+    assert!(areas.iter().all(|area| (0.0..=1.0).contains(area)) && areas.iter().any(|&area| area > 0.5));
+    let mean: f64 = tables.split("mean AUROC ").nth(1).unwrap()[..5].parse().unwrap();
+    assert!((mean - areas.iter().sum::<f64>() / 10.0).abs() < 0.001, "{tables}");
+    assert!(fs::read_to_string(file("digits-roc.svg")).unwrap().contains("true positive rate"));
+}
+
+/// A configuration that cannot be is said and left out; the others are done. If none can be, the run has failed.
+#[test]
+fn a_broken_configuration_is_reported_and_the_sweep_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let flags = format!("{TINY} --hidden 24 --codes 0,4 --out {out}");
+    let output = example("architectures", &flags.split(' ').collect::<Vec<_>>());
+    assert!(output.status.success());
+    assert_eq!(
+        text(&output.stderr),
+        "digits, 24-0, seed 0: widths = [784, 24, 0, 24, 784]: expected at least 1 each\n"
+    );
+    assert_eq!(rows(folder.path().join("runs.csv")).len(), 1);
+    let all_broken = flags.replace("0,4", "0");
+    let output = example("architectures", &all_broken.split(' ').collect::<Vec<_>>());
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn study_puts_everything_into_one_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let flags = format!("{TINY} --hidden 24,16 --hidden 16 --codes 4,8 --resume");
+    let said = succeed("study", &flags, folder.path());
+    assert!(said.ends_with(&format!("the report is {}\n", file("report/index.html").display())), "{said}");
+    let page = fs::read_to_string(file("report/index.html")).unwrap();
+    let tables = fs::read_to_string(file("report/tables.md")).unwrap();
+    for title in [
+        "What was found",
+        "Method",
+        "Depth and the width of the code",
+        "Lasso against Dropout",
+        "Denoising",
+        "The space of codes",
+        "Anomalies",
+        "How this was made",
+    ] {
+        assert!(
+            page.contains(&format!(">{title}</h2>")) && tables.contains(&format!("## {title}\n")),
+            "{title}"
+        );
+    }
+    // Self-contained: whatever is shown is in the page, and every cell of a table is in both.
+    assert_eq!(
+        page.matches("<figure>").count(),
+        page.matches("<svg ").count() + page.matches("src=\"data:").count()
+    );
+    assert!(!page.contains("<script") && !page.contains("<link") && page.matches("src=").count() > 5);
+    let cells = page.matches("<td>").count();
+    let rows_of_tables = tables.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| --"));
+    assert!(cells > 100 && rows_of_tables.count() > 30);
+    assert!(page.contains("--hidden 24,16 --hidden 16") && page.contains("rustc "));
+
+    let experiments = ["architectures", "regularization", "denoising", "latent_space", "anomaly"];
+    let all = |name: &str| experiments.map(|experiment| rows(file(experiment).join(name)));
+    let (runs, history) = (all("runs.csv"), all("history.csv"));
+    assert_eq!(runs.each_ref().map(Vec::len), [4, 6, 6, 1, 10]);
+    let said = succeed("study", &flags, folder.path());
+    assert!(!said.contains("run 1/"), "{said}");
+    assert_eq!((all("runs.csv"), all("history.csv")), (runs, history));
+}
+
+#[test]
+fn bad_flags_of_experiments_get_one_line_and_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    for (name, flags) in [
+        ("architectures", "--hidden x"),
+        ("architectures", "--epochs 0"),
+        ("architectures", "--dataset nothing"),
+        ("architectures", "--seeds 0,,1"),
+        ("architectures", "--jobs 0"),
+        ("architectures", "--threads 0"),
+        ("architectures", "--dataset digits --limit 0"),
+        (
+            "regularization",
+            "--dataset digits --limit 10 --epochs 1 --codes 4 --lasso -1 --dropout 2 --hidden 0",
+        ),
+        ("denoising", "--dataset digits --limit 10 --strengths -1"),
+        ("denoising", "--dataset digits --limit 10 --noise masking --strengths 1.5"),
+        ("denoising", "--noise pink"),
+        ("latent_space", "--dataset digits --limit 10 --code 0"),
+        ("anomaly", "--dataset digits --limit 10 --code x"),
+        ("study", "--learning-rate nan"),
+    ] {
+        let flags: Vec<_> = flags.split(' ').chain(["--out", out]).collect();
+        let output = example(name, &flags);
+        assert_eq!(output.status.code(), Some(2), "{name} {flags:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("error: "));
+    }
+    fail("anomaly", &["--dataset", "mnist", "--data-dir", "/nowhere", "--out", out], 1);
+}

@@ -1,0 +1,85 @@
+//! Throughput, drawn digits, one's own images.
+
+use super::{example, fail, picture, succeed, text};
+use autoencoder::{
+    Autoencoder,
+    data::{digits, idx},
+    ndarray::Array3,
+};
+use ndarray_npy::write_npy;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn throughput_prints_one_line_of_json() {
+    let flags =
+        "--dataset digits --hidden 16 --code 4 --epochs 2 --threads 2 --noise-variance 0.1 --dropout 0.2";
+    let output = example("throughput", &flags.split(' ').collect::<Vec<_>>());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(line["train_images_per_second"].as_array().unwrap().len(), 2);
+    assert_eq!(line["widths"], Value::from(vec![784, 16, 4, 16, 784]));
+    assert_eq!((&line["batch"], &line["threads"]), (&128.into(), &2.into()));
+    assert!(line["latency_us"].as_f64().unwrap() > 0.0);
+    assert!(line["eval_images_per_second"].as_array().unwrap().iter().all(|v| v.as_f64().unwrap() > 0.0));
+}
+
+/// The drawn sample in the repository is what the example writes (libm may differ by a grey level or two).
+#[test]
+fn the_sample_in_data_is_what_draw_digits_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = example("draw_digits", &["--count", "300", "--out", folder.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let load = |folder: PathBuf| {
+        let labels = folder.join("labels-idx1-ubyte.gz");
+        idx::load("digits", folder.join("images-idx3-ubyte.gz"), Some(labels)).unwrap()
+    };
+    let stored = load(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits"));
+    let drawn = load(folder.path().to_owned());
+    assert_eq!((stored.len(), stored.labels()), (300, drawn.labels()));
+    assert!(stored.pixels().iter().zip(drawn.pixels()).all(|(a, b)| a.abs_diff(*b) <= 2));
+}
+
+/// Images that are not 28 x 28, from both kinds of file.
+#[test]
+fn custom_data_goes_from_a_file_to_a_model_and_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let digits = digits::generate(60, 3).unwrap();
+    let tall: Vec<u8> = digits.pixels().chunks(28 * 28).flat_map(|image| image[28 * 4..].to_vec()).collect();
+    let (plain, npy) = (folder.path().join("tall.idx"), folder.path().join("tall.npy"));
+    idx::save(&plain, &[60, 24, 28], &tall, idx::Encoding::Gzip).unwrap();
+    let images = Array3::from_shape_vec((60, 24, 28), tall).unwrap();
+    write_npy(&npy, &images.mapv(|pixel| f32::from(pixel) / 255.0)).unwrap();
+
+    let mut said = Vec::new();
+    for (file, name) in [(&plain, "from-idx"), (&npy, "from-npy")] {
+        let out = folder.path().join(name);
+        let flags = format!("--images {} --epochs 4 --hidden 32 --code 8 --threads 2", file.display());
+        let output = succeed("custom_data", &flags, &out);
+        assert!(output.contains("54 training and 6 test images of 24 x 28"), "{output}");
+        said.push(output.lines().find(|line| line.starts_with("test images")).unwrap().to_owned());
+        let model = Autoencoder::load(out.join("model.safetensors")).unwrap();
+        assert_eq!(model.widths(), [672, 32, 8, 32, 672]);
+        assert_eq!(picture(out.join("denoised.png")), (6 * 57 + 1, 3 * 49 + 1));
+    }
+    assert_eq!(said[0], said[1]);
+
+    let flat = folder.path().join("flat.npy");
+    write_npy(&flat, &images.into_shape_with_order((60, 672)).unwrap()).unwrap();
+    let (flat, out) = (flat.to_str().unwrap(), folder.path().to_str().unwrap());
+    succeed("custom_data", &format!("--images {flat} --shape 24x28 --epochs 1 --code 4"), folder.path());
+    assert!(fail("custom_data", &["--images", flat, "--out", out], 1).contains("(images, height, width)"));
+    assert!(fail("custom_data", &["--images", "/nowhere.idx", "--out", out], 1).contains("/nowhere.idx"));
+    let plain = plain.to_str().unwrap();
+    for flags in
+        ["--shape 24", "--test-share 2", "--epochs 0", "--noise-variance -1", "--code 0", "--hidden 0"]
+    {
+        let flags: Vec<_> = ["--images", plain, "--out", out].into_iter().chain(flags.split(' ')).collect();
+        fail("custom_data", &flags, 2);
+    }
+    // One image cannot be trained on and tested on.
+    assert_eq!(
+        example("custom_data", &["--images", plain, "--test-share", "1", "--out", out]).status.code(),
+        Some(1)
+    );
+}
