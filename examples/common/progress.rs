@@ -14,7 +14,7 @@ pub struct Progress {
 impl Progress {
     pub fn new(epochs: usize, denoising: bool) -> Self {
         let bar = ProgressBar::no_length();
-        bar.set_style(style("{msg} [{bar:30}] {pos}/{len} batches, {eta} left"));
+        bar.set_style(style("{wide_msg} [{bar:20}] {eta} left"));
         Self { bar, epochs, denoising }
     }
 
