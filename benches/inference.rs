@@ -1,6 +1,10 @@
-//! Applying a model: one image, and a block of a thousand.
+//! Applying a model: one image, also into a buffer, and a block of a thousand.
 
-use autoencoder::{Autoencoder, data::digits, ndarray::s};
+use autoencoder::{
+    Autoencoder,
+    data::digits,
+    ndarray::{Array2, s},
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
@@ -14,6 +18,14 @@ fn reconstruct(c: &mut Criterion) {
             b.iter(|| black_box(model.reconstruct(images.slice(s![..rows, ..])).expect("a fit")));
         });
     }
+    let mut output = Array2::zeros((1, 784));
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("1 image into a buffer", |b| {
+        b.iter(|| {
+            model.reconstruct_into(images.slice(s![..1, ..]), output.view_mut()).expect("a fit");
+            black_box(&output);
+        });
+    });
 }
 
 criterion_group!(benches, reconstruct);

@@ -5,13 +5,13 @@
 mod common;
 
 use autoencoder::{
-    Error, TrainConfig, Trainer,
+    Autoencoder, Error, TrainConfig, Trainer, compute,
     data::Noise,
-    ndarray::{Axis, s},
+    ndarray::{Array2, Axis, s},
+    nn::Layer,
 };
 use clap::Parser;
 use common::{DataFlags, Failure, Images, WidthFlags};
-
 use serde_json::json;
 use std::{hint::black_box, process::ExitCode, time::Instant};
 
@@ -64,19 +64,31 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     };
     let mut eval = (0..6).map(|_| evaluate()).collect::<Result<Vec<_>, _>>()?;
     eval.remove(0);
+    let mut sorted = eval.clone();
+    sorted.sort_by(f64::total_cmp);
 
     let mut micros = Vec::new();
+    let mut output = Array2::zeros((1, images.ncols()));
     for index in 0..2_000 {
         let row = index % images.nrows();
         let image = images.slice(s![row..=row, ..]);
         let start = Instant::now();
-        black_box(model.reconstruct(image)?);
+        model.reconstruct_into(image, output.view_mut())?;
+        black_box(&output);
         micros.push(start.elapsed().as_secs_f64() * 1e6);
     }
     let mut micros = micros.split_off(200);
     micros.sort_by(f64::total_cmp);
 
+    let peak = peak_gflops();
+    let mut speeds: Vec<f64> = history.epochs.iter().map(|epoch| epoch.images_per_second).collect();
+    speeds.sort_by(f64::total_cmp);
+    let work = operations(&model);
     let line = json!({
+        "precision": "f32",
+        "peak_gflops": peak,
+        "share_of_peak": speeds[speeds.len() / 2] * work.training / 1e9 / peak,
+        "eval_share_of_peak": sorted[sorted.len() / 2] * work.forward / 1e9 / peak,
         "train_images_per_second": history.epochs.iter().map(|e| e.images_per_second).collect::<Vec<_>>(),
         "losses": history.epochs.iter().map(|e| e.loss).collect::<Vec<_>>(),
         "eval_images_per_second": eval,
@@ -88,6 +100,25 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         "threads": threads,
     });
     common::say(&line.to_string())
+}
+
+/// Floating-point operations of the products for one image.
+struct Operations {
+    forward: f64,
+    training: f64,
+}
+
+/// A product of the forward pass comes again for the gradient of the weights, and but for the first layer for that of
+/// the layer's input.
+fn operations(model: &Autoencoder) -> Operations {
+    let products = |layers: &[Layer]| layers.iter().map(|l| 2.0 * l.dense.weight().len() as f64).sum::<f64>();
+    let (all, first) = (products(model.layers()), products(&model.layers()[..1]));
+    Operations { forward: all, training: 3.0 * all - first }
+}
+
+/// What multiply-adds alone reach on so many threads at once.
+fn peak_gflops() -> f64 {
+    rayon::broadcast(|_| compute::peak_gflops()).into_iter().sum()
 }
 
 /// The process's largest resident memory so far, where the system tells it.

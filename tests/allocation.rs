@@ -1,8 +1,9 @@
-//! A training step allocates nothing once its buffers are there.
+//! A training step, and a reconstruction into a buffer, allocate nothing once their own buffers are there.
 
 use autoencoder::{
     Autoencoder,
     data::{Noise, digits},
+    ndarray::Array2,
     nn::{Loss, Penalty},
     train::{Batch, Objective, Optimizer, OptimizerState, Step},
 };
@@ -34,8 +35,29 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// One test, for the count is that of the whole process.
 #[test]
-fn a_step_allocates_nothing_after_the_first() {
+fn nothing_is_allocated_after_the_first_time() {
+    a_step();
+    a_reconstruction();
+}
+
+fn a_reconstruction() {
+    let model = Autoencoder::builder(784).hidden(&[128, 64]).code(20).build().unwrap();
+    for rows in [1, 100] {
+        let images = digits::generate(rows, 1).unwrap().to_array();
+        let mut output = Array2::zeros(images.dim());
+        let mut reconstruct = || {
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            model.reconstruct_into(images.view(), output.view_mut()).unwrap();
+            ALLOCATIONS.load(Ordering::Relaxed) - before
+        };
+        reconstruct();
+        assert_eq!(reconstruct(), 0, "{rows} rows");
+    }
+}
+
+fn a_step() {
     let samples = digits::generate(300, 1).unwrap();
     let rows: Vec<_> = (0..300).collect();
     for threads in [1, 2, 4] {

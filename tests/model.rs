@@ -52,6 +52,15 @@ fn wrong_widths_are_errors() {
     ] {
         assert_eq!(result.unwrap_err().to_string(), expected);
     }
+    let images = Array2::zeros((2, 784));
+    assert!(model.reconstruct_into(images.view(), Array2::zeros((1, 784)).view_mut()).is_err());
+    assert!(model.reconstruct_into(images.view(), Array2::zeros((2, 783)).view_mut()).is_err());
+    assert!(
+        model.reconstruct_into(images.view(), Array2::zeros((784, 2)).view_mut().reversed_axes()).is_err()
+    );
+    assert!(
+        model.reconstruct_into(Array2::zeros((2, 3)).view(), Array2::zeros((2, 784)).view_mut()).is_err()
+    );
 }
 
 #[test]

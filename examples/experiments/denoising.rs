@@ -297,7 +297,8 @@ impl Denoising {
             };
             let strength = self.strength_name();
             let caption = format!(
-                "{}: {y_label}{note} by epoch, a curve for each {strength}; seed {seed}.",
+                "{}: {y_label}{note} by epoch, a model for each {strength} on noise of its own; \"all\" is the model for \
+                 all, on noise of any of them. Seed {seed}.",
                 set.title()
             );
             section.picture(lab.chart(&format!("{}-{short}-by-epoch", set.name), &caption, &chart)?);

@@ -4,6 +4,7 @@ use crate::{
 };
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
+use std::cell::RefCell;
 
 /// Rows that go through all layers together in inference: enough for the products' kernels, few enough that
 /// activations stay in a core's cache.
@@ -162,48 +163,77 @@ impl Autoencoder {
     pub fn reconstruct(&self, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
         apply(&self.layers, inputs)
     }
+
+    /// As [`reconstruct`](Self::reconstruct), into a buffer `[batch, features]` with contiguous rows. Up to 128 rows
+    /// allocate nothing, once a thread has had as many before: for services that answer image by image.
+    ///
+    /// ```
+    /// use autoencoder::Autoencoder;
+    /// use ndarray::Array2;
+    /// let model = Autoencoder::builder(9).code(2).build()?;
+    /// let (image, mut output) = (Array2::ones((1, 9)), Array2::zeros((1, 9)));
+    /// model.reconstruct_into(image.view(), output.view_mut())?;
+    /// assert_eq!(output, model.reconstruct(image.view())?);
+    /// # Ok::<(), autoencoder::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the inputs have another number of features than the model, or the buffer another shape than the inputs.
+    pub fn reconstruct_into(&self, inputs: ArrayView2<f32>, output: ArrayViewMut2<f32>) -> Result<()> {
+        apply_into(&self.layers, inputs, output)
+    }
 }
 
 fn apply(layers: &[Layer], inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
+    let mut output = Array2::zeros((inputs.nrows(), layers[layers.len() - 1].dense.outputs()));
+    apply_into(layers, inputs, output.view_mut())?;
+    Ok(output)
+}
+
+fn apply_into(layers: &[Layer], inputs: ArrayView2<f32>, mut output: ArrayViewMut2<f32>) -> Result<()> {
     let (features, outputs) = (layers[0].dense.inputs(), layers[layers.len() - 1].dense.outputs());
     if inputs.ncols() != features {
         return Err(Error::shape("features of a row", features, inputs.ncols()));
     }
-    let mut output = Array2::zeros((inputs.nrows(), outputs));
-    if inputs.nrows() <= BLOCK_ROWS {
-        Scratch::new(layers, inputs.nrows()).forward(layers, inputs, output.view_mut());
-    } else {
-        output
-            .axis_chunks_iter_mut(Axis(0), BLOCK_ROWS)
-            .into_par_iter()
-            .zip(inputs.axis_chunks_iter(Axis(0), BLOCK_ROWS))
-            .for_each_init(
-                || Scratch::new(layers, BLOCK_ROWS),
-                |scratch, (output, input)| scratch.forward(layers, input, output),
-            );
+    if output.dim() != (inputs.nrows(), outputs) {
+        return Err(Error::shape("buffer for the output", (inputs.nrows(), outputs), output.dim()));
     }
-    Ok(output)
+    if !output.is_standard_layout() {
+        return Err(Error::shape("buffer for the output", "contiguous rows", "strided ones"));
+    }
+    let block = |input: ArrayView2<f32>, output: ArrayViewMut2<f32>| {
+        SCRATCH.with_borrow_mut(|scratch| scratch.forward(layers, input, output));
+    };
+    if inputs.nrows() <= BLOCK_ROWS {
+        block(inputs, output);
+    } else {
+        let outputs = output.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS).into_par_iter();
+        outputs.zip(inputs.axis_chunks_iter(Axis(0), BLOCK_ROWS)).for_each(|(o, i)| block(i, o));
+    }
+    Ok(())
 }
 
-/// Two buffers that hidden layers write to in turn.
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { front: vec![], back: vec![] }) };
+}
+
+/// Two buffers that hidden layers write to in turn. Each thread keeps its own, as large as it has needed.
 struct Scratch {
     front: Vec<f32>,
     back: Vec<f32>,
 }
 
 impl Scratch {
-    fn new(layers: &[Layer], rows: usize) -> Self {
-        let hidden = &layers[..layers.len() - 1];
-        let size = rows * hidden.iter().map(|l| l.dense.outputs()).max().unwrap_or(0);
-        Self { front: vec![0.0; size], back: vec![0.0; size] }
-    }
-
     fn forward(&mut self, layers: &[Layer], input: ArrayView2<f32>, output: ArrayViewMut2<f32>) {
         let rows = input.nrows();
         let (last, hidden) = (&layers[layers.len() - 1], &layers[..layers.len() - 1]);
         let Some((first, rest)) = hidden.split_first() else {
             return last.dense.forward(input, last.activation, output);
         };
+        let size = rows * hidden.iter().map(|layer| layer.dense.outputs()).max().unwrap_or(0);
+        for buffer in [&mut self.front, &mut self.back] {
+            buffer.resize(size.max(buffer.len()), 0.0);
+        }
         first.dense.forward(input, first.activation, matrix(&mut self.front, rows, first));
         let mut before = first;
         for layer in rest {

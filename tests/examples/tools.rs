@@ -21,6 +21,8 @@ fn throughput_prints_one_line_of_json() {
     assert_eq!(line["widths"], Value::from(vec![784, 16, 4, 16, 784]));
     assert_eq!((&line["batch"], &line["threads"]), (&128.into(), &2.into()));
     assert!(line["latency_us"].as_f64().unwrap() > 0.0);
+    assert!(line["peak_gflops"].as_f64().unwrap() > 0.0 && line["share_of_peak"].as_f64().unwrap() > 0.0);
+    assert_eq!(line["precision"], "f32");
     assert!(line["eval_images_per_second"].as_array().unwrap().iter().all(|v| v.as_f64().unwrap() > 0.0));
 }
 

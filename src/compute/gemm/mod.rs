@@ -15,11 +15,14 @@
 #![allow(unsafe_code)]
 
 mod copy;
+mod peak;
 mod product;
 #[cfg(test)]
 mod tests;
 mod tile;
 mod vector;
+
+pub use peak::peak_gflops;
 
 use super::cpu::Isa;
 use ndarray::{ArrayView2, ArrayViewMut2};

@@ -1,35 +1,14 @@
-//! Making data ready: reading gzip IDX, drawing digits, noise, dropout masks.
+//! Random rows of 784: the kinds of noise, and dropout's masks.
 
 use autoencoder::{
-    data::{
-        Noise, NoiseKind, digits,
-        idx::{self, Encoding},
-    },
+    data::{Noise, NoiseKind},
     nn::Dropout,
     random::{Stream, rng},
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
-const IMAGES: usize = 1_000;
 const PIXELS: usize = 784;
-
-fn loading(c: &mut Criterion) {
-    let digits = digits::generate(IMAGES, 1).expect("digits");
-    let mut group = c.benchmark_group("loading");
-    group.throughput(Throughput::Bytes((IMAGES * PIXELS) as u64));
-    for (name, encoding) in [("plain", Encoding::Plain), ("gzip", Encoding::Gzip)] {
-        let mut file = Vec::new();
-        idx::write(&mut file, "memory", &[IMAGES, 28, 28], digits.pixels(), encoding).expect("written");
-        group.bench_function(name, |b| {
-            b.iter(|| black_box(idx::read(file.as_slice(), "memory").expect("read")));
-        });
-    }
-    group.finish();
-    c.bench_function("drawing 1,000 digits", |b| {
-        b.iter(|| black_box(digits::generate(IMAGES, 1).expect("digits")))
-    });
-}
 
 fn randomness(c: &mut Criterion) {
     let mut group = c.benchmark_group("random rows of 784");
@@ -49,5 +28,5 @@ fn randomness(c: &mut Criterion) {
     group.bench_function("dropout", |b| b.iter(|| dropout.mask(black_box(&mut row), 1, 0, 1, 1)));
 }
 
-criterion_group!(benches, loading, randomness);
+criterion_group!(benches, randomness);
 criterion_main!(benches);
