@@ -12,7 +12,7 @@ use autoencoder::{
 };
 use clap::Parser;
 use common::{Failure, files, progress::Progress, say};
-use std::{ffi::OsStr, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 const PICTURES: usize = 10;
 
@@ -20,7 +20,7 @@ const PICTURES: usize = 10;
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 struct Flags {
-    /// IDX file [images, height, width], plain or gzip, or NPY file (name ends in .npy) of uint8 or of floats in [0, 1]
+    /// IDX file [images, height, width], plain or gzip, or NPY file of uint8 or of floats in [0, 1]
     #[arg(long)]
     images: PathBuf,
     /// Height and width, such as 32x24, of an NPY file [images, features]
@@ -72,6 +72,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         .noise(noise.clone());
     config.check()?;
 
+    files::create_folder(&flags.out)?;
     let (train, test) = split(flags, load(flags)?)?;
     let mut model = Autoencoder::builder(train.features())
         .hidden(&flags.hidden)
@@ -86,7 +87,6 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         test.len(),
         model.widths()
     ))?;
-    files::create_folder(&flags.out)?;
     let mut progress = Progress::new(flags.epochs, true);
     Trainer::new(config).validate(&test).callback(|event| progress.show(event)).fit(&mut model, &train)?;
     drop(progress);
@@ -109,20 +109,31 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     say(&format!("model.safetensors and denoised.png are in {}", flags.out.display()))
 }
 
-fn load(flags: &Flags) -> Result<Dataset, Error> {
-    match flags.images.extension() == Some(OsStr::new("npy")) {
-        true => npy::load(&flags.images, flags.shape),
-        false => idx::load("own images", &flags.images, None),
+/// An NPY file is known by its first bytes.
+fn load(flags: &Flags) -> Result<Dataset, Failure> {
+    let bytes = files::read(&flags.images)?;
+    let name = flags.images.display().to_string();
+    if bytes.starts_with(b"\x93NUMPY") {
+        return Ok(npy::read(&bytes, &name, flags.shape)?);
     }
+    if let Some(shape) = flags.shape {
+        let value = format!("{shape:?}");
+        return Err(
+            Error::Setting { name: "shape", value, expected: "none, for an IDX file has its own" }.into()
+        );
+    }
+    Ok(idx::dataset("own images", idx::read(bytes.as_slice(), &name)?, None)?)
 }
 
 /// Files are often sorted, so the test images are drawn from all of them.
 fn split(flags: &Flags, images: Dataset) -> Result<(Dataset, Dataset), Error> {
-    if !(0.0..=1.0).contains(&flags.test_share) {
-        let (name, value) = ("test share", flags.test_share.to_string());
-        return Err(Error::Setting { name, value, expected: "a number in [0, 1]" });
+    let test = (images.len() as f64 * flags.test_share).ceil();
+    if !(test >= 1.0 && test < images.len() as f64) {
+        let value = format!("{} of {} images", flags.test_share, images.len());
+        let expected = "at least 1 image to test on and 1 to train on";
+        return Err(Error::Setting { name: "test share", value, expected });
     }
     let order = random::shuffled(images.len(), flags.seed, 0);
-    let test = ((images.len() as f64 * flags.test_share).round() as usize).clamp(1, images.len());
-    Ok((images.select(&order[test..])?, images.select(&order[..test])?))
+    let (test, train) = order.split_at(test as usize);
+    Ok((images.select(train)?, images.select(test)?))
 }

@@ -8,9 +8,9 @@ use crate::{
     data::Dataset,
     metrics::{Quality, ssim_mean},
     nn::{Autoencoder, Init},
-    train::{Evaluation, Event, History, TrainConfig, Trainer, pool},
+    train::{Evaluation, Event, History, Objective, Step, TrainConfig, Trainer, pool},
 };
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -60,6 +60,17 @@ impl Run {
         builder.dropout(self.dropout).init(self.init).seed(self.train.seed).build()
     }
 
+    /// Checks every setting against images of `inputs` pixels, as the run does before it starts.
+    ///
+    /// # Errors
+    /// The first setting that cannot be.
+    pub fn check(&self, inputs: usize) -> Result<()> {
+        let model = self.model(inputs)?;
+        let objective = Objective { loss: self.train.loss, penalties: self.train.penalties.clone() };
+        Step::new(&model, objective, 1)?;
+        self.train.check()
+    }
+
     /// What tells the run from every other: a digest of all that decides its result. The number of threads does
     /// not.
     pub fn id(&self) -> String {
@@ -75,8 +86,8 @@ impl Run {
 pub struct Record {
     /// The run.
     pub run: Run,
-    /// How many images it was trained on.
-    pub train_images: usize,
+    /// Digests of the images that it was trained on and measured on.
+    pub data: [String; 2],
     /// All widths of the model.
     pub widths: Vec<usize>,
     /// Its epochs.
@@ -90,7 +101,7 @@ pub struct Record {
     pub epoch_ssim: Vec<f64>,
     /// The share of the encoder's weights of at most [`NEAR_ZERO`].
     pub sparsity: f64,
-    /// Seconds of training and validation.
+    /// Seconds from the first step to the last epoch's validation.
     pub seconds: f64,
 }
 
@@ -114,6 +125,12 @@ pub struct Images<'a> {
     pub test: &'a Dataset,
 }
 
+impl Images<'_> {
+    fn fingerprints(&self) -> [String; 2] {
+        [self.train.fingerprint(), self.test.fingerprint()]
+    }
+}
+
 /// Does one run.
 ///
 /// # Errors
@@ -128,16 +145,17 @@ pub fn run_one(
     let clean = test.to_array();
     let noisy = run.train.noise.as_ref().map(|noise| noise.corrupt(clean.view(), run.train.seed));
     let input = noisy.as_ref().unwrap_or(&clean);
-    let ssim = |model: &Autoencoder, images: usize| {
-        let (input, clean) = (input.slice(s![..images, ..]), clean.slice(s![..images, ..]));
-        ssim_mean(model.reconstruct(input).ok()?.view(), clean, test.image_shape(), 1.0).ok()
+    let ssim = |output: ArrayView2<f32>| {
+        ssim_mean(output, clean.slice(s![..output.nrows(), ..]), test.image_shape(), 1.0).ok()
     };
+    let few = SSIM_IMAGES.min(test.len());
 
     let start = Instant::now();
     let mut epoch_ssim = Vec::new();
     let trainer = Trainer::new(run.train.clone()).validate(test).callback(|event| {
         if let Event::Epoch { model, .. } = event {
-            epoch_ssim.extend(ssim(model, SSIM_IMAGES.min(test.len())));
+            let output = model.reconstruct(input.slice(s![..few, ..])).ok();
+            epoch_ssim.extend(output.and_then(|output| ssim(output.view())));
         }
         callback(event)
     });
@@ -148,11 +166,11 @@ pub fn run_one(
     let quality = |images: &Array2<f32>| Quality::of(images.view(), clean.view(), 1.0);
     let record = Record {
         run: run.clone(),
-        train_images: train.len(),
+        data: images.fingerprints(),
         widths: model.widths(),
         history,
         test: Evaluation { output: quality(&output)?, noisy_input: noisy.as_ref().map(quality).transpose()? },
-        test_ssim: ssim(&model, test.len()),
+        test_ssim: ssim(output.view()),
         epoch_ssim,
         sparsity: model.encoder_sparsity(NEAR_ZERO),
         seconds,
@@ -184,7 +202,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// How many runs are done at once, each on its share of the threads of the `rayon` pool that the sweep is
-    /// called in. A run's result does not depend on it. A batch of 128 rows keeps two threads busy, so on more cores
+    /// called in, whatever number its settings ask for. A run's result does not depend on it. A batch of 128 rows keeps two threads busy, so on more cores
     /// runs side by side are the faster way.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs;
@@ -207,7 +225,9 @@ impl<'a> Sweep<'a> {
     ) -> Result<Vec<Outcome>> {
         fs::create_dir_all(self.folder).map_err(Error::io(self.folder))?;
         let jobs = self.jobs.clamp(1, runs.len().max(1));
-        let threads = (rayon::current_num_threads() / jobs).max(1);
+        let threads = rayon::current_num_threads();
+        let share = |job: usize| (threads / jobs + usize::from(job < threads % jobs)).max(1);
+        let pools = (0..jobs).map(|job| pool(share(job))).collect::<Result<Vec<_>>>()?;
         let (next, stopped, callback) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(callback));
         let tell = |number, event: Event| {
             // Another run may have been stopped, or its callback may have panicked.
@@ -216,25 +236,25 @@ impl<'a> Sweep<'a> {
             stopped.fetch_or(flow.is_break(), Relaxed);
             flow
         };
-        let work = || {
-            let pool = pool(threads)?;
-            let mut outcomes = Vec::new();
+        let work = |pool: &rayon::ThreadPool| {
+            let _guard = StopOnPanic(&stopped);
+            let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
             while !stopped.load(Relaxed) {
                 let number = next.fetch_add(1, Relaxed);
                 let Some(run) = runs.get(number) else { break };
                 let outcome = pool.install(|| self.outcome(run, &images, |event| tell(number, event)));
                 outcomes.extend(outcome.map(|outcome| (number, outcome)));
             }
-            Ok(outcomes)
+            outcomes
         };
-        let results: Vec<Result<_>> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        let outcomes: Vec<Vec<_>> = thread::scope(|scope| {
+            let work = &work;
+            let workers: Vec<_> = pools.iter().map(|pool| scope.spawn(move || work(pool))).collect();
             let join =
                 |worker: ScopedJoinHandle<_>| worker.join().unwrap_or_else(|panic| resume_unwind(panic));
             workers.into_iter().map(join).collect()
         });
-        let mut outcomes: Vec<(usize, Outcome)> =
-            results.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        let mut outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
         outcomes.sort_by_key(|(number, _)| *number);
         Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }
@@ -249,11 +269,13 @@ impl<'a> Sweep<'a> {
         let path = self.folder.join(run.id()).with_extension("json");
         let (mut resumed, mut stopped) = (false, false);
         let record = images(&run.dataset).and_then(|images| {
-            if let Some(record) = stored(&path, run, images).filter(|_| self.resume) {
+            if let Some(record) = self.resume.then(|| stored(&path, run, images)).flatten() {
                 resumed = true;
                 return Ok(record);
             }
-            let (model, record) = run_one(run, images, |event| {
+            let mut shared = run.clone();
+            shared.train.threads = None;
+            let (model, record) = run_one(&shared, images, |event| {
                 let flow = callback(event);
                 stopped |= flow.is_break();
                 flow
@@ -264,10 +286,21 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// The record of exactly this run on as many images, if it stands there whole.
+/// Lets no other run begin once one has panicked.
+struct StopOnPanic<'a>(&'a AtomicBool);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_or(thread::panicking(), Relaxed);
+    }
+}
+
+/// The record of exactly this run on the same images, if it stands there whole and its model too.
 fn stored(path: &Path, run: &Run, images: Images) -> Option<Record> {
     let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    (record.run.id() == run.id() && record.train_images == images.train.len()).then_some(record)
+    let same = record.run.id() == run.id() && record.data == images.fingerprints();
+    let model = Autoencoder::load(path.with_extension("safetensors")).ok().filter(|_| same)?;
+    (model.widths() == record.widths).then_some(record)
 }
 
 /// Keeps the model, then the record, which stands for both.

@@ -86,6 +86,14 @@ fn records_are_kept_and_broken_runs_reported() -> Result<()> {
     assert_ne!(first[0].record.as_ref().unwrap().test, other[0].record.as_ref().unwrap().test);
     swept(folder.path(), true, 3, (&train, &test));
 
+    // Nor those of other images of the same number, nor records whose model is gone.
+    let (other, heard) = swept(folder.path(), true, 1, (&digits::generate(100, 7)?, &test));
+    assert_eq!(heard, good);
+    assert_ne!(first[0].record.as_ref().unwrap().test, other[0].record.as_ref().unwrap().test);
+    swept(folder.path(), true, 3, (&train, &test));
+    fs::remove_file(folder.path().join(first[2].run.id()).with_extension("safetensors")).unwrap();
+    assert_eq!(swept(folder.path(), true, 2, (&train, &test)).1, [false, false, true, false, false, false]);
+
     // A record cut short is not taken for one.
     let path = folder.path().join(first[0].run.id()).with_extension("json");
     let whole = fs::read(&path).unwrap();
@@ -135,6 +143,27 @@ fn a_callback_that_breaks_ends_the_sweep_and_keeps_nothing_of_its_run() -> Resul
     })?;
     assert_eq!((outcomes.len(), outcomes[0].record.is_ok()), (1, true));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    Ok(())
+}
+
+/// A break ends the runs beside it too, and a run's own number of threads does not count in a sweep.
+#[test]
+fn a_break_ends_runs_side_by_side() -> Result<()> {
+    let (train, test) = (digits::generate(100, 1)?, digits::generate(30, 2)?);
+    let folder = tempfile::tempdir().unwrap();
+    let mut runs = vec![grid().remove(0), grid().remove(5)];
+    runs.iter_mut().for_each(|run| run.train = run.train.clone().epochs(100_000).threads(3));
+    let find = |_: &str| Ok(Images { train: &train, test: &test });
+    let mut most = 0;
+    let outcomes = Sweep::new(folder.path()).jobs(2).run(&runs, find, |_, event| match event {
+        Event::Epoch { record, .. } if record.epoch > 3 => ControlFlow::Break(()),
+        _ => {
+            most = most.max(rayon::current_num_threads());
+            ControlFlow::Continue(())
+        }
+    })?;
+    assert!(outcomes.is_empty() && most < 3, "{most} threads");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     Ok(())
 }
 

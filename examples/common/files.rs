@@ -94,10 +94,15 @@ fn failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {
 
 /// The first image of each class, or the first ten where there are no labels: `[images, features]`.
 pub fn one_a_class(images: &Dataset) -> Array2<f32> {
+    images.to_array().select(Axis(0), &places_of_classes(images))
+}
+
+/// Where these images are.
+pub fn places_of_classes(images: &Dataset) -> Vec<usize> {
     let mut rows: Vec<usize> = match images.labels() {
         Some(labels) => (0..=u8::MAX).filter_map(|class| labels.iter().position(|&l| l == class)).collect(),
         None => (0..images.len()).collect(),
     };
     rows.truncate(10);
-    images.to_array().select(Axis(0), &rows)
+    rows
 }

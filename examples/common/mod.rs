@@ -27,6 +27,8 @@ pub enum Failure {
     Library(#[from] Error),
     #[error("{0}: {1}")]
     File(String, io::Error),
+    #[error("{0} of the runs failed; the results are without them")]
+    Runs(usize),
 }
 
 /// Exit code 0, or one line and 2 for a setting that cannot be, 1 for a run that failed.

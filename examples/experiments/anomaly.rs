@@ -1,8 +1,8 @@
 //! Anomalies by reconstruction error: a model that never saw a class reconstructs it badly.
 
 use super::{
+    joined,
     lab::{Experiment, Lab, Set},
-    layers,
     section::{Section, Spread, cell},
 };
 use crate::common::Failure;
@@ -31,12 +31,12 @@ impl Experiment for Anomaly {
     fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure> {
         let mut section = Section::new("Anomalies");
         section.text(format!(
-            "A model ({}, code {}) is trained on all classes but one. The squared error of its reconstruction of a \
+            "A model ({} and its mirror) is trained on all classes but one, for {} epochs. The squared error of its reconstruction of a \
              test image is the score: the class that it never saw should have the higher ones. AUROC is the \
              probability that an image of that class has a higher score than one of the others: 0.5 is chance, 1 is \
-             perfect.",
-            layers(&self.hidden),
-            self.code
+             perfect. In `runs.csv` the test images are of all classes.",
+            joined(&[&self.hidden[..], &[self.code]].concat()),
+            lab.flags.epochs
         ));
         // One data set after the other: each without a class is a copy.
         let mut records = Vec::new();
@@ -61,7 +61,7 @@ impl Anomaly {
                 (0..train_labels.len()).filter(|&row| train_labels[row] != class).collect();
             if !others.is_empty() && labels.contains(&class) && labels.iter().any(|&label| label != class) {
                 let name = format!("{} without {}", set.name, set.class(class));
-                sets.push(Set { name, train: set.train.select(&others)?, test: set.test.clone() });
+                sets.push(Set::new(&name, set.train.select(&others)?, set.test.clone()));
                 left_out.push(class);
             }
         }

@@ -3,12 +3,10 @@
 use super::{
     GridFlags,
     lab::{Experiment, Lab, Set, chosen},
-    layers,
-    section::{Section, Spread, cell},
+    section::{Picture, Section, Spread, cell, signed},
 };
 use crate::common::{Failure, files};
 use autoencoder::{
-    baseline::Pca,
     metrics::Quality,
     report::{Chart, Curve},
     sweep::Record,
@@ -26,7 +24,7 @@ impl Experiment for Architectures {
         let mut runs = Vec::new();
         for set in lab.sets {
             for hidden in self.grid.architectures() {
-                for &code in &self.grid.codes {
+                for code in self.grid.codes() {
                     runs.extend(lab.flags.runs(&set.name, &hidden, code));
                 }
             }
@@ -49,18 +47,18 @@ impl Architectures {
         let figures = |hidden: &[usize], code: usize, of: fn(&Record) -> f64| -> Vec<f64> {
             chosen(records, set, |run| run.hidden == hidden && run.code == code).map(of).collect()
         };
-        let pca = pca(set, &self.grid.codes)?;
+        let pca = pca(set, &self.grid.codes())?;
         let mut rows = Vec::new();
         let mut against_code = Vec::new();
         let mut charts = Vec::new();
         for hidden in self.grid.architectures() {
-            let mut curve = Curve { label: layers(&hidden), ..Curve::default() };
-            for &code in &self.grid.codes {
+            let mut curve = Curve { label: self.grid.label(&hidden), ..Curve::default() };
+            for code in self.grid.codes() {
                 let pooled = figures(&hidden, code, |r| r.test.output.psnr_pooled_db);
                 curve.points.extend(Spread::of(pooled.iter().copied()).map(|s| (code as f64, s.mean)));
                 let linear = pca.points.iter().find(|point| point.0 == code as f64).map(|point| point.1);
                 rows.push(vec![
-                    layers(&hidden),
+                    self.grid.label(&hidden),
                     code.to_string(),
                     cell(figures(&hidden, code, |r| r.test.output.psnr_mean_db), 2),
                     cell(pooled, 2),
@@ -98,7 +96,7 @@ impl Architectures {
         set: &Set,
         hidden: &[usize],
         records: &[Record],
-    ) -> Result<Option<super::section::Picture>, Failure> {
+    ) -> Result<Option<Picture>, Failure> {
         let seed = lab.flags.first_seed();
         let same = chosen(records, set, |run| run.hidden == hidden && run.train.seed == seed);
         let curves: Vec<_> =
@@ -106,10 +104,11 @@ impl Architectures {
         if curves.is_empty() {
             return Ok(None);
         }
-        let title = format!("Training loss, {}, {}", layers(hidden), set.title());
+        let title = format!("Training loss, {}, {}", self.grid.label(hidden), set.title());
         let chart = Chart { title, x_label: "epoch".to_owned(), y_label: "training loss".to_owned(), curves };
-        let caption = format!("{}, {}: training loss by epoch, seed {seed}.", set.title(), layers(hidden));
-        lab.chart(&format!("{}-{}-layers-loss", set.name, hidden.len() + 1), &caption, &chart).map(Some)
+        let caption =
+            format!("{}, {}: training loss by epoch, seed {seed}.", set.title(), self.grid.label(hidden));
+        lab.chart(&format!("{}-{}-loss", set.name, self.grid.slug(hidden)), &caption, &chart).map(Some)
     }
 
     /// Which depth is ahead, and where PCA is.
@@ -133,7 +132,7 @@ impl Architectures {
         }
         for curve in curves {
             let gains = curve.points.iter().filter_map(|&(code, psnr)| Some((code, psnr - at(pca, code)?)));
-            let words: Vec<_> = gains.map(|(code, gain)| format!("{gain:+.2} at {code}")).collect();
+            let words: Vec<_> = gains.map(|(code, gain)| format!("{} at {code}", signed(gain))).collect();
             if !words.is_empty() {
                 section.finding(format!(
                     "{}, {} against PCA, dB: {}.",
@@ -146,17 +145,12 @@ impl Architectures {
     }
 
     /// One image a class: clean, then a row for each run of the first seed.
-    fn reconstructions(
-        &self,
-        lab: &Lab,
-        set: &Set,
-        records: &[Record],
-    ) -> Result<super::section::Picture, Failure> {
+    fn reconstructions(&self, lab: &Lab, set: &Set, records: &[Record]) -> Result<Picture, Failure> {
         let clean = files::one_a_class(&set.test);
         let (mut rows, mut names) = (vec![clean.clone()], vec!["the images".to_owned()]);
         for record in chosen(records, set, |run| run.train.seed == lab.flags.first_seed()) {
             rows.push(lab.model(record)?.reconstruct(clean.view())?);
-            names.push(format!("{}, code {}", layers(&record.run.hidden), record.run.code));
+            names.push(format!("{}, code {}", self.grid.label(&record.run.hidden), record.run.code));
         }
         let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
         let caption = format!("{}, from above: {}.", set.title(), names.join("; "));
@@ -171,7 +165,7 @@ pub fn loss_curve(record: &Record, label: String) -> Curve {
 }
 
 fn pca(set: &Set, codes: &[usize]) -> Result<Curve, Failure> {
-    let (pca, images) = (Pca::fit(&set.train)?, set.test.to_array());
+    let (pca, images) = (set.pca()?, set.test.to_array());
     let mut points = Vec::new();
     for &code in codes.iter().filter(|&&code| code <= set.test.features()) {
         let output = pca.reconstruction(code)?.apply(images.view())?;

@@ -3,12 +3,13 @@
 use super::{
     lab::{Experiment, Lab, Set, chosen},
     layers,
-    section::{Section, Spread, cell},
+    section::{Picture, Section, Spread, cell, signed},
+    short, sorted,
 };
 use crate::common::{Failure, files};
 use autoencoder::{
     Error,
-    baseline::Pca,
+    baseline::LinearMap,
     data::{Noise, NoiseKind},
     metrics::{Quality, ssim_mean},
     ndarray::{Array2, ArrayView2},
@@ -45,6 +46,9 @@ pub struct Denoising {
     /// Limits noisy images to [0, 1]
     #[arg(long)]
     pub clamped: bool,
+    /// How the architecture was chosen, for the report.
+    #[arg(skip)]
+    pub choice: String,
 }
 
 /// PSNR of the pooled error in dB, mean SSIM.
@@ -68,11 +72,12 @@ impl Experiment for Denoising {
         section.text(format!(
             "The encoder ({}, code {}) sees noisy images and learns to give the clean ones: {} noise, drawn afresh in \
              every epoch, noisy pixels {}. One model is trained for each strength, and one on all of them, each image \
-             with a strength drawn at random.{}",
+             with a strength drawn at random. {}{}",
             layers(&self.hidden),
             self.code,
             self.kind_name(),
             if self.clamped { "limited to [0, 1] (clamped)" } else { "not limited to [0, 1] (not clamped)" },
+            self.choice,
             match self.is_linear_optimal() {
                 true => " Beside them stands what the best linear denoiser reaches (linear MMSE, the Wiener filter \
                          of the training images).",
@@ -88,15 +93,15 @@ impl Experiment for Denoising {
 
 impl Denoising {
     /// Gaussian noise of the study's variances.
-    pub fn gaussian(hidden: Vec<usize>, code: usize) -> Self {
-        Self { hidden, code, noise: Kind::Gaussian, strengths: Vec::new(), clamped: false }
+    pub fn gaussian(hidden: Vec<usize>, code: usize, choice: String) -> Self {
+        Self { hidden, code, noise: Kind::Gaussian, strengths: Vec::new(), clamped: false, choice }
     }
 
     fn strengths(&self) -> Vec<f32> {
         match (self.strengths.as_slice(), self.noise) {
             ([], Kind::Gaussian) => vec![0.1, 0.25, 0.5, 0.75, 1.0],
             ([], _) => vec![0.1, 0.25, 0.5, 0.75],
-            (given, _) => given.to_vec(),
+            (given, _) => sorted(given),
         }
     }
 
@@ -143,9 +148,8 @@ impl Denoising {
 
     fn report(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
         let (noises, mixture) = (self.noises()?, self.mixture()?);
-        let seed = lab.flags.first_seed();
         let clean = set.test.to_array();
-        let pca = if self.is_linear_optimal() { Some(Pca::fit(&set.train)?) } else { None };
+        let pca = if self.is_linear_optimal() { Some(set.pca()?) } else { None };
         let one_a_class = files::one_a_class(&set.test);
         let shape = set.test.image_shape();
         let figures = |images: ArrayView2<f32>| -> Result<Figures, Error> {
@@ -162,12 +166,15 @@ impl Denoising {
             names.map(|name| [0, 1].map(|_| Curve { label: name.to_owned(), ..Curve::default() })).into();
         let mut pictures = Vec::new();
         for (&strength, noise) in self.strengths().iter().zip(&noises) {
-            let noisy = noise.corrupt(clean.view(), seed);
-            let linear = pca.as_ref().map(|pca| pca.denoiser(f64::from(strength))).transpose()?;
-            let linear_figures = match &linear {
-                Some(map) => Some(figures(map.apply(noisy.view())?.view())?),
-                None => None,
-            };
+            let linear = pca.map(|pca| pca.denoiser(f64::from(strength))).transpose()?;
+            let (mut of_noisy, mut of_linear) = (Vec::new(), Vec::new());
+            for seed in lab.flags.seeds() {
+                let noisy = noise.corrupt(clean.view(), seed);
+                of_noisy.push(figures(noisy.view())?);
+                if let Some(map) = &linear {
+                    of_linear.push(figures(map.apply(noisy.view())?.view())?);
+                }
+            }
             let of_models = |records: Vec<&Record>| -> Result<Vec<Figures>, Failure> {
                 let output = |record: &Record| -> Result<Figures, Failure> {
                     let input = noise.corrupt(clean.view(), record.run.train.seed);
@@ -176,8 +183,8 @@ impl Denoising {
                 records.into_iter().map(output).collect()
             };
             let columns = [
-                vec![figures(noisy.view())?],
-                linear_figures.into_iter().collect(),
+                of_noisy,
+                of_linear,
                 of_models(trained_on(records, set, noise))?,
                 of_models(trained_on(records, set, &mixture))?,
             ];
@@ -189,7 +196,7 @@ impl Denoising {
             }
             let text =
                 |of: fn(&Figures) -> f64, digits| columns.each_ref().map(|c| cell(c.iter().map(of), digits));
-            let cells = [vec![strength.to_string()], text(|f| f.psnr, 2).into(), text(|f| f.ssim, 3).into()];
+            let cells = [vec![short(strength)], text(|f| f.psnr, 2).into(), text(|f| f.ssim, 3).into()];
             rows.push(cells.concat());
             pictures.extend(self.picture(
                 lab,
@@ -242,8 +249,9 @@ impl Denoising {
     /// How far the models are from the best linear denoiser, and what one for all costs.
     fn findings(&self, set: &Set, curves: &[[Curve; 2]], section: &mut Section) {
         let difference = |a: usize, b: usize| -> Vec<String> {
-            let pairs = curves[a][0].points.iter().zip(&curves[b][0].points);
-            pairs.map(|(a, b)| format!("{:+.2} at {}", a.1 - b.1, a.0 as f32)).collect()
+            let other = |x: f64| curves[b][0].points.iter().find(|point| point.0 == x).map(|point| point.1);
+            let pairs = curves[a][0].points.iter().filter_map(|&(x, psnr)| Some((x, psnr - other(x)?)));
+            pairs.map(|(x, gain)| format!("{} at {}", signed(gain), short(x as f32))).collect()
         };
         for (of, what) in [(1, "the best linear denoiser"), (3, "one model for all strengths")] {
             let words = difference(2, of);
@@ -271,7 +279,7 @@ impl Denoising {
         let records: Vec<_> = chosen(records, set, |_| true).filter(of_first).collect();
         let label = |record: &Record| match record.run.train.noise.as_ref() {
             Some(noise) if *noise == mixture && noise.kinds().len() > 1 => "all".to_owned(),
-            Some(noise) => strength(noise.kinds()[0]).to_string(),
+            Some(noise) => short(strength(noise.kinds()[0])),
             None => String::new(),
         };
         let curve = |record: &Record, points| Curve { label: label(record), points, ..Curve::default() };
@@ -310,7 +318,12 @@ impl Denoising {
     fn across(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
         let noises = self.noises()?;
         let mut rows = Vec::new();
-        let names = self.strengths().iter().map(f32::to_string).chain(["all".to_owned()]).collect::<Vec<_>>();
+        let names = self
+            .strengths()
+            .iter()
+            .map(|&strength| short(strength))
+            .chain(["all".to_owned()])
+            .collect::<Vec<_>>();
         for (name, trained) in names.iter().zip(noises.iter().chain([&self.mixture()?])) {
             let mut row = vec![name.clone()];
             for noise in &noises {
@@ -343,9 +356,9 @@ impl Denoising {
         clean: &Array2<f32>,
         strength: f32,
         noise: &Noise,
-        linear: Option<&autoencoder::baseline::LinearMap>,
+        linear: Option<&LinearMap>,
         records: &[Record],
-    ) -> Result<Option<super::section::Picture>, Failure> {
+    ) -> Result<Option<Picture>, Failure> {
         let seed = lab.flags.first_seed();
         let own = |run: &Run| run.train.noise.as_ref() == Some(noise) && run.train.seed == seed;
         let Some(record) = chosen(records, set, own).next() else { return Ok(None) };
@@ -358,8 +371,13 @@ impl Denoising {
             names += "; by the best linear denoiser";
         }
         let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
-        let caption = format!("{}, {} {strength}, from above: {names}.", set.title(), self.strength_name());
-        Ok(Some(lab.grid(&format!("{}-denoised-{strength}", set.name), &caption, set, &views)?))
+        let caption = format!(
+            "{}, {} {}, seed {seed}, from above: {names}.",
+            set.title(),
+            self.strength_name(),
+            short(strength)
+        );
+        Ok(Some(lab.grid(&format!("{}-denoised-{}", set.name, short(strength)), &caption, set, &views)?))
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
 use crate::common::{self, Failure, Init, Loss, files, say, set_threads};
 use autoencoder::{
     Autoencoder, Error, TrainConfig,
+    baseline::Pca,
     data::{Dataset, catalog::Known},
     ndarray::ArrayView2,
     report::{self, Chart},
@@ -15,9 +16,11 @@ use autoencoder::{
 };
 use clap::{Args, ValueEnum};
 use std::{
-    collections::HashSet,
+    cell::{Cell, RefCell},
+    collections::{HashMap, HashSet},
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 /// Beyond so many runs at once their images weigh more than the gain.
@@ -53,7 +56,7 @@ pub struct StudyFlags {
     pub init: Init,
     /// A run for each
     #[arg(long, value_delimiter = ',', num_args = 1, default_value = "0")]
-    pub seeds: Vec<u64>,
+    seeds: Vec<u64>,
     /// Worker threads [default: one a core]
     #[arg(long)]
     threads: Option<usize>,
@@ -73,15 +76,28 @@ pub struct Set {
     pub name: String,
     pub train: Dataset,
     pub test: Dataset,
+    pca: OnceLock<Pca>,
 }
 
 impl Set {
+    pub fn new(name: &str, train: Dataset, test: Dataset) -> Self {
+        Self { name: name.to_owned(), train, test, pca: OnceLock::new() }
+    }
+
+    /// The principal components of the training images.
+    pub fn pca(&self) -> Result<&Pca, Error> {
+        match self.pca.get() {
+            Some(pca) => Ok(pca),
+            None => Pca::fit(&self.train).map(|pca| self.pca.get_or_init(|| pca)),
+        }
+    }
+
     /// Its name in a text.
     pub fn title(&self) -> &str {
         match self.name.as_str() {
             "mnist" => "MNIST",
             "fashion-mnist" => "Fashion-MNIST",
-            "digits" => "drawn digits",
+            "digits" => "Drawn digits",
             other => other,
         }
     }
@@ -111,10 +127,38 @@ impl Set {
 pub struct Lab<'a> {
     pub flags: &'a StudyFlags,
     pub sets: &'a [Set],
-    /// Where records and models stand. Experiments that share it share their runs.
-    pub records: PathBuf,
+    /// Experiments that share them do each run once.
+    pub runs: &'a Runs,
     /// Where tables and pictures go.
     pub out: PathBuf,
+}
+
+/// The runs of one call.
+pub struct Runs {
+    folder: PathBuf,
+    done: RefCell<HashMap<String, Record>>,
+    failed: Cell<usize>,
+}
+
+impl Runs {
+    /// Runs whose records and models stand in a folder.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, done: RefCell::default(), failed: Cell::default() }
+    }
+
+    /// Seconds of training of all that were done or taken up, and their number.
+    pub fn seconds(&self) -> (f64, usize) {
+        let done = self.done.borrow();
+        (done.values().map(|record| record.seconds).sum(), done.len())
+    }
+
+    /// The call has failed if one of its runs has.
+    pub fn result(&self) -> Result<(), Failure> {
+        match self.failed.get() {
+            0 => Ok(()),
+            failed => Err(Failure::Runs(failed)),
+        }
+    }
 }
 
 /// One of the study's experiments.
@@ -126,11 +170,13 @@ pub trait Experiment {
 /// Does one experiment: the whole of an example.
 pub fn alone(experiment: &impl Experiment, flags: &StudyFlags, out: &Path) -> Result<(), Failure> {
     let sets = flags.start(out)?;
-    let lab = Lab { flags, sets: &sets, records: out.join("runs"), out: out.to_owned() };
+    let runs = Runs::new(out.join("runs"));
+    let lab = Lab { flags, sets: &sets, runs: &runs, out: out.to_owned() };
     let (section, _) = experiment.run(&lab)?;
     files::write_text(&out.join("tables.md"), &section.markdown(1))?;
     say(&section.tables())?;
-    say(&format!("tables, figures and pictures are in {}", out.display()))
+    say(&format!("tables, figures and pictures are in {}", out.display()))?;
+    runs.result()
 }
 
 impl StudyFlags {
@@ -144,7 +190,7 @@ impl StudyFlags {
                 Some(limit) => images.head(limit),
                 None => Ok(images),
             };
-            Ok::<_, Error>(Set { name: name.to_owned(), train: head(train)?, test: head(test)? })
+            Ok::<_, Error>(Set::new(name, head(train)?, head(test)?))
         };
         let known = |name, known| {
             let common::Images { train, test, .. } = common::Images::known(known, self.data_dir.as_deref())?;
@@ -179,7 +225,7 @@ impl StudyFlags {
         hidden: &'s [usize],
         code: usize,
     ) -> impl Iterator<Item = Run> {
-        self.seeds.iter().map(move |&seed| Run {
+        self.seeds().into_iter().map(move |seed| Run {
             dataset: dataset.to_owned(),
             hidden: hidden.to_vec(),
             code,
@@ -199,6 +245,12 @@ impl StudyFlags {
         Self { seeds: vec![self.first_seed()], ..self.clone() }
     }
 
+    /// Every seed once.
+    pub fn seeds(&self) -> Vec<u64> {
+        let mut seen = HashSet::new();
+        self.seeds.iter().copied().filter(|&seed| seen.insert(seed)).collect()
+    }
+
     /// The seed whose pictures are drawn.
     pub fn first_seed(&self) -> u64 {
         self.seeds[0]
@@ -206,42 +258,50 @@ impl StudyFlags {
 }
 
 impl Lab<'_> {
-    /// Does the runs on these data sets, each once, shows how they go, writes `runs.csv` and `history.csv`. Runs that
-    /// fail are said and left out; if all do, the first failure is the sweep's.
+    /// Does the runs on these data sets, each once, shows how they go, writes `runs.csv` and `history.csv`. A setting
+    /// that cannot be ends it before the first run. Runs that fail are said and left out; if all do, the first
+    /// failure is the sweep's.
     pub fn sweep(&self, runs: &[Run], sets: &[Set]) -> Result<Vec<Record>, Failure> {
-        files::create_folder(&self.out)?;
-        let mut seen = HashSet::new();
-        let runs: Vec<Run> = runs.iter().filter(|run| seen.insert(run.id())).cloned().collect();
         let find = |name: &str| match sets.iter().find(|set| set.name == name) {
             Some(set) => Ok(Images { train: &set.train, test: &set.test }),
             None => Err(Error::NotFound { dataset: "the run's data set", looked: vec![] }),
         };
+        let mut seen = HashSet::new();
+        let ids: Vec<String> = runs.iter().map(Run::id).filter(|id| seen.insert(id.clone())).collect();
+        let new = |run: &&Run| seen.remove(&run.id()) && !self.runs.done.borrow().contains_key(&run.id());
+        let runs: Vec<Run> = runs.iter().filter(new).cloned().collect();
+        runs.iter().try_for_each(|run| run.check(find(&run.dataset)?.train.features()))?;
+
         let jobs =
             self.flags.jobs.map_or_else(|| MAX_JOBS.min(rayon::current_num_threads()), NonZeroUsize::get);
         let mut progress = SweepProgress::new(&runs);
-        let sweep = Sweep::new(&self.records).resume(self.flags.resume).jobs(jobs);
+        let sweep = Sweep::new(&self.runs.folder).resume(self.flags.resume).jobs(jobs);
         let outcomes = sweep.run(&runs, find, |number, event| progress.show(number, event))?;
         drop(progress);
 
-        let (mut done, mut failed) = (Vec::new(), None);
+        let mut failed = Vec::new();
         for outcome in outcomes {
             match outcome.record {
-                Ok(record) => done.push(record),
-                Err(error) => {
-                    eprintln!("{}: {error}", records::title(&outcome.run));
-                    failed.get_or_insert(error);
-                }
+                Ok(record) => drop(self.runs.done.borrow_mut().insert(record.run.id(), record)),
+                Err(error) => failed.push((records::title(&outcome.run), error)),
             }
         }
-        match failed.filter(|_| done.is_empty()) {
-            Some(error) => Err(error.into()),
-            None => records::write(&self.out, &done).map(|()| done),
+        let done: Vec<Record> =
+            ids.iter().filter_map(|id| self.runs.done.borrow().get(id).cloned()).collect();
+        if done.is_empty()
+            && let Some((_, error)) = failed.pop()
+        {
+            return Err(error.into());
         }
+        failed.iter().for_each(|(title, error)| eprintln!("{title}: {error}"));
+        self.runs.failed.set(self.runs.failed.get() + failed.len());
+        records::write(&self.out, &done)?;
+        Ok(done)
     }
 
     /// The model of a record.
     pub fn model(&self, record: &Record) -> Result<Autoencoder, Failure> {
-        Ok(Autoencoder::load(self.records.join(record.run.id()).with_extension("safetensors"))?)
+        Ok(Autoencoder::load(self.runs.folder.join(record.run.id()).with_extension("safetensors"))?)
     }
 
     /// Draws curves.

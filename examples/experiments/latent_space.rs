@@ -3,7 +3,7 @@
 use super::{
     lab::{Experiment, Lab, Set},
     layers,
-    section::Section,
+    section::{Picture, Section},
 };
 use crate::common::{Failure, files};
 use autoencoder::{
@@ -72,19 +72,21 @@ impl LatentSpace {
         let share = |count: usize| {
             100.0 * variances.iter().take(count).sum::<f64>() / variances.sum().max(f64::MIN_POSITIVE)
         };
-        let flat = pca.project(codes.slice(s![..DOTS.min(codes.nrows()), ..]), 2.min(self.code))?;
-        section.picture(self.scatter(lab, set, &flat, labels, share(2))?);
+        if self.code > 1 {
+            let flat = pca.project(codes.slice(s![..DOTS.min(codes.nrows()), ..]), 2)?;
+            section.picture(self.scatter(lab, set, &flat, labels, share(2))?);
+        }
 
-        let first = files::one_a_class(&set.test);
+        let places = files::places_of_classes(&set.test);
+        let first = images.select(Axis(0), &places);
         let first_codes = model.encode(first.view())?;
-        section.picture(self.walks(lab, set, model, &first_codes)?);
+        self.walks(lab, set, model, &first_codes)?.into_iter().for_each(|picture| section.picture(picture));
         section.picture(self.directions(lab, set, model, &pca)?);
 
-        let code_neighbours = nearest(&first_codes, &codes);
+        let code_neighbours = nearest(&places, &codes);
         let mut rows = vec![first.clone()];
         for place in 0..NEIGHBOURS {
-            // The nearest is the image itself.
-            let neighbours = code_neighbours.iter().filter_map(|found| found.get(place + 1).copied());
+            let neighbours = code_neighbours.iter().filter_map(|found| found.get(place).copied());
             rows.push(images.select(Axis(0), &neighbours.collect::<Vec<_>>()));
         }
         let views: Vec<_> = rows.iter().map(|row| row.view()).filter(|row| row.nrows() > 0).collect();
@@ -94,17 +96,13 @@ impl LatentSpace {
         );
         section.picture(lab.grid(&format!("{}-neighbours", set.name), &caption, set, &views)?);
 
-        if !labels.is_empty() {
+        if !labels.is_empty() && images.nrows() > 1 {
+            let queries: Vec<usize> = (0..QUERIES.min(images.nrows())).collect();
             let same = |rows: &Array2<f32>| {
-                let queries = rows.slice(s![..QUERIES.min(rows.nrows()), ..]).to_owned();
                 let found = nearest(&queries, rows);
-                let pairs = found.iter().enumerate().filter_map(|(row, near)| Some((row, *near.get(1)?)));
-                let (mut hits, mut count) = (0, 0);
-                for (row, near) in pairs {
-                    hits += usize::from(labels[row] == labels[near]);
-                    count += 1;
-                }
-                100.0 * hits as f64 / f64::from(count.max(1))
+                let hits =
+                    queries.iter().zip(&found).filter(|(query, near)| labels[**query] == labels[near[0]]);
+                100.0 * hits.count() as f64 / queries.len() as f64
             };
             let (by_code, by_pixel) = (same(&codes), same(&images));
             section.table(
@@ -139,11 +137,11 @@ impl LatentSpace {
         flat: &Array2<f32>,
         labels: &[u8],
         share: f64,
-    ) -> Result<super::section::Picture, Failure> {
+    ) -> Result<Picture, Failure> {
         let mut classes = labels.to_vec();
         classes.sort_unstable();
         classes.dedup();
-        let point = |row: usize| (f64::from(flat[(row, 0)]), f64::from(flat[(row, flat.ncols() - 1)]));
+        let point = |row: usize| (f64::from(flat[(row, 0)]), f64::from(flat[(row, 1)]));
         let of = |class: &u8| Curve {
             label: set.class(*class),
             points: (0..flat.nrows()).filter(|&row| labels[row] == *class).map(point).collect(),
@@ -175,7 +173,7 @@ impl LatentSpace {
         set: &Set,
         model: &Autoencoder,
         codes: &Array2<f32>,
-    ) -> Result<super::section::Picture, Failure> {
+    ) -> Result<Option<Picture>, Failure> {
         let mut rows = Vec::new();
         for pair in 0..codes.nrows() / 2 {
             let (from, to) = (codes.row(2 * pair), codes.row(2 * pair + 1));
@@ -184,7 +182,7 @@ impl LatentSpace {
             rows.push(decoded(model, (0..STEPS).map(code))?);
         }
         if rows.is_empty() {
-            rows.push(model.decode(codes.view())?);
+            return Ok(None);
         }
         let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
         let caption = format!(
@@ -192,17 +190,11 @@ impl LatentSpace {
              the next (right).",
             set.title()
         );
-        lab.grid(&format!("{}-walks", set.name), &caption, set, &views)
+        lab.grid(&format!("{}-walks", set.name), &caption, set, &views).map(Some)
     }
 
     /// From the mean code along the strongest directions, in steps of a standard deviation.
-    fn directions(
-        &self,
-        lab: &Lab,
-        set: &Set,
-        model: &Autoencoder,
-        pca: &Pca,
-    ) -> Result<super::section::Picture, Failure> {
+    fn directions(&self, lab: &Lab, set: &Set, model: &Autoencoder, pca: &Pca) -> Result<Picture, Failure> {
         let mean = pca.mean().mapv(|m| m as f32);
         let mut rows = Vec::new();
         for direction in 0..DIRECTIONS.min(self.code) {
@@ -227,15 +219,15 @@ fn decoded(model: &Autoencoder, codes: impl Iterator<Item = Array1<f32>>) -> Res
     Ok(model.decode(rows.view())?)
 }
 
-/// For each query the places of the nearest rows by Euclidean distance, the nearest first.
-fn nearest(queries: &Array2<f32>, rows: &Array2<f32>) -> Vec<Vec<usize>> {
+/// For rows at some places the places of the other rows that are nearest by Euclidean distance, the nearest first.
+fn nearest(places: &[usize], rows: &Array2<f32>) -> Vec<Vec<usize>> {
     let squares = rows.map_axis(Axis(1), |row| row.dot(&row));
-    let products = queries.dot(&rows.t());
-    let of = |products: ArrayView1<f32>| {
+    let products = rows.select(Axis(0), places).dot(&rows.t());
+    let of = |(&place, products): (&usize, ArrayView1<f32>)| {
         let distances = &squares - &(&products * 2.0);
-        let mut order: Vec<usize> = (0..rows.nrows()).collect();
-        let kept = (NEIGHBOURS + 1).min(order.len());
+        let mut order: Vec<usize> = (0..rows.nrows()).filter(|&row| row != place).collect();
         let by_distance = |a: &usize, b: &usize| distances[*a].total_cmp(&distances[*b]).then(a.cmp(b));
+        let kept = NEIGHBOURS.min(order.len());
         if kept < order.len() {
             order.select_nth_unstable_by(kept, by_distance);
         }
@@ -243,5 +235,5 @@ fn nearest(queries: &Array2<f32>, rows: &Array2<f32>) -> Vec<Vec<usize>> {
         order.sort_by(by_distance);
         order
     };
-    products.outer_iter().map(of).collect()
+    places.iter().zip(products.outer_iter()).map(of).collect()
 }

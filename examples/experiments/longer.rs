@@ -3,7 +3,6 @@
 use super::{
     GridFlags,
     lab::{Experiment, Lab, chosen},
-    layers,
     regularization::Regularizer,
     section::{Section, Spread, cell},
 };
@@ -17,17 +16,17 @@ use autoencoder::{
 #[derive(Debug, Clone)]
 pub struct Longer {
     pub grid: GridFlags,
-    pub regularizers: [Regularizer; 3],
+    pub regularizers: Vec<Regularizer>,
     pub epochs: usize,
 }
 
 impl Experiment for Longer {
     fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure> {
-        let code = self.grid.codes.iter().copied().max().unwrap_or(1);
+        let code = self.grid.widest_code();
         let mut runs: Vec<Run> = Vec::new();
         for set in lab.sets {
             for hidden in self.grid.architectures() {
-                for regularizer in self.regularizers {
+                for &regularizer in &self.regularizers {
                     let same = lab.flags.runs(&set.name, &hidden, code).map(|run| regularizer.apply(run));
                     runs.extend(same.map(|run| Run { train: run.train.clone().epochs(self.epochs), ..run }));
                 }
@@ -38,13 +37,13 @@ impl Experiment for Longer {
         let short = lab.flags.epochs.min(self.epochs);
         section.text(format!(
             "Code {code}. A longer run begins as the short one does, so both figures come from the same runs. Seeds {:?}.",
-            lab.flags.seeds
+            lab.flags.seeds()
         ));
         for set in lab.sets {
             let (mut rows, mut curves) = (Vec::new(), Vec::new());
             let mut means = Vec::new();
             for hidden in self.grid.architectures() {
-                for regularizer in self.regularizers {
+                for &regularizer in &self.regularizers {
                     let same: Vec<_> = chosen(&records, set, |run| {
                         run.hidden == hidden && Regularizer::of(run) == regularizer
                     })
@@ -54,9 +53,9 @@ impl Experiment for Longer {
                             |r: &&Record| Some(r.history.epochs.get(epoch - 1)?.validation?.output);
                         same.iter().filter_map(validation).map(|output| output.psnr_pooled_db).collect()
                     };
-                    let label = format!("{}, {}", regularizer.name(), layers(&hidden));
+                    let label = format!("{}, {}", regularizer.name(), self.grid.label(&hidden));
                     rows.push(vec![
-                        layers(&hidden),
+                        self.grid.label(&hidden),
                         regularizer.name(),
                         cell(after(short), 2),
                         cell(after(self.epochs), 2),
@@ -83,12 +82,20 @@ impl Experiment for Longer {
                 order.iter().map(|mean| mean.0.clone()).collect::<Vec<_>>().join(" > ")
             };
             let (before, after) = (ranking(|m| m.0), ranking(|m| m.1));
-            section.finding(match before == after {
-                true => format!("{}: {} epochs leave the order as it is: {after}.", set.title(), self.epochs),
-                false => {
-                    format!("{}: after {short} epochs {before}; after {} {after}.", set.title(), self.epochs)
-                }
-            });
+            if means.len() > 1 {
+                section.finding(match before == after {
+                    true => {
+                        format!("{}: {} epochs leave the order as it is: {after}.", set.title(), self.epochs)
+                    }
+                    false => {
+                        format!(
+                            "{}: after {short} epochs {before}; after {} {after}.",
+                            set.title(),
+                            self.epochs
+                        )
+                    }
+                });
+            }
             let chart = Chart {
                 title: format!("Test images over {} epochs, {}", self.epochs, set.title()),
                 x_label: "epoch".to_owned(),

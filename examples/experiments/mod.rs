@@ -15,6 +15,7 @@ pub mod section;
 pub mod starts;
 
 use clap::Args;
+use std::collections::HashSet;
 
 /// The grid of models that two experiments share.
 #[derive(Debug, Clone, Args)]
@@ -24,7 +25,7 @@ pub struct GridFlags {
     hidden: Vec<Widths>,
     /// Widths of the code
     #[arg(long, value_delimiter = ',', num_args = 1, default_value = "15,30,50,100")]
-    pub codes: Vec<usize>,
+    codes: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,19 +38,74 @@ fn widths(text: &str) -> Result<Widths, String> {
 
 impl GridFlags {
     pub fn architectures(&self) -> Vec<Vec<usize>> {
-        match self.hidden.as_slice() {
-            [] => vec![vec![512, 256], vec![512, 384, 256, 128]],
-            given => given.iter().map(|widths| widths.0.clone()).collect(),
+        let mut seen = HashSet::new();
+        let mut given: Vec<_> = self.hidden.iter().map(|widths| widths.0.clone()).collect();
+        given.retain(|widths| seen.insert(widths.clone()));
+        match given.is_empty() {
+            true => vec![vec![512, 256], vec![512, 384, 256, 128]],
+            false => given,
         }
     }
 
-    /// The same models with these codes only.
-    pub fn with_codes(&self, codes: &[usize]) -> Self {
-        Self { codes: codes.to_vec(), ..self.clone() }
+    /// The widths of the code in their order, each once.
+    pub fn codes(&self) -> Vec<usize> {
+        let mut codes = self.codes.clone();
+        codes.sort_unstable();
+        codes.dedup();
+        codes
+    }
+
+    pub fn widest_code(&self) -> usize {
+        self.codes.iter().copied().max().unwrap_or(1)
+    }
+
+    /// The same models with one code only.
+    pub fn with_code(&self, code: usize) -> Self {
+        Self { codes: vec![code], ..self.clone() }
+    }
+
+    /// An architecture in words: its depth, or its widths where another is as deep.
+    pub fn label(&self, hidden: &[usize]) -> String {
+        match self.is_only_depth(hidden) {
+            true => layers(hidden),
+            false => format!("hidden {}", joined(hidden)),
+        }
+    }
+
+    /// An architecture in the name of a file.
+    pub fn slug(&self, hidden: &[usize]) -> String {
+        match self.is_only_depth(hidden) {
+            true => format!("{}-layers", hidden.len() + 1),
+            false => format!("hidden-{}", joined(hidden)),
+        }
+    }
+
+    fn is_only_depth(&self, hidden: &[usize]) -> bool {
+        self.architectures().iter().filter(|other| other.len() == hidden.len()).count() == 1
     }
 }
 
-/// An architecture in words.
+/// A depth in words.
 fn layers(hidden: &[usize]) -> String {
     format!("{} layers a side", hidden.len() + 1)
+}
+
+fn joined(widths: &[usize]) -> String {
+    widths.iter().map(usize::to_string).collect::<Vec<_>>().join("-")
+}
+
+/// Numbers in their order, each once.
+fn sorted(numbers: &[f32]) -> Vec<f32> {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    sorted.dedup();
+    sorted
+}
+
+/// A number in a text, without long tails of zeros.
+fn short(number: f32) -> String {
+    match number == 0.0 || (1e-4..1e6).contains(&number.abs()) {
+        true => number.to_string(),
+        false => format!("{number:e}"),
+    }
 }

@@ -13,9 +13,10 @@ h1 { font-size: 1.7rem; line-height: 1.25; }
 h2 { font-size: 1.3rem; margin: 2.5rem 0 .5rem; border-top: 1px solid #ccc; padding-top: 1.2rem; }
 nav ol { padding-left: 1.4rem; }
 a { color: #0057a3; }
-.table { overflow-x: auto; margin: 1rem 0; }
+.caption { font-size: .88rem; font-weight: 600; margin: 1.4rem 0 .3rem; break-after: avoid; }
+.table { overflow-x: auto; margin-bottom: 1rem; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
+td { white-space: nowrap; }
 th, td { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e2e2e2; }
 th { border-bottom: 2px solid #888; }
 figure { margin: 1.5rem 0; break-inside: avoid; }
@@ -76,8 +77,8 @@ fn code(text: &str) -> Markup {
 
 fn table(table: &Table) -> Markup {
     html! {
+        p.caption { (table.caption) }
         div.table { table {
-            caption { (table.caption) }
             thead { tr { @for column in &table.columns { th { (column) } } } }
             tbody { @for row in &table.rows { tr { @for cell in row { td { (cell) } } } } }
         } }

@@ -1,5 +1,6 @@
 //! `runs.csv`, a row a run, and `history.csv`, a row an epoch.
 
+use super::short;
 use crate::common::{Failure, files};
 use autoencoder::{
     data::NoiseKind,
@@ -40,6 +41,7 @@ const COLUMNS: [&str; 26] = [
 
 /// Writes both files.
 pub fn write(out: &Path, records: &[Record]) -> Result<(), Failure> {
+    files::create_folder(out)?;
     files::write_csv(&out.join("runs.csv"), &COLUMNS, records.iter().map(|record| row(record).to_vec()))?;
     let epochs = records.iter().flat_map(|record| {
         let run = [record.run.id(), record.run.dataset.clone(), record.run.code.to_string()];
@@ -56,7 +58,7 @@ pub fn title(run: &Run) -> String {
     let hidden: Vec<_> = run.hidden.iter().map(usize::to_string).collect();
     let mut title = format!("{}, {}-{}", run.dataset, hidden.join("-"), run.code);
     if let Some(lambda) = lasso(&run.train) {
-        title += &format!(", Lasso {lambda}");
+        title += &format!(", Lasso {}", short(lambda));
     }
     if run.dropout > 0.0 {
         title += &format!(", dropout {}", run.dropout);
@@ -79,9 +81,9 @@ pub fn lasso(train: &TrainConfig) -> Option<f32> {
 /// The kinds and strengths of a run's noise.
 fn noise(train: &TrainConfig) -> String {
     let name = |kind: &NoiseKind| match kind {
-        NoiseKind::Gaussian { variance } => format!("gaussian {variance}"),
-        NoiseKind::SaltAndPepper { probability } => format!("salt-and-pepper {probability}"),
-        NoiseKind::Masking { probability } => format!("masking {probability}"),
+        NoiseKind::Gaussian { variance } => format!("gaussian {}", short(*variance)),
+        NoiseKind::SaltAndPepper { probability } => format!("salt-and-pepper {}", short(*probability)),
+        NoiseKind::Masking { probability } => format!("masking {}", short(*probability)),
         other => format!("{other:?}"),
     };
     let join = |kinds: &[NoiseKind]| kinds.iter().map(name).collect::<Vec<_>>().join(" or ");

@@ -4,8 +4,9 @@ use super::{
     GridFlags,
     architectures::loss_curve,
     lab::{Experiment, Lab, Set, chosen},
-    layers, records,
+    records,
     section::{Section, Spread, cell},
+    short, sorted,
 };
 use crate::common::{Failure, files};
 use autoencoder::{
@@ -39,10 +40,19 @@ pub enum Regularizer {
 }
 
 impl Regularizer {
+    /// None at a strength of 0.
+    pub fn lasso(lambda: f32) -> Self {
+        if lambda == 0.0 { Self::None } else { Self::Lasso(lambda) }
+    }
+
+    /// None at a rate of 0.
+    pub fn dropout(rate: f32) -> Self {
+        if rate == 0.0 { Self::None } else { Self::Dropout(rate) }
+    }
+
     pub fn apply(self, run: Run) -> Run {
         match self {
             Self::None => run,
-            Self::Lasso(0.0) => run,
             Self::Lasso(lambda) => Run { train: run.train.clone().penalty(Penalty::lasso(lambda)), ..run },
             Self::Dropout(rate) => Run { dropout: rate, ..run },
         }
@@ -59,8 +69,8 @@ impl Regularizer {
     pub fn name(self) -> String {
         match self {
             Self::None => "none".to_owned(),
-            Self::Lasso(lambda) => format!("Lasso {lambda}"),
-            Self::Dropout(rate) => format!("Dropout {rate}"),
+            Self::Lasso(lambda) => format!("Lasso {}", short(lambda)),
+            Self::Dropout(rate) => format!("Dropout {}", short(rate)),
         }
     }
 }
@@ -70,7 +80,7 @@ impl Experiment for Regularization {
         let mut runs = Vec::new();
         for set in lab.sets {
             for hidden in self.grid.architectures() {
-                for &code in &self.grid.codes {
+                for code in self.grid.codes() {
                     for regularizer in self.regularizers() {
                         runs.extend(
                             lab.flags.runs(&set.name, &hidden, code).map(|run| regularizer.apply(run)),
@@ -79,11 +89,11 @@ impl Experiment for Regularization {
                 }
             }
         }
-        if let (Some(hidden), Some(&code)) = (self.grid.architectures().first(), self.grid.codes.iter().max())
-        {
-            for (set, &lambda) in lab.sets.iter().flat_map(|set| self.lambdas.iter().map(move |l| (set, l))) {
-                let same = lab.flags.runs(&set.name, hidden, code);
-                runs.extend(same.map(|run| Regularizer::Lasso(lambda).apply(run)));
+        let (hidden, code) = self.of_strengths();
+        for set in lab.sets {
+            for lambda in sorted(&self.lambdas) {
+                let same = lab.flags.runs(&set.name, &hidden, code);
+                runs.extend(same.map(|run| Regularizer::lasso(lambda).apply(run)));
             }
         }
         let records = lab.sweep(&runs, lab.sets)?;
@@ -92,7 +102,8 @@ impl Experiment for Regularization {
             "The same models with an L1 penalty of {} on the encoder's weights in the loss (Lasso), with dropout of \
              rate {} in every hidden layer of encoder and decoder, and with neither. Sparsity is the share of the \
              encoder's weights of at most {NEAR_ZERO} in magnitude.",
-            self.lasso, self.dropout
+            short(self.lasso),
+            self.dropout
         ));
         for set in lab.sets {
             self.report(lab, set, &records, &mut section)?;
@@ -102,8 +113,17 @@ impl Experiment for Regularization {
 }
 
 impl Regularization {
-    fn regularizers(&self) -> [Regularizer; 3] {
-        [Regularizer::None, Regularizer::Lasso(self.lasso), Regularizer::Dropout(self.dropout)]
+    /// Those to compare, each once.
+    pub fn regularizers(&self) -> Vec<Regularizer> {
+        let mut all =
+            vec![Regularizer::None, Regularizer::lasso(self.lasso), Regularizer::dropout(self.dropout)];
+        all.dedup();
+        all
+    }
+
+    /// The model that the strengths of the Lasso are compared with.
+    fn of_strengths(&self) -> (Vec<usize>, usize) {
+        (self.grid.architectures().swap_remove(0), self.grid.widest_code())
     }
 
     fn report(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
@@ -111,7 +131,7 @@ impl Regularization {
         let psnr = |record: &Record| record.test.output.psnr_pooled_db;
         let mut rows = Vec::new();
         for hidden in self.grid.architectures() {
-            for &code in &self.grid.codes {
+            for code in self.grid.codes() {
                 for regularizer in self.regularizers() {
                     let same: Vec<_> = chosen(records, set, |run| {
                         run.hidden == hidden && run.code == code && Regularizer::of(run) == regularizer
@@ -119,7 +139,7 @@ impl Regularization {
                     .collect();
                     let figures = |of: fn(&Record) -> f64| same.iter().map(move |record| of(record));
                     rows.push(vec![
-                        layers(&hidden),
+                        self.grid.label(&hidden),
                         code.to_string(),
                         regularizer.name(),
                         cell(figures(psnr), 2),
@@ -136,28 +156,31 @@ impl Regularization {
         );
         self.findings(set, records, section);
 
-        for regularizer in &self.regularizers()[1..] {
+        for regularizer in self.regularizers().into_iter().skip(1) {
             for hidden in self.grid.architectures() {
                 let same = chosen(records, set, |run| {
-                    run.hidden == hidden && run.train.seed == seed && Regularizer::of(run) == *regularizer
+                    run.hidden == hidden && run.train.seed == seed && Regularizer::of(run) == regularizer
                 });
-                let in_grid = same.filter(|record| self.grid.codes.contains(&record.run.code));
-                let curves: Vec<_> = in_grid.map(|r| loss_curve(r, format!("code {}", r.run.code))).collect();
+                let curves: Vec<_> = same.map(|r| loss_curve(r, format!("code {}", r.run.code))).collect();
                 if curves.is_empty() {
                     continue;
                 }
-                let title =
-                    format!("Training loss, {}, {}, {}", regularizer.name(), layers(&hidden), set.title());
+                let title = format!(
+                    "Training loss, {}, {}, {}",
+                    regularizer.name(),
+                    self.grid.label(&hidden),
+                    set.title()
+                );
                 let chart =
                     Chart { title, x_label: "epoch".to_owned(), y_label: "training loss".to_owned(), curves };
                 let caption = format!(
                     "{}, {}, {}: training loss by epoch, the penalty and the dropped units included; seed {seed}.",
                     set.title(),
                     regularizer.name(),
-                    layers(&hidden)
+                    self.grid.label(&hidden)
                 );
                 let kind = if matches!(regularizer, Regularizer::Lasso(_)) { "lasso" } else { "dropout" };
-                let name = format!("{}-{kind}-{}-layers-loss", set.name, hidden.len() + 1);
+                let name = format!("{}-{kind}-{}-loss", set.name, self.grid.slug(&hidden));
                 section.picture(lab.chart(&name, &caption, &chart)?);
             }
         }
@@ -165,31 +188,34 @@ impl Regularization {
         self.strengths(lab, set, records, section)
     }
 
-    /// Which regulariser is ahead where, and by how much.
+    /// Which regulariser is ahead of which, in how many runs, and by how much.
     fn findings(&self, set: &Set, records: &[Record], section: &mut Section) {
-        let [none, others @ ..] = self.regularizers();
-        for other in others {
-            let (mut ahead, mut gains) = (0, Vec::new());
-            for record in chosen(records, set, |run| Regularizer::of(run) == other) {
-                let twin = chosen(records, set, |run| {
-                    let same_model = run.hidden == record.run.hidden && run.code == record.run.code;
-                    same_model && run.train.seed == record.run.train.seed && Regularizer::of(run) == none
-                })
-                .next();
-                if let Some(twin) = twin {
-                    let gain = record.test.output.psnr_pooled_db - twin.test.output.psnr_pooled_db;
-                    ahead += usize::from(gain > 0.0);
-                    gains.push(gain);
-                }
-            }
+        let all = self.regularizers();
+        let pairs = all
+            .iter()
+            .enumerate()
+            .flat_map(|(index, &one)| all[..index].iter().map(move |&other| (one, other)));
+        for (one, other) in pairs {
+            let psnr = |record: &Record| record.test.output.psnr_pooled_db;
+            let of = |regularizer: Regularizer| {
+                chosen(records, set, move |run| Regularizer::of(run) == regularizer)
+            };
+            let model = |record: &Record| {
+                let Run { hidden, code, train, .. } = &record.run;
+                (hidden.clone(), *code, train.seed)
+            };
+            let twin = |record: &Record| of(other).find(|other| model(other) == model(record)).map(psnr);
+            let gains: Vec<f64> = of(one).filter_map(|record| Some(psnr(record) - twin(record)?)).collect();
             if let Some(gain) = Spread::of(gains.iter().copied()) {
                 section.finding(format!(
-                    "{}: {} is ahead of no regulariser in {ahead} of {} runs (same model, same seed); it changes the \
-                     pooled PSNR by {} dB.",
+                    "{}: with {} the pooled PSNR is {} dB from that with {} (same model, same seed); it is ahead in {} \
+                     of {} runs.",
                     set.title(),
-                    other.name(),
-                    gains.len(),
-                    gain.text(2)
+                    one.name(),
+                    gain.text(2),
+                    if other == Regularizer::None { "no regulariser".to_owned() } else { other.name() },
+                    gains.iter().filter(|&&gain| gain > 0.0).count(),
+                    gains.len()
                 ));
             }
         }
@@ -199,13 +225,14 @@ impl Regularization {
     fn best(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
         let clean = files::one_a_class(&set.test);
         let (mut rows, mut images, mut curves) = (Vec::new(), vec![clean.clone()], Vec::new());
+        let mut names = vec!["the images".to_owned()];
         for regularizer in self.regularizers() {
             let same = chosen(records, set, |run| Regularizer::of(run) == regularizer);
             let psnr = |record: &&Record| record.test.output.psnr_pooled_db;
             let Some(best) = same.max_by(|a, b| psnr(a).total_cmp(&psnr(b))) else { continue };
             rows.push(vec![
                 regularizer.name(),
-                layers(&best.run.hidden),
+                self.grid.label(&best.run.hidden),
                 best.run.code.to_string(),
                 best.run.train.seed.to_string(),
                 format!("{:.2}", best.test.output.psnr_mean_db),
@@ -213,11 +240,12 @@ impl Regularization {
                 best.test_ssim.map_or("-".to_owned(), |ssim| format!("{ssim:.4}")),
                 format!("{:.1}", 100.0 * best.sparsity),
             ]);
+            names.push(format!("the best with {}", regularizer.name()));
             images.push(lab.model(best)?.reconstruct(clean.view())?);
             let epochs = best.history.epochs.iter();
             let test = |e: &autoencoder::train::EpochRecord| Some(e.validation?.output.psnr_pooled_db);
             let points = epochs.filter_map(|e| Some((e.epoch as f64, test(e)?))).collect();
-            let label = format!("{}, {}", regularizer.name(), layers(&best.run.hidden));
+            let label = format!("{}, {}", regularizer.name(), self.grid.label(&best.run.hidden));
             curves.push(Curve { label, points, ..Curve::default() });
         }
         if curves.is_empty() {
@@ -246,26 +274,19 @@ impl Regularization {
         records: &[Record],
         section: &mut Section,
     ) -> Result<(), Failure> {
-        let architectures = self.grid.architectures();
-        let (Some(hidden), Some(&code)) = (architectures.first(), self.grid.codes.iter().max()) else {
-            return Ok(());
-        };
+        let (hidden, code) = self.of_strengths();
         let mut rows = Vec::new();
         let (mut psnr, mut sparsity) = (Vec::new(), Vec::new());
-        for &lambda in &self.lambdas {
+        for lambda in sorted(&self.lambdas) {
             let same: Vec<_> = chosen(records, set, |run| {
                 let strength = records::lasso(&run.train).unwrap_or(0.0);
-                run.hidden == *hidden && run.code == code && run.dropout == 0.0 && strength == lambda
+                run.hidden == hidden && run.code == code && run.dropout == 0.0 && strength == lambda
             })
             .collect();
             let figures = |of: fn(&Record) -> f64| same.iter().map(move |record| of(record));
             let Some(pooled) = Spread::of(figures(|r| r.test.output.psnr_pooled_db)) else { continue };
             let share = cell(figures(|r| 100.0 * r.sparsity), 1);
-            rows.push(vec![
-                if lambda > 0.0 { format!("{lambda:e}") } else { "0".to_owned() },
-                pooled.text(2),
-                share,
-            ]);
+            rows.push(vec![short(lambda), pooled.text(2), share]);
             if lambda > 0.0 {
                 let x = f64::from(lambda).log10();
                 psnr.push((x, pooled.mean));
@@ -275,7 +296,8 @@ impl Regularization {
         if rows.len() < 2 {
             return Ok(());
         }
-        let caption = format!("{}: strength of the Lasso, {}, code {code}", set.title(), layers(hidden));
+        let caption =
+            format!("{}: strength of the Lasso, {}, code {code}", set.title(), self.grid.label(&hidden));
         section.table(caption, &["lambda", "PSNR, pooled, dB", "sparsity, %"], rows);
         for (name, y_label, points) in
             [("psnr", "pooled PSNR, dB", psnr), ("sparsity", "sparsity, %", sparsity)]

@@ -121,15 +121,27 @@ impl Spread {
 
     /// The mean, and the range where there is one.
     pub fn text(self, digits: usize) -> String {
-        let Self { mean, low, high } = self;
-        match low < high {
-            true => format!("{mean:.digits$} ({low:.digits$} to {high:.digits$})"),
-            false => format!("{mean:.digits$}"),
-        }
+        let [mean, low, high] = [self.mean, self.low, self.high].map(|figure| decimal(figure, digits));
+        if self.low < self.high { format!("{mean} ({low} to {high})") } else { mean }
     }
 }
 
 /// A cell: the spread of figures, or a dash.
 pub fn cell(figures: impl IntoIterator<Item = f64>, digits: usize) -> String {
     Spread::of(figures).map_or_else(|| "-".to_owned(), |spread| spread.text(digits))
+}
+
+/// A figure with so many digits after the point, and no sign on what rounds to 0.
+pub fn decimal(figure: f64, digits: usize) -> String {
+    let text = format!("{figure:.digits$}");
+    match text.strip_prefix('-') {
+        Some(size) if size.chars().all(|c| matches!(c, '0' | '.')) => size.to_owned(),
+        _ => text,
+    }
+}
+
+/// A difference, with its sign.
+pub fn signed(difference: f64) -> String {
+    let text = decimal(difference, 2);
+    if text.starts_with('-') { text } else { format!("+{text}") }
 }

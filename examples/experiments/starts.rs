@@ -3,8 +3,7 @@
 use super::{
     GridFlags,
     lab::{Experiment, Lab, chosen},
-    layers,
-    section::{Section, Spread, cell},
+    section::{Section, Spread, cell, signed},
 };
 use crate::common::Failure;
 use autoencoder::{
@@ -23,7 +22,7 @@ const VARIANTS: [(Loss, Init); 3] =
 
 impl Experiment for Starts {
     fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure> {
-        let (set, code) = (&lab.sets[0], self.grid.codes.iter().copied().max().unwrap_or(1));
+        let (set, code) = (&lab.sets[0], self.grid.widest_code());
         let mut runs: Vec<Run> = Vec::new();
         for hidden in self.grid.architectures() {
             for (loss, init) in VARIANTS {
@@ -48,7 +47,7 @@ impl Experiment for Starts {
             let pooled = |variant| figures(variant, |record| record.test.output.psnr_pooled_db);
             for variant @ (loss, init) in VARIANTS {
                 rows.push(vec![
-                    layers(&hidden),
+                    self.grid.label(&hidden),
                     format!("{loss:?}").to_uppercase(),
                     format!("{init:?}"),
                     cell(figures(variant, |record| record.test.output.psnr_mean_db), 2),
@@ -57,12 +56,12 @@ impl Experiment for Starts {
             }
             let mean = |variant| Spread::of(pooled(variant)).map_or(f64::NAN, |spread| spread.mean);
             section.finding(format!(
-                "{}, {}: against PyTorch's first weights He's change the pooled PSNR by {:+.2} dB; binary \
-                 cross-entropy changes it by another {:+.2} dB.",
+                "{}, {}: against PyTorch's first weights He's change the pooled PSNR by {} dB; binary \
+                 cross-entropy changes it by another {} dB.",
                 set.title(),
-                layers(&hidden),
-                mean(VARIANTS[1]) - mean(VARIANTS[0]),
-                mean(VARIANTS[2]) - mean(VARIANTS[1])
+                self.grid.label(&hidden),
+                signed(mean(VARIANTS[1]) - mean(VARIANTS[0])),
+                signed(mean(VARIANTS[2]) - mean(VARIANTS[1]))
             ));
         }
         section.table(

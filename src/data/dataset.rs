@@ -4,6 +4,7 @@ use crate::{
     error::{Error, Result},
 };
 use ndarray::{Array2, ArrayView2};
+use sha2::{Digest, Sha256};
 
 /// Grey images of one size, a byte a pixel, with or without labels.
 ///
@@ -101,6 +102,15 @@ impl Dataset {
         Ok(Self { labels, ..Self::new(self.name.clone(), self.shape, pixels.copied().collect())? })
     }
 
+    /// A digest of the images: their shape and their pixels, not the name or the labels.
+    pub fn fingerprint(&self) -> String {
+        let mut digest = Sha256::new();
+        digest.update((self.shape.0 as u64).to_le_bytes());
+        digest.update((self.shape.1 as u64).to_le_bytes());
+        digest.update(&self.pixels);
+        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// What the data set calls itself.
     pub fn name(&self) -> &str {
         &self.name
@@ -188,6 +198,11 @@ mod tests {
             Dataset::new("s", (1, 2), vec![1, 2, 3, 4, 5, 6]).unwrap().with_labels(vec![7, 8, 9]).unwrap();
         let chosen = images.select(&[2, 0, 2]).unwrap();
         assert_eq!((chosen.pixels(), chosen.labels()), (&[5, 6, 1, 2, 5, 6][..], Some(&[9, 7, 9][..])));
+        assert_eq!(images.select(&[0, 1, 2]).unwrap().fingerprint(), images.fingerprint());
+        let wide = Dataset::new("s", (2, 1), vec![1, 2, 3, 4, 5, 6]).unwrap();
+        for other in [&chosen, &wide] {
+            assert_ne!(other.fingerprint(), images.fingerprint());
+        }
         assert!(images.select(&[3]).is_err() && images.select(&[]).is_err());
     }
 

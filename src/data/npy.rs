@@ -51,6 +51,9 @@ pub fn read(bytes: &[u8], name: &str, shape: Option<(usize, usize)>) -> Result<D
     };
     let values: Vec<f32> = pixels.iter().map(|pixel| pixel.0).collect();
     let features = shape.0.saturating_mul(shape.1);
+    if let Some(pixel) = values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+        return Err(Error::format(name, "pixel", "a number in [0, 1]", pixel));
+    }
     let rows = Array2::from_shape_vec((count, features), values).map_err(|error| bad(error.to_string()))?;
     Dataset::from_array(name, shape, rows.view())
 }

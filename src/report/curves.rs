@@ -33,6 +33,8 @@ const MANY_COLOURS: [RGBColor; 10] = [
     RGBColor(170, 68, 153),
     RGBColor(102, 102, 102),
 ];
+/// Height of a label of dots.
+const LABEL: i32 = 18;
 /// A line of more points has no markers.
 const MAX_MARKERS: usize = 60;
 
@@ -153,20 +155,22 @@ impl Chart {
 
             let (x, row) = places[index];
             let (x, y) = (x as i32, (LEGEND_ROW * row + LEGEND_ROW / 2) as i32);
-            let line = PathElement::new(vec![(x, y), (x + 24, y)], colour.stroke_width(3));
-            legend.draw(&line).map_err(io::Error::other)?;
+            match curve.mark {
+                Mark::Line => {
+                    legend.draw(&PathElement::new(vec![(x, y), (x + 24, y)], colour.stroke_width(3)))
+                }
+                Mark::Dots => legend.draw(&Circle::new((x + 18, y), 5, colour.filled())),
+            }
+            .map_err(io::Error::other)?;
             let text = Text::new(curve.label.clone(), (x + 30, y - 8), ("sans-serif", 17));
             legend.draw(&text).map_err(io::Error::other)?;
         }
-        // Over all dots.
-        let centres = self.curves.iter().filter(|curve| curve.mark == Mark::Dots);
-        for (centre, label) in centres.filter_map(|curve| Some((centre(&curve.points)?, curve.label.clone())))
-        {
-            let width = 4 * label.chars().count() as i32 + 4;
-            let plate = Rectangle::new([(-width, -9), (width, 9)], WHITE.mix(0.8).filled());
-            let text = Text::new(label, (4 - width, -8), ("sans-serif", 15));
-            let element = EmptyElement::at(centre) + plate + text;
-            chart.draw_series([element]).map_err(io::Error::other)?;
+        for (place, label) in self.dot_labels(|centre| chart.backend_coord(centre)) {
+            let half = half_width(label);
+            let plate = [(place.0 - half, place.1 - LABEL / 2), (place.0 + half, place.1 + LABEL / 2)];
+            axes.draw(&Rectangle::new(plate, WHITE.mix(0.8).filled())).map_err(io::Error::other)?;
+            let at = (place.0 - half + 4, place.1 - LABEL / 2 + 1);
+            axes.draw(&Text::new(label, at, ("sans-serif", 15))).map_err(io::Error::other)?;
         }
         root.present().map_err(io::Error::other)
     }
@@ -188,12 +192,36 @@ impl Chart {
         self.curves.iter().map(&mut place).collect()
     }
 
+    /// Labels of dots in pixels: at the centre, or as far below as no other is in the way.
+    fn dot_labels(&self, pixels: impl Fn(&(f64, f64)) -> (i32, i32)) -> Vec<((i32, i32), &str)> {
+        let dots = self.curves.iter().filter(|curve| curve.mark == Mark::Dots);
+        let mut wanted: Vec<_> =
+            dots.filter_map(|curve| Some((pixels(&centre(&curve.points)?), curve.label.as_str()))).collect();
+        wanted.sort_by_key(|(place, _)| place.1);
+        let mut placed: Vec<((i32, i32), &str)> = Vec::new();
+        for ((x, mut y), label) in wanted {
+            let hits = |y: i32, &((other_x, other_y), other): &((i32, i32), &str)| {
+                (x - other_x).abs() < half_width(label) + half_width(other) && (y - other_y).abs() < LABEL
+            };
+            while placed.iter().any(|other| hits(y, other)) {
+                y += 1;
+            }
+            placed.push(((x, y), label));
+        }
+        placed
+    }
+
     fn colour(&self, index: usize) -> RGBColor {
         match self.curves.len() <= COLOURS.len() {
             true => COLOURS[index % COLOURS.len()],
             false => MANY_COLOURS[index % MANY_COLOURS.len()],
         }
     }
+}
+
+/// Half the width of a label of dots, in pixels.
+fn half_width(label: &str) -> i32 {
+    4 * label.chars().count() as i32 + 4
 }
 
 /// The mean of the finite points.
@@ -264,11 +292,23 @@ mod tests {
         let mut chart = chart(vec![vec![(0.0, 0.0), (1.0, 2.0)], vec![(f64::NAN, 0.0)]]);
         chart.curves.iter_mut().for_each(|curve| curve.mark = Mark::Dots);
         let svg = chart.to_svg().unwrap();
-        assert_eq!((svg.matches("<circle").count(), svg.matches("curve 0").count()), (2, 2));
+        // Two dots, and two in the legend.
+        assert_eq!((svg.matches("<circle").count(), svg.matches("curve 0").count()), (4, 2));
         assert_eq!(svg.matches("curve 1").count(), 1);
         let line = |svg: &str| svg.matches("stroke-width=\"2\"").count();
         chart.curves[0].mark = Mark::Line;
         assert_eq!((line(&svg), line(&chart.to_svg().unwrap())), (0, 1));
+    }
+
+    #[test]
+    fn labels_of_dots_do_not_cover_each_other() {
+        let mut chart = chart(vec![vec![(0.5, 0.5)], vec![(0.5, 0.51)], vec![(0.52, 0.5)], vec![(5.0, 0.5)]]);
+        chart.curves.iter_mut().for_each(|curve| curve.mark = Mark::Dots);
+        let placed = chart.dot_labels(|point| ((100.0 * point.0) as i32, (100.0 * point.1) as i32));
+        let mut heights: Vec<_> = placed.iter().filter(|(place, _)| place.0 < 100).map(|p| p.0.1).collect();
+        heights.sort_unstable();
+        assert!(heights.windows(2).all(|pair| pair[1] - pair[0] >= LABEL), "{heights:?}");
+        assert!(placed.contains(&((500, 50), "curve 3")));
     }
 
     #[test]
