@@ -119,10 +119,10 @@ impl Spread {
         Some(Self { mean: figures.iter().sum::<f64>() / figures.len() as f64, low, high })
     }
 
-    /// The mean, and the range where there is one.
+    /// The mean, and the range where these digits show one.
     pub fn text(self, digits: usize) -> String {
         let [mean, low, high] = [self.mean, self.low, self.high].map(|figure| decimal(figure, digits));
-        if self.low < self.high { format!("{mean} ({low} to {high})") } else { mean }
+        if low == high { mean } else { format!("{mean} ({low} to {high})") }
     }
 }
 
