@@ -6,27 +6,9 @@
 mod common;
 mod experiments;
 
-use clap::Parser;
-use experiments::{
-    architectures::Architectures,
-    lab::{StudyFlags, alone},
-};
-use std::{path::PathBuf, process::ExitCode};
-
-/// Compares three and five layers a side over the width of the code.
-#[derive(Debug, Parser)]
-#[command(allow_negative_numbers = true)]
-struct Flags {
-    #[command(flatten)]
-    study: StudyFlags,
-    #[command(flatten)]
-    experiment: Architectures,
-    /// Folder for the results
-    #[arg(long, default_value = "out/architectures")]
-    out: PathBuf,
-}
+use experiments::{architectures::Architectures, lab::alone};
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let flags: Flags = common::flags();
-    common::finish(alone(&flags.experiment, &flags.study, &flags.out))
+    alone::<Architectures>("architectures")
 }

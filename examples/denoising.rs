@@ -6,27 +6,9 @@
 mod common;
 mod experiments;
 
-use clap::Parser;
-use experiments::{
-    denoising::Denoising,
-    lab::{StudyFlags, alone},
-};
-use std::{path::PathBuf, process::ExitCode};
-
-/// Trains denoising autoencoders over strengths of noise.
-#[derive(Debug, Parser)]
-#[command(allow_negative_numbers = true)]
-struct Flags {
-    #[command(flatten)]
-    study: StudyFlags,
-    #[command(flatten)]
-    experiment: Denoising,
-    /// Folder for the results
-    #[arg(long, default_value = "out/denoising")]
-    out: PathBuf,
-}
+use experiments::{denoising::Denoising, lab::alone};
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let flags: Flags = common::flags();
-    common::finish(alone(&flags.experiment, &flags.study, &flags.out))
+    alone::<Denoising>("denoising")
 }

@@ -6,27 +6,9 @@
 mod common;
 mod experiments;
 
-use clap::Parser;
-use experiments::{
-    lab::{StudyFlags, alone},
-    latent_space::LatentSpace,
-};
-use std::{path::PathBuf, process::ExitCode};
-
-/// Looks at the codes of test images.
-#[derive(Debug, Parser)]
-#[command(allow_negative_numbers = true)]
-struct Flags {
-    #[command(flatten)]
-    study: StudyFlags,
-    #[command(flatten)]
-    experiment: LatentSpace,
-    /// Folder for the results
-    #[arg(long, default_value = "out/latent_space")]
-    out: PathBuf,
-}
+use experiments::{lab::alone, latent_space::LatentSpace};
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let flags: Flags = common::flags();
-    common::finish(alone(&flags.experiment, &flags.study, &flags.out))
+    alone::<LatentSpace>("latent_space")
 }

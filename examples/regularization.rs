@@ -6,27 +6,9 @@
 mod common;
 mod experiments;
 
-use clap::Parser;
-use experiments::{
-    lab::{StudyFlags, alone},
-    regularization::Regularization,
-};
-use std::{path::PathBuf, process::ExitCode};
-
-/// Compares Lasso, Dropout and neither.
-#[derive(Debug, Parser)]
-#[command(allow_negative_numbers = true)]
-struct Flags {
-    #[command(flatten)]
-    study: StudyFlags,
-    #[command(flatten)]
-    experiment: Regularization,
-    /// Folder for the results
-    #[arg(long, default_value = "out/regularization")]
-    out: PathBuf,
-}
+use experiments::{lab::alone, regularization::Regularization};
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let flags: Flags = common::flags();
-    common::finish(alone(&flags.experiment, &flags.study, &flags.out))
+    alone::<Regularization>("regularization")
 }

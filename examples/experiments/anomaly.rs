@@ -17,6 +17,7 @@ use clap::Args;
 /// Points of a drawn curve.
 const POINTS: usize = 200;
 
+/// Finds the class that a model never saw.
 #[derive(Debug, Clone, Args)]
 pub struct Anomaly {
     /// Widths of the encoder's hidden layers

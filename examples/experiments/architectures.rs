@@ -13,6 +13,7 @@ use autoencoder::{
 };
 use clap::Args;
 
+/// Compares three and five layers a side over the width of the code.
 #[derive(Debug, Clone, Args)]
 pub struct Architectures {
     #[command(flatten)]

@@ -29,6 +29,7 @@ pub enum Kind {
     Masking,
 }
 
+/// Trains denoising autoencoders over strengths of noise.
 #[derive(Debug, Clone, Args)]
 pub struct Denoising {
     /// Widths of the encoder's hidden layers

@@ -14,12 +14,13 @@ use autoencoder::{
     report::{self, Chart},
     sweep::{Images, Record, Run, Sweep},
 };
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::OnceLock,
 };
 
@@ -167,16 +168,32 @@ pub trait Experiment {
     fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure>;
 }
 
+// No documentation here: the experiment's is what `--help` says first.
+#[derive(Debug, Parser)]
+#[command(allow_negative_numbers = true)]
+struct Flags<E: Args> {
+    #[command(flatten)]
+    study: StudyFlags,
+    /// Folder for the results [default: out/ and the name of the example]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    experiment: E,
+}
+
 /// Does one experiment: the whole of an example.
-pub fn alone(experiment: &impl Experiment, flags: &StudyFlags, out: &Path) -> Result<(), Failure> {
-    let sets = flags.start(out)?;
-    let runs = Runs::new(out.join("runs"));
-    let lab = Lab { flags, sets: &sets, runs: &runs, out: out.to_owned() };
-    let (section, _) = experiment.run(&lab)?;
-    files::write_text(&out.join("tables.md"), &section.markdown(1))?;
-    say(&section.tables())?;
-    say(&format!("tables, figures and pictures are in {}", out.display()))?;
-    runs.result()
+pub fn alone<E: Args + Experiment>(name: &str) -> ExitCode {
+    let Flags::<E> { study, out, experiment } = common::flags();
+    let out = out.unwrap_or_else(|| Path::new("out").join(name));
+    common::finish(study.start(&out).and_then(|sets| {
+        let runs = Runs::new(out.join("runs"));
+        let lab = Lab { flags: &study, sets: &sets, runs: &runs, out: out.clone() };
+        let (section, _) = experiment.run(&lab)?;
+        files::write_text(&out.join("tables.md"), &section.markdown(1))?;
+        say(&section.tables())?;
+        say(&format!("tables, figures and pictures are in {}", out.display()))?;
+        runs.result()
+    }))
 }
 
 impl StudyFlags {

@@ -23,6 +23,7 @@ const STEPS: usize = 10;
 const DIRECTIONS: usize = 8;
 const NEIGHBOURS: usize = 9;
 
+/// Looks at the codes of test images.
 #[derive(Debug, Clone, Args)]
 pub struct LatentSpace {
     /// Widths of the encoder's hidden layers

@@ -16,6 +16,7 @@ use autoencoder::{
 };
 use clap::Args;
 
+/// Compares Lasso, Dropout and neither.
 #[derive(Debug, Clone, Args)]
 pub struct Regularization {
     #[command(flatten)]
