@@ -13,7 +13,7 @@
 //! let noise = Noise::gaussian(0.25)?; // the variance of pixels in [0, 1]
 //!
 //! let mut model = Autoencoder::builder(784).hidden(&[128]).code(32).build()?;
-//! let config = TrainConfig::new().epochs(3).loss(Loss::Bce).noise(noise);
+//! let config = TrainConfig::new().epochs(3).loss(Loss::Bce).noise(noise.clone());
 //! let history = Trainer::new(config).validate(&test).fit(&mut model, &train)?;
 //!
 //! let reached = history.epochs[2].validation.expect("validated");

@@ -20,8 +20,10 @@ const MAX_HEADER: usize = 1 << 10;
 ///
 /// ```
 /// use autoencoder::data::npy;
-/// let file = b"\x93NUMPY\x01\x00\x46\x00{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1, 3), }         \n\x00\x33\xff\xff\x00\x00";
-/// let images = npy::read(file, "two.npy", None)?;
+/// let header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1, 3), }\n";
+/// let length = (header.len() as u16).to_le_bytes();
+/// let file = [b"\x93NUMPY\x01\x00", &length[..], header, &[0, 51, 255, 255, 0, 0]].concat();
+/// let images = npy::read(&file, "two.npy", None)?;
 /// assert_eq!((images.len(), images.image_shape()), (2, (1, 3)));
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
