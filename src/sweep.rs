@@ -202,8 +202,8 @@ impl<'a> Sweep<'a> {
     }
 
     /// How many runs are done at once, each on its share of the threads of the `rayon` pool that the sweep is
-    /// called in, whatever number its settings ask for. A run's result does not depend on it. A batch of 128 rows keeps two threads busy, so on more cores
-    /// runs side by side are the faster way.
+    /// called in, whatever number its settings ask for. A run's result does not depend on it. A batch of 128 rows
+    /// keeps two threads busy, so on more cores runs side by side are the faster way.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs;
         self
