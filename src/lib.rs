@@ -1,9 +1,9 @@
 //! Dense autoencoders (deep, sparse, denoising) on a CPU: fast, exact, plain.
 //!
-//! Data flow one way, and a module uses only what stands before it:
-//! [`data`] (images, where they come from, what corrupts them) → [`nn`] (layers forward and backward, losses,
-//! penalties, the model) → [`metrics`] → [`train`] (the step in two phases, optimisers, epochs) → `report`
-//! (pictures, features `png` and `plots`). [`sweep`] runs a grid of such runs. [`random`] makes every random number a function of (seed, stream, epoch, row);
+//! Data flow one way, and a module uses only what stands before it: [`data`] (images, where they come from, what
+//! corrupts them) → [`nn`] (layers forward and backward, losses, penalties, the model) → [`metrics`] → [`train`]
+//! (the step in two phases, optimisers, epochs) → `report` (pictures, features `png` and `plots`). [`sweep`] runs
+//! a grid of such runs. [`random`] makes every random number a function of (seed, stream, epoch, row);
 //! [`compute`] holds the kernels; `baseline` (feature `baseline`) is what linear methods reach.
 //!
 //! ```

@@ -4,8 +4,8 @@ use crate::{
     nn::{Activation, Autoencoder, Dropout, Init, Layer},
 };
 
-/// Builds an [`Autoencoder`]: by default ReLU in hidden layers, a linear ([`Activation::Identity`]) code of width 32, a sigmoid output, He's
-/// initialisation, no dropout, seed 0.
+/// Builds an [`Autoencoder`]: by default ReLU in hidden layers, a linear ([`Activation::Identity`]) code of width
+/// 32, a sigmoid output, He's initialisation, no dropout, seed 0.
 ///
 /// ```
 /// use autoencoder::{Autoencoder, nn::Activation};
