@@ -81,13 +81,11 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     micros.sort_by(f64::total_cmp);
 
     let peak = peak_gflops();
-    let mut speeds: Vec<f64> = history.epochs.iter().map(|epoch| epoch.images_per_second).collect();
-    speeds.sort_by(f64::total_cmp);
     let work = operations(&model);
     let line = json!({
         "precision": "f32",
         "peak_gflops": peak,
-        "share_of_peak": speeds[speeds.len() / 2] * work.training / 1e9 / peak,
+        "share_of_peak": history.images_per_second().unwrap_or(f64::NAN) * work.training / 1e9 / peak,
         "eval_share_of_peak": sorted[sorted.len() / 2] * work.forward / 1e9 / peak,
         "train_images_per_second": history.epochs.iter().map(|e| e.images_per_second).collect::<Vec<_>>(),
         "losses": history.epochs.iter().map(|e| e.loss).collect::<Vec<_>>(),

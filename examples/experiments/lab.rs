@@ -305,10 +305,8 @@ impl Lab<'_> {
         }
         let done: Vec<Record> =
             ids.iter().filter_map(|id| self.runs.done.borrow().get(id).cloned()).collect();
-        if done.is_empty()
-            && let Some((_, error)) = failed.pop()
-        {
-            return Err(error.into());
+        if done.is_empty() && !failed.is_empty() {
+            return Err(failed.swap_remove(0).1.into());
         }
         failed.iter().for_each(|(title, error)| eprintln!("{title}: {error}"));
         self.runs.failed.set(self.runs.failed.get() + failed.len());

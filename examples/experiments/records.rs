@@ -1,6 +1,6 @@
 //! `runs.csv`, a row a run, and `history.csv`, a row an epoch.
 
-use super::short;
+use super::{joined, short};
 use crate::common::{Failure, files};
 use autoencoder::{
     data::NoiseKind,
@@ -55,8 +55,7 @@ pub fn write(out: &Path, records: &[Record]) -> Result<(), Failure> {
 
 /// A run in few words.
 pub fn title(run: &Run) -> String {
-    let hidden: Vec<_> = run.hidden.iter().map(usize::to_string).collect();
-    let mut title = format!("{}, {}-{}", run.dataset, hidden.join("-"), run.code);
+    let mut title = format!("{}, {}-{}", run.dataset, joined(&run.hidden), run.code);
     if let Some(lambda) = lasso(&run.train) {
         title += &format!(", Lasso {}", short(lambda));
     }
@@ -101,7 +100,6 @@ fn variance(train: &TrainConfig) -> String {
 
 fn row(record: &Record) -> [String; COLUMNS.len()] {
     let Record { run, test, .. } = record;
-    let widths: Vec<_> = record.widths.iter().map(usize::to_string).collect();
     let lasso = lasso(&run.train);
     let penalty = match (lasso, run.dropout > 0.0) {
         (Some(_), true) => "lasso+dropout",
@@ -114,7 +112,7 @@ fn row(record: &Record) -> [String; COLUMNS.len()] {
     [
         run.dataset.clone(),
         (run.hidden.len() + 1).to_string(),
-        widths.join("-"),
+        joined(&record.widths),
         run.code.to_string(),
         penalty.to_owned(),
         lasso.unwrap_or(0.0).to_string(),
