@@ -7,7 +7,7 @@ mod cpu;
 pub mod elementwise;
 mod gemm;
 
-pub use gemm::{Accum, gemm, peak_gflops};
+pub use gemm::{Accum, gemm, gemm_sum, peak_gflops};
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 

@@ -1,5 +1,5 @@
 use crate::{
-    compute::{self, Accum, elementwise, gemm},
+    compute::{self, Accum, elementwise, gemm, gemm_sum},
     error::{Error, Result},
     nn::Activation,
 };
@@ -90,25 +90,25 @@ impl Dense {
         gemm(Accum::Replace, input_delta, delta, self.weight.t());
     }
 
-    /// The loss's derivative by the weights, or by some rows of them: `gradient (+)= inputᵀ delta`.
+    /// The loss's derivative by the weights, or by some rows of them, summed over the blocks of a batch:
+    /// `gradient = ` the sum of `inputᵀ delta`.
     ///
     /// # Shapes
-    /// `input` `[batch, rows]` (the columns of the layer's input that belong to the rows of `W`), `delta`
-    /// `[batch, out]`, `gradient` `[rows, out]`.
+    /// Of each block `input` `[rows of the block, rows]` (the columns of the layer's input that belong to the rows of
+    /// `W`) and `delta` `[rows of the block, out]`; `gradient` `[rows, out]`.
     ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
-    pub fn weight_gradient(
-        accum: Accum,
-        input: ArrayView2<f32>,
-        delta: ArrayView2<f32>,
+    pub fn weight_gradient<'a>(
+        blocks: impl IntoIterator<Item = (ArrayView2<'a, f32>, ArrayView2<'a, f32>)>,
         gradient: ArrayViewMut2<f32>,
     ) {
-        gemm(accum, gradient, input.t(), delta);
+        let pairs = blocks.into_iter().map(|(input, delta)| (input.reversed_axes(), delta));
+        gemm_sum(Accum::Replace, gradient, pairs);
     }
 
-    /// The loss's derivative by the biases: `gradient (+)= ` the sum of `delta`'s rows.
+    /// The loss's derivative by the biases: `gradient += ` the sum of `delta`'s rows.
     ///
     /// # Shapes
     /// `delta` `[batch, out]` with contiguous rows, `gradient` `[out]`.
@@ -116,10 +116,7 @@ impl Dense {
     /// # Panics
     /// If a row of `delta` is not contiguous.
     #[track_caller]
-    pub fn bias_gradient(accum: Accum, delta: ArrayView2<f32>, gradient: &mut [f32]) {
-        if accum == Accum::Replace {
-            gradient.fill(0.0);
-        }
+    pub fn bias_gradient(delta: ArrayView2<f32>, gradient: &mut [f32]) {
         for row in compute::rows(delta) {
             elementwise::add(gradient, row);
         }

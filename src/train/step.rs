@@ -6,7 +6,7 @@ use crate::{
     train::{
         OptimizerState,
         rows::RowBlock,
-        weights::{self, Gradient, LayerUpdate},
+        weights::{self, Gradient, LayerUpdate, TileGradients},
     },
 };
 use rayon::prelude::*;
@@ -89,6 +89,7 @@ pub struct Step {
     encoder_depth: usize,
     blocks: Vec<RowBlock>,
     updates: Vec<LayerUpdate>,
+    gradients: TileGradients,
 }
 
 impl Step {
@@ -114,7 +115,15 @@ impl Step {
             encoder_depth: model.encoder_depth(),
             blocks: (0..blocks).map(|_| RowBlock::new(model, batch_size.min(BLOCK_ROWS))).collect(),
             updates: model.layers().iter().map(LayerUpdate::new).collect(),
+            gradients: TileGradients::default(),
         })
+    }
+
+    /// From now on [`gradients`](Self::gradients) has those of the last step. Otherwise they live no longer than the
+    /// update of their weights, which is faster.
+    pub fn keep_gradients(mut self) -> Self {
+        self.updates.iter_mut().for_each(LayerUpdate::keep_gradient);
+        self
     }
 
     /// One step: loss, gradient, update. It runs on the `rayon` pool that it is called in.
@@ -146,10 +155,10 @@ impl Step {
         if !loss.data.is_finite() {
             return Err(not_finite(Quantity::Loss, None, batch));
         }
-        weights::run(model, &self.objective, optimizer, learning_rate, &self.blocks, &mut self.updates);
+        let (updates, gradients) = (&mut self.updates, &mut self.gradients);
+        weights::run(model, &self.objective, optimizer, learning_rate, &self.blocks, updates, gradients);
         if let Some(layer) = self.updates.iter().position(|update| !update.is_finite()) {
-            let Gradient { weight, bias } = &self.updates[layer].gradient;
-            let gradient_finite = weight.iter().chain(bias).all(|g| g.is_finite());
+            let gradient_finite = self.updates[layer].gradient_is_finite();
             let what = if gradient_finite { Quantity::Weight } else { Quantity::Gradient };
             return Err(not_finite(what, Some(layer), batch));
         }
@@ -157,9 +166,10 @@ impl Step {
         Ok(BatchLoss { penalty, ..loss })
     }
 
-    /// The gradients of the last step, a layer each from the input on.
-    pub fn gradients(&self) -> impl Iterator<Item = &Gradient> {
-        self.updates.iter().map(|update| &update.gradient)
+    /// The gradients of the last step, a layer each from the input on: none unless they are
+    /// [kept](Self::keep_gradients).
+    pub fn gradients(&self) -> impl Iterator<Item = Gradient> {
+        self.updates.iter().filter_map(LayerUpdate::gradient)
     }
 
     /// Loss and deltas of every row; the penalty is that on the code.

@@ -1,5 +1,4 @@
 use crate::{
-    compute::Accum,
     nn::{Autoencoder, Dense, Layer},
     train::{
         Objective,
@@ -7,8 +6,9 @@ use crate::{
         rows::RowBlock,
     },
 };
-use ndarray::{Array1, Array2, ArrayViewMut, ArrayViewMut2, Axis, Dimension, s};
+use ndarray::{Array1, Array2, ArrayViewMut, ArrayViewMut2, Dimension, s};
 use rayon::prelude::*;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Weights of a tile, about: small enough that weights, gradient and moments of a tile stay in a core's cache
 /// between its product and its update, and that the last tiles of a phase leave no worker idle for long.
@@ -26,25 +26,43 @@ pub struct Gradient {
 /// The weights phase's side of a layer.
 #[derive(Debug)]
 pub(crate) struct LayerUpdate {
-    pub gradient: Gradient,
     tile_rows: usize,
-    tiles: Vec<TileReport>,
+    tiles: Vec<Tile>,
+    bias_gradient: Array1<f32>,
     bias_finite: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct TileReport {
+/// What is left of a tile after its update.
+#[derive(Debug, Clone)]
+struct Tile {
+    /// The penalties' value over its weights before the update.
     penalty: f64,
-    finite: bool,
+    gradient_finite: bool,
+    weights_finite: bool,
+    /// Its gradient, if gradients are kept.
+    kept: Option<Vec<f32>>,
 }
 
 impl LayerUpdate {
     pub(crate) fn new(layer: &Layer) -> Self {
         let (inputs, outputs) = layer.dense.weight().dim();
         let tile_rows = (TILE_WEIGHTS / outputs).clamp(1, inputs);
-        let gradient = Gradient { weight: Array2::zeros((inputs, outputs)), bias: Array1::zeros(outputs) };
-        let tiles = vec![TileReport { penalty: 0.0, finite: true }; inputs.div_ceil(tile_rows)];
-        Self { gradient, tile_rows, tiles, bias_finite: true }
+        let tile = Tile { penalty: 0.0, gradient_finite: true, weights_finite: true, kept: None };
+        let tiles = vec![tile; inputs.div_ceil(tile_rows)];
+        Self { tile_rows, tiles, bias_gradient: Array1::zeros(outputs), bias_finite: true }
+    }
+
+    /// From now on the weights' gradients are kept, too.
+    pub(crate) fn keep_gradient(&mut self) {
+        self.tiles.iter_mut().for_each(|tile| tile.kept = Some(vec![]));
+    }
+
+    /// The gradient of the last step, if it was kept.
+    pub(crate) fn gradient(&self) -> Option<Gradient> {
+        let tiles: Option<Vec<_>> = self.tiles.iter().map(|tile| tile.kept.as_deref()).collect();
+        let (weights, outputs) = (tiles?.concat(), self.bias_gradient.len());
+        let weight = Array2::from_shape_vec((weights.len() / outputs, outputs), weights).ok()?;
+        Some(Gradient { weight, bias: self.bias_gradient.clone() })
     }
 
     /// The penalties' value over the layer's weights before the update.
@@ -54,7 +72,37 @@ impl LayerUpdate {
 
     /// Whether all parameters were finite after the update.
     pub(crate) fn is_finite(&self) -> bool {
-        self.bias_finite && self.tiles.iter().all(|tile| tile.finite)
+        self.bias_finite && self.tiles.iter().all(|tile| tile.weights_finite)
+    }
+
+    /// Whether the gradient that led to the update was finite.
+    pub(crate) fn gradient_is_finite(&self) -> bool {
+        self.tiles.iter().all(|tile| tile.gradient_finite) && self.bias_gradient.iter().all(|g| g.is_finite())
+    }
+}
+
+/// Room for the gradient of a tile, one a worker: the tile's update reads it out of the cache, and it need not go to
+/// memory.
+#[derive(Debug, Default)]
+pub(crate) struct TileGradients {
+    of_worker: Vec<Mutex<Vec<f32>>>,
+}
+
+impl TileGradients {
+    /// Makes room for every worker of the pool that it is called in. Later calls in it allocate nothing.
+    fn prepare(&mut self, model: &Autoencoder) {
+        let shapes = model.layers().iter().map(|layer| layer.dense.weight().dim());
+        let largest = shapes.map(|(inputs, outputs)| (inputs * outputs).min(TILE_WEIGHTS.max(outputs))).max();
+        let room = || Mutex::new(vec![0.0; largest.unwrap_or(0)]);
+        let workers = rayon::current_num_threads();
+        self.of_worker.resize_with(workers.max(self.of_worker.len()), room);
+    }
+
+    /// The calling worker's room.
+    fn of_this_worker(&self) -> MutexGuard<'_, Vec<f32>> {
+        let worker = rayon::current_thread_index().unwrap_or(0);
+        // Nobody else has it: a worker finishes one tile before it takes the next.
+        self.of_worker[worker].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,13 +115,16 @@ pub(crate) fn run(
     learning_rate: f32,
     blocks: &[RowBlock],
     updates: &mut [LayerUpdate],
+    gradients: &mut TileGradients,
 ) {
+    gradients.prepare(model);
+    let gradients = &*gradients;
     let step = state.begin_step(learning_rate);
     let encoder_depth = model.encoder_depth();
     let layers = model.layers_mut().par_iter_mut().zip(updates).zip(&mut state.layers);
     layers.enumerate().with_max_len(1).for_each(|(index, ((layer, update), moments))| {
-        let phase =
-            Phase { objective, blocks, step, learning_rate, index, in_encoder: index < encoder_depth };
+        let in_encoder = index < encoder_depth;
+        let phase = Phase { objective, blocks, gradients, step, learning_rate, index, in_encoder };
         phase.layer(layer, update, moments);
     });
 }
@@ -82,6 +133,7 @@ pub(crate) fn run(
 struct Phase<'a> {
     objective: &'a Objective,
     blocks: &'a [RowBlock],
+    gradients: &'a TileGradients,
     step: Update,
     learning_rate: f32,
     index: usize,
@@ -90,24 +142,25 @@ struct Phase<'a> {
 
 impl Phase<'_> {
     fn layer(&self, layer: &mut Layer, update: &mut LayerUpdate, moments: &mut LayerMoments) {
-        let LayerUpdate { gradient, tile_rows, tiles, bias_finite } = update;
+        let LayerUpdate { tile_rows, tiles, bias_gradient, bias_finite } = update;
         let LayerMoments { weight: Moments { first, second }, bias: bias_moments } = moments;
         let (weight, bias) = layer.dense.parameters_mut();
 
-        let tile_rows = *tile_rows;
-        let tile_elements = tile_rows * weight.ncols();
+        let (tile_rows, outputs) = (*tile_rows, weight.ncols());
+        let tile_elements = tile_rows * outputs;
         let weights = slice_mut(weight).par_chunks_mut(tile_elements);
         let moments = first.par_chunks_mut(tile_elements).zip(second.par_chunks_mut(tile_elements));
-        let gradients = gradient.weight.axis_chunks_iter_mut(Axis(0), tile_rows).into_par_iter();
-        let tiles = tiles.par_iter_mut().zip(weights).zip(gradients).zip(moments).enumerate();
+        let tiles = tiles.par_iter_mut().zip(weights).zip(moments).enumerate();
         let update_tiles = || {
-            tiles.with_max_len(1).for_each(|(tile, (((report, weights), mut gradient), moments))| {
-                self.weight_gradient(tile * tile_rows, gradient.view_mut());
-                *report = self.update(weights, slice_mut(gradient), moments);
+            tiles.with_max_len(1).for_each(|(index, ((tile, weights), moments))| {
+                let mut gradient = self.gradients.of_this_worker();
+                let gradient = &mut gradient[..weights.len()];
+                self.weight_gradient(index * tile_rows, outputs, gradient);
+                self.update(tile, weights, gradient, moments);
             });
         };
         let update_bias = || {
-            let gradient = slice_mut(gradient.bias.view_mut());
+            let gradient = slice_mut(bias_gradient.view_mut());
             self.bias_gradient(gradient);
             let Moments { first, second } = bias_moments;
             *bias_finite = self.step.apply(slice_mut(bias), first, second, gradient);
@@ -115,45 +168,49 @@ impl Phase<'_> {
         rayon::join(update_tiles, update_bias);
     }
 
-    /// The blocks that hold rows of the batch, and how each adds to a sum over them.
-    fn filled_blocks(&self) -> impl Iterator<Item = (Accum, &RowBlock)> {
-        let accums = std::iter::once(Accum::Replace).chain(std::iter::repeat(Accum::Add));
-        accums.zip(self.blocks.iter().filter(|block| !block.is_empty()))
+    /// The blocks that hold rows of the batch.
+    fn filled_blocks(&self) -> impl Iterator<Item = &RowBlock> {
+        self.blocks.iter().filter(|block| !block.is_empty())
     }
 
     /// The data's gradient by the weights from row `first` on, summed over the batch.
-    fn weight_gradient(&self, first: usize, mut gradient: ArrayViewMut2<f32>) {
-        let end = first + gradient.nrows();
-        for (accum, block) in self.filled_blocks() {
-            let input = block.layer_input(self.index);
-            let input = input.slice(s![.., first..end]);
-            Dense::weight_gradient(accum, input, block.delta(self.index), gradient.view_mut());
-        }
+    fn weight_gradient(&self, first: usize, outputs: usize, gradient: &mut [f32]) {
+        let rows = gradient.len() / outputs;
+        let gradient = ArrayViewMut2::from_shape((rows, outputs), gradient).expect("whole rows");
+        let blocks = self.filled_blocks().map(|block| {
+            let input = block.layer_input(self.index).slice_move(s![.., first..first + rows]);
+            (input, block.delta(self.index))
+        });
+        Dense::weight_gradient(blocks, gradient);
     }
 
     fn bias_gradient(&self, gradient: &mut [f32]) {
-        for (accum, block) in self.filled_blocks() {
-            Dense::bias_gradient(accum, block.delta(self.index), gradient);
-        }
+        gradient.fill(0.0);
+        self.filled_blocks().for_each(|block| Dense::bias_gradient(block.delta(self.index), gradient));
     }
 
     /// Adds the penalties to a tile's gradient and updates its weights.
     fn update(
         &self,
+        tile: &mut Tile,
         weights: &mut [f32],
         gradient: &mut [f32],
         (first, second): (&mut [f32], &mut [f32]),
-    ) -> TileReport {
-        let mut penalty = 0.0;
+    ) {
+        tile.penalty = 0.0;
         for term in &self.objective.penalties {
-            penalty += term.of_weights(weights, self.in_encoder);
+            tile.penalty += term.of_weights(weights, self.in_encoder);
             term.add_weight_gradient(gradient, weights, self.in_encoder);
         }
-        let finite = self.step.apply(weights, first, second, gradient);
+        tile.weights_finite = self.step.apply(weights, first, second, gradient);
+        tile.gradient_finite = tile.weights_finite || gradient.iter().all(|g| g.is_finite());
         for term in &self.objective.penalties {
             term.after_update(weights, self.in_encoder, self.learning_rate);
         }
-        TileReport { penalty, finite }
+        if let Some(kept) = &mut tile.kept {
+            kept.clear();
+            kept.extend_from_slice(gradient);
+        }
     }
 }
 

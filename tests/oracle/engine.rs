@@ -60,7 +60,7 @@ impl Case {
     fn engine(&self) -> (BatchLoss, Gradients) {
         let mut model = self.model.clone();
         let mut optimizer = OptimizerState::new(Optimizer::adam(), &model).unwrap();
-        let mut step = Step::new(&model, self.objective.clone(), self.rows.len()).unwrap();
+        let mut step = Step::new(&model, self.objective.clone(), self.rows.len()).unwrap().keep_gradients();
         let loss = step.run(&mut model, &mut optimizer, 1e-3, &self.batch()).unwrap();
         let gradients = Gradients {
             weight: step.gradients().map(|g| matrix(g.weight.view())).collect(),

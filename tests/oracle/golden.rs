@@ -79,7 +79,7 @@ fn ten_steps_equal_pytorchs() {
     ] {
         let mut model = golden.model();
         let mut state = OptimizerState::new(optimizer, &model).unwrap();
-        let mut step = Step::new(&model, Objective { loss, penalties }, ROWS).unwrap();
+        let mut step = Step::new(&model, Objective { loss, penalties }, ROWS).unwrap().keep_gradients();
         for (index, expected) in golden.get(&format!("{case}.losses")).into_iter().enumerate() {
             let rows: Vec<_> = (index * ROWS..(index + 1) * ROWS).collect();
             let batch =

@@ -1,4 +1,4 @@
-use super::{product::Matrix, vector::Vector};
+use super::{matrix::Matrix, vector::Vector};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 

@@ -11,12 +11,15 @@
 //! the columns of `rhs` are not contiguous (a transposed weight matrix) is the product turned around, `dstᵀ = rhsᵀ
 //! lhsᵀ`, which leaves the large `rhs` in place and transposes just the two small matrices. Nothing is allocated.
 //!
-//! `product` blocks, `tile` computes, `vector` is what differs between CPUs, `copy` transposes.
+//! `terms` are what is summed, `product` blocks, `tile` computes, `vector` is what differs between CPUs, `copy`
+//! transposes.
 #![allow(unsafe_code)]
 
 mod copy;
+mod matrix;
 mod peak;
 mod product;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -25,8 +28,10 @@ mod vector;
 pub use peak::peak_gflops;
 
 use super::cpu::Isa;
+use matrix::Matrix;
 use ndarray::{ArrayView2, ArrayViewMut2};
-use product::{Matrix, Product, SCRATCH};
+use product::{Product, SCRATCH};
+use terms::{Term, Terms};
 
 /// What a product does with what its destination holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,27 +49,54 @@ pub enum Accum {
 /// # Panics
 /// If the shapes do not fit each other or a row of `dst` is not contiguous.
 #[track_caller]
-pub fn gemm(accum: Accum, mut dst: ArrayViewMut2<f32>, lhs: ArrayView2<f32>, rhs: ArrayView2<f32>) {
-    let ((m, k), n) = (lhs.dim(), rhs.ncols());
-    assert_eq!((rhs.nrows(), dst.dim()), (k, (m, n)), "gemm: {m}x{k} times {:?}", rhs.dim());
-    if k == 0 && accum == Accum::Replace {
+pub fn gemm(accum: Accum, dst: ArrayViewMut2<f32>, lhs: ArrayView2<f32>, rhs: ArrayView2<f32>) {
+    gemm_sum(accum, dst, std::iter::once((lhs, rhs)));
+}
+
+/// The sum of the products of several pairs into `dst`, in their order: the bits of one [`gemm()`] after the other,
+/// but the sums stay in registers from pair to pair.
+///
+/// # Panics
+/// As [`gemm()`].
+#[track_caller]
+pub fn gemm_sum<'a>(
+    accum: Accum,
+    mut dst: ArrayViewMut2<f32>,
+    pairs: impl IntoIterator<Item = (ArrayView2<'a, f32>, ArrayView2<'a, f32>)>,
+) {
+    let (m, n) = dst.dim();
+    assert!(n == 1 || dst.is_empty() || dst.strides()[1] == 1, "gemm: rows of the result must be contiguous");
+    let target = Matrix::new(dst.as_mut_ptr(), dst.strides());
+    let mut add = accum == Accum::Add;
+    let mut terms = Terms::new();
+    for (lhs, rhs) in pairs {
+        let k = lhs.ncols();
+        let shapes = (lhs.dim(), rhs.dim());
+        assert_eq!(shapes, ((m, k), (k, n)), "gemm: {:?} times {:?} into {m}x{n}", shapes.0, shapes.1);
+        if m == 0 || k == 0 || n == 0 {
+            continue;
+        }
+        let turned = rhs.strides()[1] != 1;
+        let [lhs, rhs] = [lhs, rhs].map(|view| Matrix::new(view.as_ptr().cast_mut(), view.strides()));
+        let term = Term { k, lhs, rhs };
+        let term = if turned { term.t() } else { term };
+        if !terms.have_room_for(term, turned) {
+            run(Product::new(m, n, target, &terms, add));
+            (terms, add) = (Terms::new(), true);
+        }
+        terms.push(term, turned);
+    }
+    if !terms.as_slice().is_empty() {
+        run(Product::new(m, n, target, &terms, add));
+    } else if !add {
         dst.fill(0.0);
     }
-    if m == 0 || k == 0 || n == 0 {
-        return;
-    }
-    assert!(n == 1 || dst.strides()[1] == 1, "gemm: rows of the result must be contiguous");
-    let dst = Matrix::new(dst.as_mut_ptr(), dst.strides());
-    let lhs = Matrix::new(lhs.as_ptr().cast_mut(), lhs.strides());
-    let rhs = Matrix::new(rhs.as_ptr().cast_mut(), rhs.strides());
-    let add = accum == Accum::Add;
-    let product = if rhs.col == 1 {
-        Product { m, k, n, dst, lhs, rhs, add, turned: false }
-    } else {
-        Product { m: n, k, n: m, dst: dst.t(), lhs: rhs.t(), rhs: lhs.t(), add, turned: true }
-    };
-    // SAFETY: the CPU has the instructions. The shapes agree, so that every index below m, k and n is in bounds of
-    // the views that the matrices were made of; `dst` is borrowed exclusively and the others are only read.
+}
+
+fn run(product: Product) {
+    // SAFETY: the CPU has the instructions. Products come from `gemm_sum` alone: shapes agree, so that every index below
+    // m, n and k is in bounds of the views that the matrices were made of, and the views outlive its call; `dst` is
+    // borrowed exclusively and the others are only read.
     SCRATCH.with_borrow_mut(|scratch| unsafe {
         match Isa::best() {
             #[cfg(target_arch = "x86_64")]

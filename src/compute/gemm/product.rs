@@ -1,71 +1,51 @@
-use super::{copy::copy_matrix, tile::tile, vector::Vector};
+use super::{
+    copy::copy_matrix,
+    matrix::Matrix,
+    terms::{K_BLOCK, MAX_TERMS, Term, Terms},
+    tile::tile,
+    vector::Vector,
+};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
 use std::cell::RefCell;
 
-/// The most steps of `k` taken with a tile in registers; at a single row few, so that whole rows of `rhs` stream in
-/// and tiles side by side overlap.
-const K_BLOCK: usize = 512;
-const K_BLOCK_ONE_ROW: usize = 32;
-/// The most elements of `rhs` to sweep anew for each tile of rows: a part of the second cache.
-const SMALL: usize = 1 << 16;
+/// At a single row few steps, so that whole rows of `rhs` stream in and tiles side by side overlap.
+const K_BLOCK_ONE_ROW: usize = 64;
 /// The largest tile that goes through [`Scratch`].
 const MAX_ROWS: usize = 12;
 const MAX_WIDTH: usize = 32;
-
-/// The element in row `i`, column `j` is at `at + i * row + j * col`.
-#[derive(Clone, Copy)]
-pub(super) struct Matrix {
-    pub at: *mut f32,
-    pub row: isize,
-    pub col: isize,
-}
-
-impl Matrix {
-    pub(super) fn new(at: *mut f32, strides: &[isize]) -> Self {
-        Self { at, row: strides[0], col: strides[1] }
-    }
-
-    /// The part that starts at row `i`, column `j`.
-    ///
-    /// # Safety
-    /// The element must be in bounds.
-    #[inline(always)]
-    pub(super) unsafe fn from(self, i: usize, j: usize) -> Self {
-        // SAFETY: the caller's promise.
-        let at = unsafe { self.at.offset(i as isize * self.row + j as isize * self.col) };
-        Self { at, ..self }
-    }
-
-    pub(super) fn t(self) -> Self {
-        Self { at: self.at, row: self.col, col: self.row }
-    }
-}
 
 /// Copies of columns of `rhs` and of a tile of `dst` where vectors cannot have them in place.
 #[repr(align(64))]
 pub(super) struct Scratch {
     panel: [f32; K_BLOCK * MAX_WIDTH],
     tile: [f32; MAX_ROWS * MAX_WIDTH],
+    /// Terms with their columns in the panel.
+    terms: [Term; MAX_TERMS],
+}
+
+impl Scratch {
+    const NEW: Self = Self {
+        panel: [0.0; K_BLOCK * MAX_WIDTH],
+        tile: [0.0; MAX_ROWS * MAX_WIDTH],
+        terms: [Term::NONE; MAX_TERMS],
+    };
 }
 
 thread_local! {
-    pub(super) static SCRATCH: RefCell<Scratch> =
-        const { RefCell::new(Scratch { panel: [0.0; K_BLOCK * MAX_WIDTH], tile: [0.0; MAX_ROWS * MAX_WIDTH] }) };
+    pub(super) static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::NEW) };
 }
 
-/// `dst (+)= lhs · rhs` of at least one row, column and step. Every `run` needs the matrices in bounds for `m`, `k`
-/// and `n`, `dst` apart from the others, and a CPU with the instructions of its name.
-pub(super) struct Product {
-    pub m: usize,
-    pub k: usize,
-    pub n: usize,
-    pub dst: Matrix,
-    pub lhs: Matrix,
-    pub rhs: Matrix,
-    pub add: bool,
-    /// Neither `dst` nor `rhs` need have contiguous rows; otherwise both have.
-    pub turned: bool,
+/// `dst (+)=` the sum of some terms, of at least one row, column, term and step. Every `run` needs the matrices in
+/// bounds for `m`, `n` and the terms' `k`, `dst` apart from the others, and a CPU with the instructions of its name.
+pub(super) struct Product<'a> {
+    m: usize,
+    n: usize,
+    dst: Matrix,
+    terms: &'a [Term],
+    add: bool,
+    /// Neither `dst` nor any `rhs` need have contiguous rows; otherwise all have.
+    turned: bool,
 }
 
 /// Columns `start..start + columns` of the result, of which those before `new` are done already: the last columns
@@ -78,7 +58,14 @@ struct Columns {
     vectors: usize,
 }
 
-impl Product {
+impl<'a> Product<'a> {
+    /// The product into `dst` `[m, n]`.
+    pub(super) fn new(m: usize, n: usize, dst: Matrix, terms: &'a Terms, add: bool) -> Self {
+        let turned = terms.is_turned();
+        let (m, n, dst) = if turned { (n, m, dst.t()) } else { (m, n, dst) };
+        Self { m, n, dst, terms: terms.as_slice(), add, turned }
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     pub(super) unsafe fn run_avx512(self, scratch: &mut Scratch) {
@@ -100,59 +87,68 @@ impl Product {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self, scratch: &mut Scratch) {
-        let Self { m, k, n, turned, .. } = self;
+        let [term] = *self.terms else {
+            // SAFETY: the caller's promises.
+            return unsafe { self.block::<V>(scratch, self.terms, self.add) };
+        };
+        let k_block = if self.m == 1 { K_BLOCK_ONE_ROW } else { term.k.div_ceil(term.k.div_ceil(K_BLOCK)) };
+        for start in (0..term.k).step_by(k_block) {
+            // SAFETY: the caller's promises; the steps are below `k`.
+            unsafe {
+                let steps = term.steps(start, k_block.min(term.k - start));
+                self.block::<V>(scratch, &[steps], self.add || start > 0);
+            }
+        }
+    }
+
+    /// Terms whose steps are taken with a tile in registers.
+    #[inline(always)]
+    unsafe fn block<V: Vector>(&self, scratch: &mut Scratch, terms: &[Term], load: bool) {
+        let Self { m, n, turned, .. } = *self;
         let max_vectors = match m {
             1 if !turned => 8,
             _ if !turned && m <= V::ROWS / 3 => 4,
             _ => 2,
         };
-        let k_block = if m == 1 { K_BLOCK_ONE_ROW } else { k.div_ceil(k.div_ceil(K_BLOCK)) };
-        let tiles = m.div_ceil(if turned { V::ROWS.min(8) } else { V::ROWS });
-        let sweeps = if !turned && k_block * n <= SMALL { tiles } else { 1 };
-        for start in (0..k).step_by(k_block) {
-            let steps = start..k.min(start + k_block);
-            for sweep in 0..sweeps {
-                let tiles_of_sweep = sweep * tiles / sweeps..(sweep + 1) * tiles / sweeps;
-                let mut new = 0;
-                while new < n {
-                    let columns = Columns::next::<V>(new, n, max_vectors, turned);
-                    // SAFETY: the caller's promises; the ranges are below m, k and n.
-                    unsafe {
-                        self.sweep::<V>(scratch, steps.clone(), columns, tiles_of_sweep.clone(), tiles)
-                    };
-                    new = columns.start + columns.columns;
-                }
-            }
+        let mut new = 0;
+        while new < n {
+            let columns = Columns::next::<V>(new, n, max_vectors, turned);
+            // SAFETY: the caller's promises; the columns are below `n`.
+            unsafe { self.sweep::<V>(scratch, terms, load, columns) };
+            new = columns.start + columns.columns;
         }
     }
 
-    /// Some tiles of rows, of `tiles` in all, times some columns, over some steps of `k`.
+    /// All rows, tile by tile, times some columns.
     #[inline(always)]
     unsafe fn sweep<V: Vector>(
         &self,
         scratch: &mut Scratch,
-        steps: std::ops::Range<usize>,
+        terms: &[Term],
+        load: bool,
         Columns { start, columns, new, vectors }: Columns,
-        of: std::ops::Range<usize>,
-        tiles: usize,
     ) {
-        let (depth, width) = (steps.len(), vectors * V::LANES);
-        let load = self.add || steps.start > 0;
+        let width = vectors * V::LANES;
+        let tiles = self.m.div_ceil(if self.turned { V::ROWS.min(8) } else { V::ROWS });
         let copy_rhs = self.turned || columns < width;
         let copy_dst = copy_rhs || start < new;
         let copy = |at: &mut [f32]| Matrix { at: at.as_mut_ptr(), row: width as isize, col: 1 };
-        // SAFETY: the caller's promises. The scratch has room for `depth` and for `V::ROWS` rows of two vectors;
-        // wider tiles fit in place.
+        // SAFETY: the caller's promises. The scratch has room for the terms' steps and for `V::ROWS` rows of two
+        // vectors; wider tiles fit in place.
         unsafe {
-            let mut b = self.rhs.from(steps.start, start);
+            let (mut terms, mut column) = (terms, start);
             if copy_rhs {
-                let panel = copy(&mut scratch.panel);
-                copy_matrix::<V>(b, depth, columns, panel);
-                b = panel;
+                let mut panel = copy(&mut scratch.panel);
+                for (copied, term) in scratch.terms.iter_mut().zip(terms) {
+                    copy_matrix::<V>(term.rhs.from(0, start), term.k, columns, panel);
+                    *copied = Term { rhs: panel, ..*term };
+                    panel = panel.from(term.k, 0);
+                }
+                (terms, column) = (&scratch.terms[..terms.len()], 0);
             }
-            for t in of {
+            for t in 0..tiles {
                 let [first, end] = [t, t + 1].map(|t| t * (self.m / tiles) + t.min(self.m % tiles));
-                let (a, d) = (self.lhs.from(first, steps.start), self.dst.from(first, start));
+                let d = self.dst.from(first, start);
                 let sums = if copy_dst { copy(&mut scratch.tile) } else { d };
                 if copy_dst && load {
                     copy_matrix::<V>(d, end - first, columns, sums);
@@ -161,7 +157,7 @@ impl Product {
                     ($($rows:literal x $vectors:literal)*) => {
                         match (end - first, vectors) {
                             $(($rows, $vectors) if $rows <= V::ROWS => {
-                                tile::<V, $rows, $vectors>(depth, sums, a, b, load);
+                                tile::<V, $rows, $vectors>(sums, terms, (first, column), load);
                             })*
                             _ => unreachable!("a tile of {} rows by {vectors} vectors", end - first),
                         }

@@ -1,6 +1,6 @@
 //! The product against a chain of multiply-adds, bit for bit, on every path that the CPU has.
 
-use super::{Accum, gemm, vector::FUSED};
+use super::{Accum, gemm, gemm_sum, vector::FUSED};
 use crate::compute::cpu::{Isa, tests::on_every_isa};
 use ndarray::{Array2, ArrayView2, s};
 
@@ -121,7 +121,45 @@ fn a_row_does_not_depend_on_its_company() {
 }
 
 #[test]
-#[should_panic(expected = "gemm: 2x3 times (4, 5)")]
+fn a_sum_is_one_product_after_the_other() {
+    // Steps and layouts of the right side: one after the other, more than fit a tile's registers at once in number or
+    // in steps, none at all, turned and not.
+    let many: Vec<_> = (0..20).map(|i| (1 + i % 3, 0)).collect();
+    let sums: [&[(usize, usize)]; 6] = [
+        &[(64, 0), (64, 0)],
+        &[(300, 0), (300, 0), (5, 0)],
+        &many,
+        &[(3, 0), (0, 0), (17, 1), (4, 2)],
+        &[(0, 0)],
+        &[],
+    ];
+    on_every_isa(|isa| {
+        for (sum, (m, n)) in
+            sums.into_iter().flat_map(|sum| [(1, 40), (64, 100), (13, 5)].map(|shape| (sum, shape)))
+        {
+            let terms: Vec<_> = (1..)
+                .zip(sum)
+                .map(|(seed, &(k, layout))| {
+                    (Laid::new(&random(m, k, seed), 1), Laid::new(&random(k, n, seed + 100), layout))
+                })
+                .collect();
+            let pairs = || terms.iter().map(|(lhs, rhs)| (lhs.view(), rhs.view()));
+            for accum in [Accum::Replace, Accum::Add] {
+                let start = random(m, n, 7);
+                let (mut found, mut expected) = (start.clone(), start);
+                if accum == Accum::Replace {
+                    expected.fill(0.0);
+                }
+                pairs().for_each(|(lhs, rhs)| gemm(Accum::Add, expected.view_mut(), lhs, rhs));
+                gemm_sum(accum, found.view_mut(), pairs());
+                assert_eq!(found, expected, "{isa:?}, {accum:?}, {m}x{n}, {sum:?}");
+            }
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "gemm: (2, 3) times (4, 5) into 2x5")]
 fn shapes_that_do_not_fit_panic() {
     gemm(Accum::Add, Array2::zeros((2, 5)).view_mut(), random(2, 3, 1).view(), random(4, 5, 1).view());
 }

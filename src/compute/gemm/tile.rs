@@ -1,20 +1,19 @@
-use super::{product::Matrix, vector::Vector};
+use super::{matrix::Matrix, terms::Term, vector::Vector};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::array::from_fn;
 
-/// `dst` (+)= the product of `R` rows of `a` and `C` vectors of columns of `b`, over `depth` steps. The sums stay
-/// in registers.
+/// `dst` (+)= the sum over some terms of `R` rows of `lhs`, from row `first` on, times `C` vectors of columns of
+/// `rhs`, from `column` on. The sums stay in registers.
 ///
 /// # Safety
-/// `R` rows and `depth` columns of `a` must be readable, `depth` rows of `C` contiguous vectors of `b` likewise,
-/// `R` rows of `C` contiguous vectors of `dst` writable; the CPU must have the vector's instructions.
+/// Those rows of every `lhs` must be readable, rows of `C` contiguous vectors of every `rhs` likewise, `R` rows of `C`
+/// contiguous vectors of `dst` writable; the CPU must have the vector's instructions.
 #[inline(always)]
 pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
-    depth: usize,
     dst: Matrix,
-    mut a: Matrix,
-    b: Matrix,
+    terms: &[Term],
+    (first, column): (usize, usize),
     load: bool,
 ) {
     // SAFETY: the caller's promises; `b_at` and `a` may point past the end only after the last step.
@@ -29,21 +28,23 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
                 }
             }
         }
-        let mut b_at = b.at;
-        for _ in 0..depth {
-            let right: [V; C] = from_fn(|c| b_at.add(c * V::LANES).cast::<V>().read_unaligned());
-            if R > 1 {
-                // The next columns, out of the third cache while these are used.
-                (C..2 * C).for_each(|c| prefetch(b_at.wrapping_add(c * V::LANES)));
-            }
-            for (r, row) in sums.iter_mut().enumerate() {
-                let left = V::splat(*a.from(r, 0).at);
-                for (sum, right) in row.iter_mut().zip(right) {
-                    *sum = V::multiply_add(left, right, *sum);
+        for &Term { k, lhs, rhs: b } in terms {
+            let (mut a, mut b_at) = (lhs.from(first, 0), b.from(0, column).at);
+            for _ in 0..k {
+                let right: [V; C] = from_fn(|c| b_at.add(c * V::LANES).cast::<V>().read_unaligned());
+                if R > 1 {
+                    // The next columns, out of the third cache while these are used.
+                    (C..2 * C).for_each(|c| prefetch(b_at.wrapping_add(c * V::LANES)));
                 }
+                for (r, row) in sums.iter_mut().enumerate() {
+                    let left = V::splat(*a.from(r, 0).at);
+                    for (sum, right) in row.iter_mut().zip(right) {
+                        *sum = V::multiply_add(left, right, *sum);
+                    }
+                }
+                a.at = a.at.wrapping_offset(a.col);
+                b_at = b_at.wrapping_offset(b.row);
             }
-            a.at = a.at.wrapping_offset(a.col);
-            b_at = b_at.wrapping_offset(b.row);
         }
         for (r, row) in sums.iter().enumerate() {
             for (c, sum) in row.iter().enumerate() {
