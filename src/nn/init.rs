@@ -28,9 +28,10 @@ impl Init {
     /// A layer's first weights and biases: a function of seed and layer.
     ///
     /// # Errors
-    /// If a dimension is 0 or the weights do not fit memory.
+    /// If a dimension is 0 or the parameters do not fit memory.
     pub fn dense(self, (inputs, outputs): (usize, usize), seed: u64, layer: usize) -> crate::Result<Dense> {
-        crate::memory::check("shape of a layer", (inputs, outputs), inputs.checked_mul(outputs))?;
+        let parameters = inputs.checked_add(1).and_then(|rows| rows.checked_mul(outputs));
+        crate::memory::check("shape of a layer", (inputs, outputs), parameters)?;
         let rng = &mut random::rng(seed, Stream::Init, 0, layer);
         let shape = (inputs, outputs);
         let (fan_in, fan_out) = (inputs as f32, outputs as f32);
