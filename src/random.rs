@@ -37,7 +37,7 @@ impl Stream {
             Self::TrainNoise => 3,
             Self::TestNoise => 4,
             Self::Digits => 5,
-            Self::Dropout { layer } => (1 << 32) + layer as u64,
+            Self::Dropout { layer } => (1_u64 << 32).saturating_add(layer as u64),
         }
     }
 }
@@ -96,6 +96,7 @@ mod tests {
             first(2, Stream::TrainNoise, 1, 1),
             first(1, Stream::TestNoise, 1, 1),
             first(1, Stream::Dropout { layer: 0 }, 1, 1),
+            first(1, Stream::Dropout { layer: (u64::MAX - (1 << 32) + 4) as usize }, 1, 1),
             first(1, Stream::TrainNoise, 2, 1),
             first(1, Stream::TrainNoise, 1, 2),
         ] {
