@@ -55,8 +55,9 @@ impl Dataset {
         if shape.0.checked_mul(shape.1) != Some(pixels.ncols()) {
             return Err(Error::shape("columns for images of (height, width)", shape, pixels.ncols()));
         }
-        if let Some(bad) = pixels.iter().find(|p| !(0.0..=1.0).contains(*p)) {
-            return Err(Error::setting("pixel", bad, "a number in [0, 1]"));
+        if let Some(((row, column), bad)) = pixels.indexed_iter().find(|(_, p)| !(0.0..=1.0).contains(*p)) {
+            let value = format_args!("{bad} at row {row}, column {column}");
+            return Err(Error::setting("pixel", value, "a number in [0, 1]"));
         }
         Self::new(name, shape, pixels.iter().map(|p| (p * 255.0).round() as u8).collect())
     }
