@@ -62,7 +62,7 @@ pub enum Error {
     NotFinite {
         /// What stopped being finite.
         what: Quantity,
-        /// The layer, from 0 at the input; `None` for the loss.
+        /// The layer, from 0 at the input; `None` for the loss and in validation.
         layer: Option<usize>,
         /// The epoch, from 1.
         epoch: usize,
@@ -88,6 +88,8 @@ pub enum Quantity {
     Gradient,
     /// A layer's weights or biases after the update.
     Weight,
+    /// The error on the rows for validation, after an epoch.
+    Validation,
 }
 
 impl fmt::Display for Quantity {
@@ -96,6 +98,7 @@ impl fmt::Display for Quantity {
             Self::Loss => "loss",
             Self::Gradient => "gradient",
             Self::Weight => "weight",
+            Self::Validation => "validation error",
         })
     }
 }

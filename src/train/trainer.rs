@@ -1,6 +1,6 @@
 use crate::{
     data::{Noise, Samples},
-    error::{Error, Result},
+    error::{Error, Quantity, Result},
     metrics,
     nn::{Autoencoder, Loss, Penalty},
     random,
@@ -217,8 +217,8 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// [`Error::Setting`] or [`Error::Shape`] if a setting or the data do not fit, [`Error::Threads`] if the
-    /// threads cannot be started, [`Error::NotFinite`] as soon as a loss, gradient or weight is not finite. The
-    /// model is then as the last batch left it; to keep an earlier one, clone it in a callback.
+    /// threads cannot be started, [`Error::NotFinite`] as soon as a loss, gradient, weight or error in validation is
+    /// not finite. The model is then as the last batch left it; to keep an earlier one, clone it in a callback.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Samples) -> Result<History> {
         self.config.check()?;
         match self.config.threads {
@@ -262,6 +262,11 @@ impl<'a> Trainer<'a> {
             let seconds = start.elapsed().as_secs_f64();
             let validate = |rows| evaluate(model, rows, config.noise.as_ref(), config.seed);
             let validation = self.validation.map(validate).transpose()?;
+            // The last update may have left weights that are finite but too large to be computed with.
+            if validation.is_some_and(|found| !found.output.mse.is_finite()) {
+                let what = Quantity::Validation;
+                return Err(Error::NotFinite { what, layer: None, epoch, batch: count });
+            }
             history.epochs.push(EpochRecord { validation, ..sums.record(epoch, seconds) });
             let record = &history.epochs[history.epochs.len() - 1];
             if tell(Event::Epoch { record, model }).is_break() {
