@@ -165,7 +165,7 @@ fn method(flags: &Flags, sets: &[Set]) -> Section {
 
 fn provenance(flags: &Flags, runs: &Runs, seconds: f64) -> Section {
     let mut section = Section::new("How this was made");
-    let command: Vec<_> = env::args().skip(1).collect();
+    let command: Vec<_> = env::args_os().skip(1).map(|flag| flag.to_string_lossy().into_owned()).collect();
     let system = System::new_all();
     let cpu = system.cpus().first().map_or("unknown CPU", |cpu| cpu.brand());
     let (training, count) = runs.seconds();

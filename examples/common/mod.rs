@@ -34,7 +34,7 @@ pub enum Failure {
 /// Exit code 0, or one line and 2 for a setting that cannot be, 1 for a run that failed.
 pub fn finish(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
-    eprintln!("error: {failure}");
+    complain(&format!("error: {failure}"));
     match failure {
         Failure::Library(Error::Setting { .. }) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
@@ -51,14 +51,20 @@ pub fn say(line: &str) -> Result<(), Failure> {
     }
 }
 
+/// Writes one line to standard error, whatever a file in it is called. One that cannot be written to ends nothing.
+pub fn complain(text: &str) {
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let _ = writeln!(io::stderr(), "{}", lines.join(" "));
+}
+
 /// The flags; bad ones end the process with one line and exit code 2.
 pub fn flags<F: Parser>() -> F {
     F::try_parse().unwrap_or_else(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
         _ => {
             let text = error.render().to_string();
-            let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-            eprintln!("{}", lines.join(" "));
+            // What comes after an empty line is advice.
+            complain(text.split("\n\n").next().unwrap_or_default());
             process::exit(2);
         }
     })

@@ -308,7 +308,7 @@ impl Lab<'_> {
         if done.is_empty() && !failed.is_empty() {
             return Err(failed.swap_remove(0).1.into());
         }
-        failed.iter().for_each(|(title, error)| eprintln!("{title}: {error}"));
+        failed.iter().for_each(|(title, error)| common::complain(&format!("{title}: {error}")));
         self.runs.failed.set(self.runs.failed.get() + failed.len());
         records::write(&self.out, &done)?;
         Ok(done)

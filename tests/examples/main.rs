@@ -1,5 +1,6 @@
 //! The examples as programs: the files they write are parsed back, bad flags and failed runs end as promised.
 
+mod flags;
 mod quickstart;
 mod study;
 mod tools;

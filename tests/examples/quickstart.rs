@@ -128,6 +128,19 @@ fn a_failed_run_gets_one_line_and_code_1() {
     }
 }
 
+/// Nobody may be there to read what is wrong.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_error_that_cannot_be_written_keeps_its_code() {
+    for (flags, code) in [("--epochs x", 2), ("--epochs 0", 2), ("--dataset mnist --data-dir /nowhere", 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(program("quickstart"));
+        let status = command.args(flags.split(' ')).current_dir(&folder).stderr(full).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{flags}");
+    }
+}
+
 /// A reader that goes away, as `head` does, ends nothing; a full disk is a failed run.
 #[cfg(target_os = "linux")]
 #[test]
