@@ -57,7 +57,7 @@ fn gaussian_noise_has_the_moments_and_tails_of_the_normal_distribution() {
         (1.0, corrupted_in_training(&noise(1.0), 0.0, 2)),
         (1e-4, corrupted(&noise(1e-4), 0.0, 3)),
     ] {
-        let deviation = f64::from(variance).sqrt();
+        let deviation = f64::sqrt(variance);
         let moment = |power: i32| mean(&draws, |x| (x / deviation).powi(power));
         // Standard errors from the moments 2, 4, 6 and 8 of the normal distribution: 1, 3, 15, 105.
         check_mean("mean", moment(1), 0.0, 1.0);
