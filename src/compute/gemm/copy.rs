@@ -22,6 +22,15 @@ pub(super) unsafe fn copy_matrix<V: Vector>(from: Matrix, rows: usize, columns: 
                 transpose8(from.t().from(8 * j, 8 * i), to.from(8 * i, 8 * j));
             }
         }
+        if from.col == 1 && to.col == 1 && columns == 2 * V::LANES {
+            for i in 0..rows {
+                let (from, to) = (from.from(i, 0).at.cast::<V>(), to.from(i, 0).at.cast::<V>());
+                let (left, right) = (from.read_unaligned(), from.add(1).read_unaligned());
+                to.write_unaligned(left);
+                to.add(1).write_unaligned(right);
+            }
+            return;
+        }
         for i in 0..rows {
             let done = if i < 8 * blocks { 8 * blocks_across } else { 0 };
             for j in done..columns {

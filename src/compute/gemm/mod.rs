@@ -7,9 +7,10 @@
 //! CPUs with fused multiply-add agree. (An x86-64 without it rounds twice.)
 //!
 //! *Speed.* Vectors run along the columns of the result, and a tile of it stays in registers while a block of `k`
-//! passes. At so few rows copying the operands costs more than it saves: both are read where they lie. Only when
-//! the columns of `rhs` are not contiguous (a transposed weight matrix) is the product turned around, `dstᵀ = rhsᵀ
-//! lhsᵀ`, which leaves the large `rhs` in place and transposes just the two small matrices. Nothing is allocated.
+//! passes. With AVX-512 both operands are read where they lie: at so few rows copying costs more than it saves. With
+//! AVX2 columns of `rhs` are copied together first, the next ones fetched meanwhile. When the columns of `rhs` are not
+//! contiguous (a transposed weight matrix) the product is turned around, `dstᵀ = rhsᵀ lhsᵀ`, which leaves the large
+//! `rhs` in place and transposes just the two small matrices. Nothing is allocated.
 //!
 //! `terms` are what is summed, `product` blocks, `tile` computes, `vector` is what differs between CPUs, `copy`
 //! transposes.

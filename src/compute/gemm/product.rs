@@ -2,7 +2,7 @@ use super::{
     copy::copy_matrix,
     matrix::Matrix,
     terms::{K_BLOCK, MAX_TERMS, Term, Terms},
-    tile::tile,
+    tile::{prefetch, tile},
     vector::Vector,
 };
 #[cfg(target_arch = "x86_64")]
@@ -11,25 +11,42 @@ use std::cell::RefCell;
 
 /// At a single row few steps, so that whole rows of `rhs` stream in and tiles side by side overlap.
 const K_BLOCK_ONE_ROW: usize = 64;
-/// The largest tile that goes through [`Scratch`].
-const MAX_ROWS: usize = 12;
+/// Columns of `rhs` that a turned product copies at once: with a training step's 64 rows it reads the weights once.
+const GROUP_WIDTH: usize = 64;
+const MAX_PANELS: usize = GROUP_WIDTH / 8;
 const MAX_WIDTH: usize = 32;
+/// Rows of `lhs` that meet one panel after the other: they stay in the second cache. A multiple of every [`Vector::ROWS`].
+const CHUNK_ROWS: usize = 72;
 
-/// Copies of columns of `rhs` and of a tile of `dst` where vectors cannot have them in place.
+/// Copies of columns of `rhs` and of rows of `dst` where vectors cannot have them in place.
 #[repr(align(64))]
 pub(super) struct Scratch {
-    panel: [f32; K_BLOCK * MAX_WIDTH],
-    tile: [f32; MAX_ROWS * MAX_WIDTH],
-    /// Terms with their columns in the panel.
-    terms: [Term; MAX_TERMS],
+    columns: [f32; K_BLOCK * GROUP_WIDTH],
+    sums: [f32; CHUNK_ROWS * MAX_WIDTH],
+    panels: [Panel; MAX_PANELS],
 }
 
 impl Scratch {
     const NEW: Self = Self {
-        panel: [0.0; K_BLOCK * MAX_WIDTH],
-        tile: [0.0; MAX_ROWS * MAX_WIDTH],
-        terms: [Term::NONE; MAX_TERMS],
+        columns: [0.0; K_BLOCK * GROUP_WIDTH],
+        sums: [0.0; CHUNK_ROWS * MAX_WIDTH],
+        panels: [Panel::NONE; MAX_PANELS],
     };
+}
+
+/// Columns of the result, and the terms that they are the sum of: those of `rhs` begin at `column`.
+#[derive(Clone, Copy)]
+struct Panel {
+    columns: Columns,
+    terms: [Term; MAX_TERMS],
+    column: usize,
+    /// Whether its part of `dst` is computed apart and copied.
+    copy_dst: bool,
+}
+
+impl Panel {
+    const NONE: Self =
+        Self { columns: Columns::NONE, terms: [Term::NONE; MAX_TERMS], column: 0, copy_dst: false };
 }
 
 thread_local! {
@@ -91,7 +108,10 @@ impl<'a> Product<'a> {
             // SAFETY: the caller's promises.
             return unsafe { self.block::<V>(scratch, self.terms, self.add) };
         };
-        let k_block = if self.m == 1 { K_BLOCK_ONE_ROW } else { term.k.div_ceil(term.k.div_ceil(K_BLOCK)) };
+        let k_block = match self.m {
+            1 => K_BLOCK_ONE_ROW,
+            _ => term.k.div_ceil(term.k.div_ceil(if self.turned { K_BLOCK } else { V::K_BLOCK })),
+        };
         for start in (0..term.k).step_by(k_block) {
             // SAFETY: the caller's promises; the steps are below `k`.
             unsafe {
@@ -110,54 +130,102 @@ impl<'a> Product<'a> {
             _ if !turned && m <= V::ROWS / 3 => 4,
             _ => 2,
         };
+        let max_panels = if turned { GROUP_WIDTH / (2 * V::LANES) } else { 1 };
         let mut new = 0;
         while new < n {
-            let columns = Columns::next::<V>(new, n, max_vectors, turned);
-            // SAFETY: the caller's promises; the columns are below `n`.
-            unsafe { self.sweep::<V>(scratch, terms, load, columns) };
-            new = columns.start + columns.columns;
+            let mut free = Matrix { at: scratch.columns.as_mut_ptr(), row: 0, col: 1 };
+            let mut panels = 0;
+            while new < n && panels < max_panels {
+                let columns = Columns::next::<V>(new, n, max_vectors, turned);
+                // SAFETY: the caller's promises; the columns are below `n`, and the scratch has room for all steps of a
+                // group's columns.
+                unsafe { scratch.panels[panels] = self.panel::<V>(terms, columns, &mut free) };
+                new = columns.start + columns.columns;
+                panels += 1;
+            }
+            let panels = &scratch.panels[..panels];
+            let chunk = if panels.iter().any(|panel| panel.copy_dst) { CHUNK_ROWS } else { m };
+            for first in (0..m).step_by(chunk) {
+                for panel in panels {
+                    let next = (V::PACKS && !turned && new < n).then_some((new + 2 * V::LANES).min(n) - 1);
+                    // SAFETY: the caller's promises; the rows are below `m`.
+                    unsafe {
+                        self.sweep::<V>(
+                            &mut scratch.sums,
+                            panel,
+                            terms,
+                            next,
+                            load,
+                            (first, m.min(first + chunk)),
+                        )
+                    };
+                }
+            }
         }
     }
 
-    /// All rows, tile by tile, times some columns.
+    /// Some columns, copied to `free` where they must be or where that pays.
+    #[inline(always)]
+    unsafe fn panel<V: Vector>(&self, terms: &[Term], columns: Columns, free: &mut Matrix) -> Panel {
+        let width = columns.vectors * V::LANES;
+        let must_copy = self.turned || columns.columns < width;
+        let copy_dst = must_copy || columns.start < columns.new;
+        let mut panel = Panel { columns, terms: [Term::NONE; MAX_TERMS], column: columns.start, copy_dst };
+        panel.terms[..terms.len()].copy_from_slice(terms);
+        if must_copy || V::PACKS && self.m > 2 * V::ROWS {
+            panel.column = 0;
+            for term in &mut panel.terms[..terms.len()] {
+                let to = Matrix { row: width as isize, ..*free };
+                // SAFETY: the caller's promises.
+                unsafe {
+                    copy_matrix::<V>(term.rhs.from(0, columns.start), term.k, columns.columns, to);
+                    *free = to.from(term.k, 0);
+                }
+                term.rhs = to;
+            }
+        }
+        panel
+    }
+
+    /// Some rows, tile by tile, times the columns of a panel.
     #[inline(always)]
     unsafe fn sweep<V: Vector>(
         &self,
-        scratch: &mut Scratch,
-        terms: &[Term],
+        scratch: &mut [f32],
+        panel: &Panel,
+        sources: &[Term],
+        next: Option<usize>,
         load: bool,
-        Columns { start, columns, new, vectors }: Columns,
+        (top, bottom): (usize, usize),
     ) {
-        let width = vectors * V::LANES;
-        let tiles = self.m.div_ceil(if self.turned { V::ROWS.min(8) } else { V::ROWS });
-        let copy_rhs = self.turned || columns < width;
-        let copy_dst = copy_rhs || start < new;
-        let copy = |at: &mut [f32]| Matrix { at: at.as_mut_ptr(), row: width as isize, col: 1 };
-        // SAFETY: the caller's promises. The scratch has room for the terms' steps and for `V::ROWS` rows of two
-        // vectors; wider tiles fit in place.
+        let Panel { columns: Columns { start, columns, new, vectors }, column, copy_dst, .. } = *panel;
+        let terms = &panel.terms[..sources.len()];
+        let rows = bottom - top;
+        let tiles = rows.div_ceil(V::ROWS);
+        // SAFETY: the caller's promises. The scratch has room for a chunk's rows of two vectors; wider tiles fit in
+        // place.
         unsafe {
-            let (mut terms, mut column) = (terms, start);
-            if copy_rhs {
-                let mut panel = copy(&mut scratch.panel);
-                for (copied, term) in scratch.terms.iter_mut().zip(terms) {
-                    copy_matrix::<V>(term.rhs.from(0, start), term.k, columns, panel);
-                    *copied = Term { rhs: panel, ..*term };
-                    panel = panel.from(term.k, 0);
-                }
-                (terms, column) = (&scratch.terms[..terms.len()], 0);
+            let dst = self.dst.from(top, start);
+            let width = (vectors * V::LANES) as isize;
+            let sums = if copy_dst { Matrix { at: scratch.as_mut_ptr(), row: width, col: 1 } } else { dst };
+            if copy_dst && load {
+                copy_matrix::<V>(dst, rows, columns, sums);
             }
             for t in 0..tiles {
-                let [first, end] = [t, t + 1].map(|t| t * (self.m / tiles) + t.min(self.m % tiles));
-                let d = self.dst.from(first, start);
-                let sums = if copy_dst { copy(&mut scratch.tile) } else { d };
-                if copy_dst && load {
-                    copy_matrix::<V>(d, end - first, columns, sums);
+                let [first, end] = [t, t + 1].map(|t| t * (rows / tiles) + t.min(rows % tiles));
+                // A share of what the next panel copies, out of the third cache while this tile is computed.
+                if let Some(next) = next {
+                    for term in sources {
+                        for step in term.k * t / tiles..term.k * (t + 1) / tiles {
+                            prefetch(term.rhs.from(step, next).at);
+                        }
+                    }
                 }
                 macro_rules! tile_of {
                     ($($rows:literal x $vectors:literal)*) => {
                         match (end - first, vectors) {
                             $(($rows, $vectors) if $rows <= V::ROWS => {
-                                tile::<V, $rows, $vectors>(sums, terms, (first, column), load);
+                                tile::<V, $rows, $vectors>(sums.from(first, 0), terms, (top + first, column), load);
                             })*
                             _ => unreachable!("a tile of {} rows by {vectors} vectors", end - first),
                         }
@@ -168,17 +236,18 @@ impl<'a> Product<'a> {
                     1 x 2 2 x 2 3 x 2 4 x 2 5 x 2 6 x 2 7 x 2 8 x 2 9 x 2 10 x 2 11 x 2 12 x 2
                     1 x 4 2 x 4 3 x 4 4 x 4 1 x 8
                 );
-                if copy_dst {
-                    let (done, left) = (new - start, start + columns - new);
-                    let (from, to) = (sums.from(0, done).t(), d.from(0, done).t());
-                    copy_matrix::<V>(from, left, end - first, to);
-                }
+            }
+            if copy_dst {
+                let done = new - start;
+                copy_matrix::<V>(sums.from(0, done).t(), columns - done, rows, dst.from(0, done).t());
             }
         }
     }
 }
 
 impl Columns {
+    const NONE: Self = Self { start: 0, columns: 0, new: 0, vectors: 0 };
+
     /// The columns to take once those before `new` are done.
     #[inline(always)]
     fn next<V: Vector>(new: usize, n: usize, max_vectors: usize, turned: bool) -> Self {

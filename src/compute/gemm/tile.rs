@@ -32,7 +32,7 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
             let (mut a, mut b_at) = (lhs.from(first, 0), b.from(0, column).at);
             for _ in 0..k {
                 let right: [V; C] = from_fn(|c| b_at.add(c * V::LANES).cast::<V>().read_unaligned());
-                if R > 1 {
+                if R > 1 && !V::PACKS {
                     // The next columns, out of the third cache while these are used.
                     (C..2 * C).for_each(|c| prefetch(b_at.wrapping_add(c * V::LANES)));
                 }
@@ -55,7 +55,7 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
 }
 
 #[inline(always)]
-fn prefetch(_at: *const f32) {
+pub(super) fn prefetch(_at: *const f32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: every x86-64 has the instruction, and it may be given any address.
     unsafe {

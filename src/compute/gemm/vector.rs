@@ -1,3 +1,4 @@
+use super::terms::K_BLOCK;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 use std::array::from_fn;
@@ -7,6 +8,11 @@ pub(super) trait Vector: Copy {
     const LANES: usize;
     /// A tile of so many rows by two vectors leaves registers for the operands.
     const ROWS: usize;
+    /// Whether columns of `rhs` are copied together before many rows meet them. At two vectors of eight lanes a column
+    /// block is one cache line wide, and lines that lie a row of weights apart evict each other.
+    const PACKS: bool = Self::LANES == 8;
+    /// The most steps of `k` taken with a tile in registers; copied columns of so many leave room in the first cache.
+    const K_BLOCK: usize = if Self::PACKS { 256 } else { K_BLOCK };
 
     /// Every lane `x`.
     ///
