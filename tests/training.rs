@@ -12,8 +12,8 @@ use autoencoder::{
     nn::{Activation, Loss, Penalty, Scope},
     random::shuffled,
     train::{
-        Batch, EpochRecord, Event, History, Objective, Optimizer, OptimizerState, Step, evaluate,
-        reconstruction_errors,
+        Batch, EarlyStopping, EpochRecord, Event, History, Monitor, Objective, Optimizer, OptimizerState,
+        Schedule, Step, evaluate, reconstruction_errors,
     },
 };
 use common::digest;
@@ -221,6 +221,18 @@ fn settings_and_data_that_do_not_fit_are_errors() {
         config().optimizer(Optimizer::Sgd { momentum: 1.0 }),
         config().optimizer(Optimizer::Adam { beta1: 0.9, beta2: f32::NAN, epsilon: 1e-8 }),
         config().optimizer(Optimizer::adam_w(-1.0)),
+        config().schedule(Schedule::StepDecay { factor: 0.0, every: 1 }),
+        config().schedule(Schedule::StepDecay { factor: 1.1, every: 1 }),
+        config().schedule(Schedule::StepDecay { factor: f32::NAN, every: 1 }),
+        config().schedule(Schedule::StepDecay { factor: 0.5, every: 0 }),
+        config().schedule(Schedule::Cosine { warmup: 0, floor: -0.1 }),
+        config().schedule(Schedule::Cosine { warmup: 0, floor: f32::NAN }),
+        config().schedule(Schedule::Cosine { warmup: 30, floor: 0.0 }),
+        config().early_stopping(EarlyStopping::new(0).monitor(Monitor::TrainingLoss)),
+        config().early_stopping(EarlyStopping::new(1).monitor(Monitor::TrainingLoss).min_improvement(-1.0)),
+        config()
+            .early_stopping(EarlyStopping::new(1).monitor(Monitor::TrainingLoss).min_improvement(f64::NAN)),
+        config().early_stopping(EarlyStopping::new(1)),
     ] {
         let error = failure(config.clone(), &images());
         assert!(matches!(error, Error::Setting { .. }), "{config:?}: {error}");
@@ -267,7 +279,17 @@ fn each_epoch_goes_through_all_rows_in_its_own_random_order() {
 /// The trainer is a loop over `Step` and nothing else.
 #[test]
 fn a_loop_of_ones_own_gives_the_same_bits() {
-    let (config, images) = (everything_on().threads(1), images());
+    for schedule in [
+        Schedule::Constant,
+        Schedule::StepDecay { factor: 0.3, every: 1 },
+        Schedule::Cosine { warmup: 2, floor: 0.0 },
+    ] {
+        loop_of_ones_own(everything_on().threads(1).schedule(schedule));
+    }
+}
+
+fn loop_of_ones_own(config: TrainConfig) {
+    let images = images();
     let mut own = model(0.3);
     let objective = Objective { loss: config.loss, penalties: config.penalties.clone() };
     let mut step = Step::new(&own, objective, config.batch_size).unwrap();
@@ -276,7 +298,9 @@ fn a_loop_of_ones_own_gives_the_same_bits() {
         for (index, rows) in shuffled(300, config.seed, epoch).chunks(config.batch_size).enumerate() {
             let (noise, seed, number) = (config.noise.as_ref(), config.seed, index + 1);
             let batch = Batch { samples: &images, rows, noise, seed, epoch, number };
-            step.run(&mut own, &mut optimizer, config.learning_rate, &batch).unwrap();
+            // Three batches an epoch.
+            let rate = config.schedule.rate(config.learning_rate, optimizer.steps(), 3, 6);
+            step.run(&mut own, &mut optimizer, rate, &batch).unwrap();
         }
     }
     assert_eq!(digest(&own), digest(&fit(config, 0.3).0));
@@ -317,7 +341,9 @@ fn the_cross_entropy_refuses_targets_outside_its_range() {
         let mut rows = images().to_array();
         rows[[250, 783]] = bad;
         let error = failure(TrainConfig::new().loss(Loss::Bce), &rows);
-        assert!(error.to_string().contains("bce needs [0, 1]"), "{error}");
+        let place = shuffled(300, 0, 1).iter().position(|&row| row == 250).unwrap() / 128 + 1;
+        let expected = format!("loss = Bce in epoch 1, batch {place}: ");
+        assert!(error.to_string().starts_with(&expected), "{error}");
     }
 }
 
@@ -345,6 +371,13 @@ fn errors_of_rows_average_to_the_evaluation() {
 #[test]
 fn settings_come_back_from_files_and_missing_ones_are_the_defaults() {
     let config = everything_on();
+    let json = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<TrainConfig>(&json).unwrap(), config);
+    // The name of a run is made of what stands in its file.
+    assert!(!json.contains("schedule") && !json.contains("stopping"), "{json}");
+    let config = config
+        .schedule(Schedule::Cosine { warmup: 7, floor: 0.1 })
+        .early_stopping(EarlyStopping::new(3).min_improvement(0.1));
     let json = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<TrainConfig>(&json).unwrap(), config);
     let config = serde_json::from_str::<TrainConfig>(r#"{"epochs":3}"#).unwrap();
@@ -376,4 +409,42 @@ fn rows_of_any_range_can_be_trained_on() {
     let config = TrainConfig::new().epochs(60).batch_size(16).learning_rate(0.003);
     let history = Trainer::new(config).fit(&mut model, &rows).unwrap();
     assert!(history.epochs[59].mse < history.epochs[0].mse / 20.0, "{:?}", history.epochs[59]);
+}
+
+/// A run that is to learn nothing stops as soon as its patience ends; the weights are then those of its best epoch,
+/// or those of its last.
+#[test]
+fn a_run_stops_early_and_restores_its_best_epoch() {
+    let (train, test) = (images(), digits::generate(50, 2).unwrap());
+    let stopping = EarlyStopping::new(2).min_improvement(1e-3);
+    let config = everything_on().epochs(30).learning_rate(0.01);
+    let fit = |config: &TrainConfig| {
+        let (mut model, mut kept) = (model(0.3), vec![]);
+        let trainer = Trainer::new(config.clone()).validate(&test).callback(|event| {
+            if let Event::Epoch { model, .. } = event {
+                kept.push(digest(model));
+            }
+            ControlFlow::Continue(())
+        });
+        let history = trainer.fit(&mut model, &train).unwrap();
+        (digest(&model), kept, history)
+    };
+    let (last, all, whole) = fit(&config);
+    assert_eq!((&last, whole.epochs.len()), (&all[29], 30));
+    let mut best = 0;
+    let errors: Vec<_> = whole.epochs.iter().map(|e| e.validation.unwrap().output.mse).collect();
+    let stop = (0..30).find(|&epoch| {
+        best = if errors[epoch] < errors[best] - 1e-3 { epoch } else { best };
+        epoch == best + 2
+    });
+    let stop = stop.expect("a run that stops improving");
+    let (stopped, kept, history) = fit(&config.clone().early_stopping(stopping));
+    assert_eq!((kept.as_slice(), history.epochs.len()), (&all[..=stop], stop + 1));
+    assert_eq!(stopped, all[stop]);
+    let (restored, kept, _) = fit(&config.clone().early_stopping(stopping.restore_best()));
+    assert_eq!((kept.len(), &restored), (stop + 1, &all[best]));
+    assert_ne!(restored, stopped);
+    // The last epoch ends a run as well.
+    let (restored, ..) = fit(&config.epochs(stop).early_stopping(stopping.restore_best()));
+    assert_eq!(restored, all[best]);
 }

@@ -2,18 +2,25 @@
 //!
 //! [`Trainer`] runs epochs over a data set; [`Step`] is one step, for loops of one's own.
 
+mod config;
+mod early_stopping;
 mod evaluate;
 mod history;
 mod optimizer;
+mod progress;
 mod rows;
+mod schedule;
 mod step;
 mod trainer;
 mod weights;
 
+pub use config::TrainConfig;
+pub use early_stopping::{EarlyStopping, Monitor};
 pub use evaluate::{Evaluation, evaluate, reconstruction_errors};
 pub use history::{EpochRecord, History};
 pub use optimizer::{Optimizer, OptimizerState};
+pub use schedule::Schedule;
 pub use step::{Batch, BatchLoss, Objective, Step};
 pub(crate) use trainer::pool;
-pub use trainer::{Event, TrainConfig, Trainer};
+pub use trainer::{Event, Trainer};
 pub use weights::Gradient;

@@ -146,11 +146,9 @@ impl Step {
         self.check(model, optimizer, batch)?;
         let loss = self.rows_phase(model, batch);
         if self.blocks.iter().any(|block| !block.sums.targets_fit) {
-            return Err(Error::setting(
-                "loss",
-                self.objective.loss,
-                "a loss that fits the rows; bce needs [0, 1]",
-            ));
+            let (loss, expected) = (self.objective.loss, "a loss that fits the rows; bce needs [0, 1]");
+            let place = format_args!("{loss:?} in epoch {}, batch {}", batch.epoch, batch.number);
+            return Err(Error::setting("loss", place, expected));
         }
         if !loss.data.is_finite() {
             return Err(not_finite(Quantity::Loss, None, batch));

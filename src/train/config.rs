@@ -1,0 +1,159 @@
+use crate::{
+    data::Noise,
+    error::{Error, Result},
+    nn::{Loss, Penalty},
+    train::{EarlyStopping, Optimizer, Schedule},
+};
+use serde::{Deserialize, Serialize};
+
+const MAX_THREADS: usize = 1024;
+
+/// The settings of a training run. Set through the methods, read through the fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct TrainConfig {
+    /// Passes over the training rows; 10.
+    pub epochs: usize,
+    /// Rows of a step; 128.
+    pub batch_size: usize,
+    /// The optimiser's learning rate; 0.001.
+    pub learning_rate: f32,
+    /// The loss; MSE.
+    pub loss: Loss,
+    /// Terms added to the loss; none.
+    pub penalties: Vec<Penalty>,
+    /// The optimiser; Adam.
+    pub optimizer: Optimizer,
+    /// What corrupts the inputs, in training and validation; nothing.
+    pub noise: Option<Noise>,
+    /// The seed of order, noise and dropout; 0.
+    pub seed: u64,
+    /// Worker threads of a pool of the run's own; `None` runs on the pool that training is called in.
+    pub threads: Option<usize>,
+    /// How the learning rate changes; it does not.
+    #[serde(skip_serializing_if = "is_default")]
+    pub schedule: Schedule,
+    /// When a run stops before its last epoch; never.
+    #[serde(skip_serializing_if = "is_default")]
+    pub early_stopping: Option<EarlyStopping>,
+}
+
+/// A setting that is as ever leaves a run's file, and what names the run after it, as ever.
+fn is_default<T: Default + PartialEq>(setting: &T) -> bool {
+    *setting == T::default()
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            batch_size: 128,
+            learning_rate: 0.001,
+            loss: Loss::default(),
+            penalties: Vec::new(),
+            optimizer: Optimizer::default(),
+            noise: None,
+            seed: 0,
+            threads: None,
+            schedule: Schedule::default(),
+            early_stopping: None,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the number of epochs.
+    pub fn epochs(mut self, epochs: usize) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// Sets the rows of a step.
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.batch_size = rows;
+        self
+    }
+
+    /// Sets the learning rate.
+    pub fn learning_rate(mut self, rate: f32) -> Self {
+        self.learning_rate = rate;
+        self
+    }
+
+    /// Sets the loss.
+    pub fn loss(mut self, loss: Loss) -> Self {
+        self.loss = loss;
+        self
+    }
+
+    /// Adds a penalty.
+    pub fn penalty(mut self, penalty: Penalty) -> Self {
+        self.penalties.push(penalty);
+        self
+    }
+
+    /// Sets the optimiser.
+    pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
+        self.optimizer = optimizer;
+        self
+    }
+
+    /// Sets the noise: a denoising autoencoder.
+    pub fn noise(mut self, noise: Noise) -> Self {
+        self.noise = Some(noise);
+        self
+    }
+
+    /// Sets the seed of order, noise and dropout. The first weights have the builder's.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets the number of worker threads.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Sets how the learning rate changes over the run.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Lets a run stop before its last epoch.
+    pub fn early_stopping(mut self, stopping: EarlyStopping) -> Self {
+        self.early_stopping = Some(stopping);
+        self
+    }
+
+    /// Checks every setting; training does so before it starts.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for the first one outside its range.
+    pub fn check(&self) -> Result<()> {
+        if self.epochs == 0 {
+            return Err(Error::setting("epochs", self.epochs, "at least 1"));
+        }
+        if self.batch_size == 0 {
+            return Err(Error::setting("batch size", self.batch_size, "at least 1"));
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return Err(Error::setting("learning rate", self.learning_rate, "a finite number above 0"));
+        }
+        if let Some(threads) = self.threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
+            return Err(Error::setting("threads", threads, "1 to 1024"));
+        }
+        self.penalties.iter().try_for_each(|penalty| penalty.check())?;
+        self.schedule.check()?;
+        self.early_stopping.map_or(Ok(()), EarlyStopping::check)?;
+        self.optimizer.check()
+    }
+}

@@ -1,0 +1,177 @@
+use crate::{
+    error::{Error, Result},
+    train::EpochRecord,
+};
+use serde::{Deserialize, Serialize};
+
+/// The figure of an epoch that says which is the best.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Monitor {
+    /// The mean squared error in validation.
+    #[default]
+    ValidationMse,
+    /// The mean of the images' PSNRs in validation, in dB.
+    ValidationPsnrMean,
+    /// The PSNR of the pooled error in validation, in dB.
+    ValidationPsnrPooled,
+    /// The loss in training, penalties included; needs no validation.
+    TrainingLoss,
+}
+
+impl Monitor {
+    pub(crate) fn needs_validation(self) -> bool {
+        self != Self::TrainingLoss
+    }
+
+    /// The figure, negative where less is better; `None` without the validation that it needs.
+    fn score(self, record: &EpochRecord) -> Option<f64> {
+        let output = record.validation.map(|validation| validation.output);
+        match self {
+            Self::ValidationMse => output.map(|quality| -quality.mse),
+            Self::ValidationPsnrMean => output.map(|quality| quality.psnr_mean_db),
+            Self::ValidationPsnrPooled => output.map(|quality| quality.psnr_pooled_db),
+            Self::TrainingLoss => Some(-record.loss),
+        }
+    }
+
+    /// The best epoch, from 1: the last that was better than the best before it by more than `min_improvement`.
+    /// `None` if there is no epoch, or none with the figure.
+    pub(crate) fn best_epoch(self, min_improvement: f64, epochs: &[EpochRecord]) -> Option<usize> {
+        let mut best: Option<(f64, usize)> = None;
+        for record in epochs {
+            if let Some(score) = self.score(record)
+                && best.is_none_or(|(best, _)| score > best + min_improvement)
+            {
+                best = Some((score, record.epoch));
+            }
+        }
+        best.map(|(_, epoch)| epoch)
+    }
+}
+
+/// When a run stops before its last epoch: a function of the history alone.
+///
+/// ```
+/// use autoencoder::{Autoencoder, data::digits, train::{EarlyStopping, Monitor, TrainConfig, Trainer}};
+/// let (train, test) = (digits::generate(200, 0)?, digits::generate(50, 1)?);
+/// let mut model = Autoencoder::builder(784).hidden(&[64]).code(16).build()?;
+/// let stopping = EarlyStopping::new(2).monitor(Monitor::ValidationPsnrMean).min_improvement(0.5).restore_best();
+/// let config = TrainConfig::new().epochs(200).early_stopping(stopping);
+/// let history = Trainer::new(config).validate(&test).fit(&mut model, &train)?;
+/// assert!(history.epochs.len() < 200);
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EarlyStopping {
+    /// Epochs without improvement after which the run stops.
+    pub patience: usize,
+    /// What improves; the MSE in validation.
+    pub monitor: Monitor,
+    /// By how much more than the best epoch so far an epoch must be better, in the figure's unit; 0.
+    pub min_improvement: f64,
+    /// Whether the model gets the best epoch's weights once the run is over; it keeps the last ones.
+    pub restore_best: bool,
+}
+
+impl EarlyStopping {
+    /// Stops after so many epochs in a row without improvement.
+    pub fn new(patience: usize) -> Self {
+        Self { patience, monitor: Monitor::default(), min_improvement: 0.0, restore_best: false }
+    }
+
+    /// Sets what must improve.
+    pub fn monitor(mut self, monitor: Monitor) -> Self {
+        self.monitor = monitor;
+        self
+    }
+
+    /// Sets by how much more than the best epoch so far an epoch must be better.
+    pub fn min_improvement(mut self, improvement: f64) -> Self {
+        self.min_improvement = improvement;
+        self
+    }
+
+    /// Gives the model the best epoch's weights once the run is over, whether it stopped early or not. A run that a
+    /// callback or an error ended keeps the last weights.
+    pub fn restore_best(mut self) -> Self {
+        self.restore_best = true;
+        self
+    }
+
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the patience is 0, or the improvement negative or not finite.
+    pub fn check(self) -> Result<()> {
+        if self.patience == 0 {
+            return Err(Error::setting("patience", self.patience, "at least 1"));
+        }
+        if !(0.0..=f64::MAX).contains(&self.min_improvement) {
+            let expected = "a finite number of at least 0";
+            return Err(Error::setting("min_improvement", self.min_improvement, expected));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn best_epoch(self, epochs: &[EpochRecord]) -> Option<usize> {
+        self.monitor.best_epoch(self.min_improvement, epochs)
+    }
+
+    /// Whether a run with these epochs is over.
+    pub(crate) fn is_over(self, epochs: &[EpochRecord]) -> bool {
+        self.best_epoch(epochs).is_some_and(|best| epochs.len() >= best.saturating_add(self.patience))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{metrics::Quality, train::Evaluation};
+
+    fn epochs(losses: &[f64]) -> Vec<EpochRecord> {
+        let record = |(index, &loss): (usize, &f64)| {
+            // Validation gets worse where training gets better.
+            let mse = 1.0 / loss;
+            let output = Quality { mse, psnr_mean_db: loss, psnr_pooled_db: -loss };
+            EpochRecord {
+                epoch: index + 1,
+                loss,
+                data_loss: loss,
+                mse,
+                psnr_db: 0.0,
+                images_per_second: 1.0,
+                seconds: 1.0,
+                validation: Some(Evaluation { output, noisy_input: None }),
+            }
+        };
+        losses.iter().enumerate().map(record).collect()
+    }
+
+    #[test]
+    fn each_figure_has_its_best_epoch() {
+        let epochs = epochs(&[3.0, 2.0, 4.0, 2.0, 4.0]);
+        let best = |monitor: Monitor| monitor.best_epoch(0.0, &epochs);
+        assert_eq!(best(Monitor::TrainingLoss), Some(2));
+        assert_eq!(best(Monitor::ValidationMse), Some(3));
+        assert_eq!(best(Monitor::ValidationPsnrMean), Some(3));
+        assert_eq!(best(Monitor::ValidationPsnrPooled), Some(2));
+        assert_eq!(Monitor::TrainingLoss.best_epoch(0.0, &[]), None);
+        let unvalidated: Vec<_> = epochs.into_iter().map(|e| EpochRecord { validation: None, ..e }).collect();
+        assert_eq!(Monitor::ValidationMse.best_epoch(0.0, &unvalidated), None);
+        assert_eq!(Monitor::TrainingLoss.best_epoch(0.0, &unvalidated), Some(2));
+    }
+
+    #[test]
+    fn patience_counts_epochs_since_the_last_improvement() {
+        let stopping = EarlyStopping::new(2).monitor(Monitor::TrainingLoss);
+        let over = |losses: &[f64]| stopping.is_over(&epochs(losses));
+        assert!(!over(&[]) && !over(&[3.0]) && !over(&[3.0, 3.0]) && over(&[3.0, 3.0, 3.0]));
+        assert!(!over(&[3.0, 3.0, 2.9]) && !over(&[3.0, 3.0, 2.9, 2.9]) && over(&[3.0, 4.0, 2.9, 5.0, 2.9]));
+        let coarse = stopping.min_improvement(0.5);
+        assert!(coarse.is_over(&epochs(&[3.0, 2.8, 2.6])) && !coarse.is_over(&epochs(&[3.0, 2.8, 2.4])));
+        assert!(!EarlyStopping { patience: usize::MAX, ..stopping }.is_over(&epochs(&[3.0; 9])));
+    }
+}

@@ -1,0 +1,91 @@
+use crate::{
+    Result, metrics,
+    nn::Autoencoder,
+    train::{BatchLoss, EpochRecord, History, OptimizerState, TrainConfig},
+};
+use serde::{Deserialize, Serialize};
+
+/// How far a run is: with the model's weights, all that its next steps depend on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Progress {
+    pub optimizer: OptimizerState,
+    /// The finished epochs; early stopping remembers nothing else.
+    pub history: History,
+    /// Over the batches of the epoch that is not finished.
+    pub sums: Sums,
+    /// The model after the best epoch, if it is to be restored.
+    pub best: Option<Autoencoder>,
+}
+
+impl Progress {
+    /// The start of a run.
+    pub(crate) fn new(config: &TrainConfig, model: &Autoencoder) -> Result<Self> {
+        let optimizer = OptimizerState::new(config.optimizer, model)?;
+        Ok(Self { optimizer, history: History::default(), sums: Sums::default(), best: None })
+    }
+
+    /// The epoch that the next step belongs to, from 1.
+    pub(crate) fn epoch(&self) -> usize {
+        self.history.epochs.len() + 1
+    }
+
+    /// How many of its batches are done, of so many an epoch.
+    pub(crate) fn batches_done(&self, batches: usize) -> usize {
+        let before = self.history.epochs.len() as u64 * batches as u64;
+        self.optimizer.steps().saturating_sub(before) as usize
+    }
+
+    /// Whether no step is left.
+    pub(crate) fn is_over(&self, config: &TrainConfig) -> bool {
+        let epochs = &self.history.epochs;
+        epochs.len() >= config.epochs
+            || config.early_stopping.is_some_and(|stopping| stopping.is_over(epochs))
+    }
+
+    /// Adds the record of an epoch that left the model as it is.
+    pub(crate) fn finish_epoch(&mut self, record: EpochRecord, config: &TrainConfig, model: &Autoencoder) {
+        self.sums = Sums::default();
+        self.history.epochs.push(record);
+        let epochs = &self.history.epochs;
+        if let Some(stopping) = config.early_stopping.filter(|stopping| stopping.restore_best)
+            && stopping.best_epoch(epochs) == Some(epochs.len())
+        {
+            self.best = Some(model.clone());
+        }
+    }
+}
+
+/// Sums over the rows of an epoch: a short last batch counts by its rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sums {
+    pub rows: f64,
+    pub data: f64,
+    pub penalty: f64,
+    pub mse: f64,
+    /// Of training.
+    pub seconds: f64,
+}
+
+impl Sums {
+    pub(crate) fn add(&mut self, loss: &BatchLoss, rows: usize) {
+        let rows = rows as f64;
+        self.rows += rows;
+        self.data += rows * loss.data;
+        self.penalty += rows * loss.penalty;
+        self.mse += rows * loss.mse;
+    }
+
+    pub(crate) fn record(&self, epoch: usize) -> EpochRecord {
+        let mse = self.mse / self.rows;
+        EpochRecord {
+            epoch,
+            loss: (self.data + self.penalty) / self.rows,
+            data_loss: self.data / self.rows,
+            mse,
+            psnr_db: metrics::psnr_db(mse, 1.0),
+            images_per_second: self.rows / self.seconds,
+            seconds: self.seconds,
+            validation: None,
+        }
+    }
+}
