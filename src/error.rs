@@ -69,6 +69,16 @@ pub enum Error {
         /// The batch within the epoch, from 1.
         batch: usize,
     },
+    /// A checkpoint is of another run than the one that is to go on from it.
+    #[error("cannot resume: {what}: {checkpoint} in the checkpoint, {run} in this run")]
+    Resume {
+        /// What differs.
+        what: &'static str,
+        /// How it stands in the checkpoint.
+        checkpoint: String,
+        /// How it stands in the run.
+        run: String,
+    },
     /// The pool of worker threads could not be started.
     #[error("{threads} threads: {source}")]
     Threads {

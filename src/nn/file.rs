@@ -12,7 +12,7 @@ use crate::{
 use ndarray::{Array1, Array2};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, fs, io, path::Path};
 
 const KEY: &str = "autoencoder";
 const VERSION: u32 = 1;
@@ -50,34 +50,7 @@ impl Autoencoder {
         if self.layers().iter().any(|layer| !layer.is_finite()) {
             return Err(Error::setting("weights to save", "not finite", "finite ones, which can be loaded"));
         }
-        let (encoder, decoder) = self.layers().split_at(self.encoder_depth());
-        let architecture = Architecture {
-            version: VERSION,
-            inputs: self.inputs(),
-            encoder: encoder.iter().map(LayerSpec::from).collect(),
-            decoder: decoder.iter().map(LayerSpec::from).collect(),
-        };
-        let mut tensors = Vec::new();
-        for (stack, layers) in [("encoder", encoder), ("decoder", decoder)] {
-            for (index, layer) in layers.iter().enumerate() {
-                let (inputs, outputs) = (layer.dense.inputs(), layer.dense.outputs());
-                let [weight, bias] = names(stack, index);
-                tensors.push((weight, vec![outputs, inputs], bytes(layer.dense.weight().t().iter())));
-                tensors.push((bias, vec![outputs], bytes(layer.dense.bias().iter())));
-            }
-        }
-        let write = || {
-            let json = serde_json::to_string(&architecture).map_err(|e| e.to_string())?;
-            let metadata = HashMap::from([(KEY.to_owned(), json)]);
-            let views: Result<Vec<_>, _> = tensors
-                .iter()
-                .map(|(name, shape, data)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), data)?)))
-                .collect();
-            views
-                .and_then(|views| safetensors::serialize(views, Some(metadata)))
-                .map_err(|error| error.to_string())
-        };
-        let file = write().map_err(|error: String| Error::io(path)(std::io::Error::other(error)))?;
+        let file = serialize(self, &tensors(self, ""), HashMap::new()).map_err(Error::io(path))?;
         atomic::write(path, |out| out.write_all(&file))
     }
 
@@ -96,10 +69,67 @@ impl Autoencoder {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_safetensors(file: &[u8], name: &str) -> Result<Self> {
+        let contents = Contents::parse(file, name)?;
+        contents.check_models(1)?;
+        contents.model("")
+    }
+}
+
+/// A tensor of a file: name, shape, bytes.
+pub(crate) type Tensor = (String, Vec<usize>, Vec<u8>);
+
+/// A model's weights and biases, their names after a prefix.
+pub(crate) fn tensors(model: &Autoencoder, prefix: &str) -> Vec<Tensor> {
+    let (encoder, decoder) = model.layers().split_at(model.encoder_depth());
+    let mut tensors = Vec::new();
+    for (stack, layers) in [("encoder", encoder), ("decoder", decoder)] {
+        for (index, layer) in layers.iter().enumerate() {
+            let (inputs, outputs) = (layer.dense.inputs(), layer.dense.outputs());
+            let [weight, bias] = names(prefix, stack, index);
+            tensors.push((weight, vec![outputs, inputs], bytes(layer.dense.weight().t().iter())));
+            tensors.push((bias, vec![outputs], bytes(layer.dense.bias().iter())));
+        }
+    }
+    tensors
+}
+
+/// A file of tensors, with the model's architecture among the metadata.
+pub(crate) fn serialize(
+    model: &Autoencoder,
+    tensors: &[Tensor],
+    mut metadata: HashMap<String, String>,
+) -> io::Result<Vec<u8>> {
+    let (encoder, decoder) = model.layers().split_at(model.encoder_depth());
+    let architecture = Architecture {
+        version: VERSION,
+        inputs: model.inputs(),
+        encoder: encoder.iter().map(LayerSpec::from).collect(),
+        decoder: decoder.iter().map(LayerSpec::from).collect(),
+    };
+    metadata.insert(KEY.to_owned(), serde_json::to_string(&architecture)?);
+    let views: Result<Vec<_>, _> = tensors
+        .iter()
+        .map(|(name, shape, data)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), data)?)))
+        .collect();
+    views.and_then(|views| safetensors::serialize(views, Some(metadata))).map_err(io::Error::other)
+}
+
+/// A file that is sound and says what model it holds, once or several times under different prefixes.
+pub(crate) struct Contents<'a> {
+    name: &'a str,
+    tensors: SafeTensors<'a>,
+    metadata: HashMap<String, String>,
+    architecture: Architecture,
+}
+
+impl<'a> Contents<'a> {
+    /// Reads all but the tensors' values.
+    pub(crate) fn parse(file: &'a [u8], name: &'a str) -> Result<Self> {
         let damaged = |error| Error::format(name, "safetensors", "a sound file", error);
         let (_, metadata) = SafeTensors::read_metadata(file).map_err(damaged)?;
         let tensors = SafeTensors::deserialize(file).map_err(damaged)?;
-        let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).map_or("", String::as_str);
+        let metadata = metadata.metadata().clone().unwrap_or_default();
+        let json = metadata.get(KEY).map_or("", String::as_str);
         let architecture: Architecture = serde_json::from_str(json)
             .map_err(|error| Error::format(name, "metadata `autoencoder`", "an architecture", error))?;
         if architecture.version != VERSION {
@@ -110,28 +140,47 @@ impl Autoencoder {
                 architecture.version,
             ));
         }
-        let expected = 2 * (architecture.encoder.len() + architecture.decoder.len());
-        if tensors.len() != expected {
-            return Err(Error::format(name, "number of tensors", expected, tensors.len()));
+        Ok(Self { name, tensors, metadata, architecture })
+    }
+
+    /// What the metadata have under a key; empty if nothing.
+    pub(crate) fn metadata(&self, key: &str) -> &str {
+        self.metadata.get(key).map_or("", String::as_str)
+    }
+
+    /// Checks that there are the tensors of so many models and no more.
+    pub(crate) fn check_models(&self, models: usize) -> Result<()> {
+        let layers = self.architecture.encoder.len() + self.architecture.decoder.len();
+        let (expected, found) = (2 * layers * models, self.tensors.len());
+        if found == expected {
+            Ok(())
+        } else {
+            Err(Error::format(self.name, "number of tensors", expected, found))
         }
-        let mut inputs = architecture.inputs;
-        let mut stack = |stack, specs: Vec<LayerSpec>| {
-            let layer = |(index, spec): (usize, LayerSpec)| {
-                let dense = dense(&tensors, name, names(stack, index), (inputs, spec.outputs))?;
+    }
+
+    /// The model whose tensors' names are after a prefix.
+    pub(crate) fn model(&self, prefix: &str) -> Result<Autoencoder> {
+        let name = self.name;
+        let mut inputs = self.architecture.inputs;
+        let mut stack = |stack, specs: &[LayerSpec]| {
+            let layer = |(index, spec): (usize, &LayerSpec)| {
+                let names = names(prefix, stack, index);
+                let dense = dense(&self.tensors, name, names, (inputs, spec.outputs))?;
                 inputs = spec.outputs;
                 Ok(Layer { dense, activation: spec.activation, dropout: spec.dropout })
             };
-            specs.into_iter().enumerate().map(layer).collect::<Result<Vec<_>>>()
+            specs.iter().enumerate().map(layer).collect::<Result<Vec<_>>>()
         };
-        let encoder = stack("encoder", architecture.encoder)?;
-        let decoder = stack("decoder", architecture.decoder)?;
-        Self::from_layers(encoder, decoder)
+        let encoder = stack("encoder", &self.architecture.encoder)?;
+        let decoder = stack("decoder", &self.architecture.decoder)?;
+        Autoencoder::from_layers(encoder, decoder)
             .map_err(|error| Error::format(name, "metadata `autoencoder`", "a model", error))
     }
 }
 
-fn names(stack: &str, index: usize) -> [String; 2] {
-    ["weight", "bias"].map(|kind| format!("{stack}.{}.{kind}", 2 * index))
+fn names(prefix: &str, stack: &str, index: usize) -> [String; 2] {
+    ["weight", "bias"].map(|kind| format!("{prefix}{stack}.{}.{kind}", 2 * index))
 }
 
 fn bytes<'a>(values: impl Iterator<Item = &'a f32>) -> Vec<u8> {

@@ -5,7 +5,7 @@ mod autoencoder;
 mod builder;
 mod dense;
 mod dropout;
-mod file;
+pub(crate) mod file;
 mod init;
 mod loss;
 mod penalty;

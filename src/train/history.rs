@@ -19,8 +19,9 @@ pub struct EpochRecord {
     #[serde(with = "metrics::decibels")]
     pub psnr_db: f64,
     /// Rows a second in training, validation apart.
+    #[serde(with = "metrics::decibels")]
     pub images_per_second: f64,
-    /// Seconds of training, validation apart.
+    /// Seconds of training, validation and checkpoints apart.
     pub seconds: f64,
     /// How the model does on the rows given for validation.
     pub validation: Option<Evaluation>,

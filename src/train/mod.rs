@@ -1,11 +1,15 @@
 //! Training: one step in two phases, the optimisers, epochs, and what they reached.
 //!
-//! [`Trainer`] runs epochs over a data set; [`Step`] is one step, for loops of one's own.
+//! [`Trainer`] runs epochs over a data set, keeps [`Checkpoints`] if asked to and goes on from one; [`Step`] is one step,
+//! for loops of one's own.
 
+mod checkpoint;
+mod checkpoints;
 mod config;
 mod early_stopping;
 mod evaluate;
 mod history;
+mod identity;
 mod optimizer;
 mod progress;
 mod rows;
@@ -14,6 +18,8 @@ mod step;
 mod trainer;
 mod weights;
 
+pub use checkpoint::Checkpoint;
+pub use checkpoints::Checkpoints;
 pub use config::TrainConfig;
 pub use early_stopping::{EarlyStopping, Monitor};
 pub use evaluate::{Evaluation, evaluate, reconstruction_errors};

@@ -126,6 +126,35 @@ impl OptimizerState {
         Ok(Self { optimizer, steps: 0, layers: model.layers().iter().map(moments).collect() })
     }
 
+    /// An optimiser that goes on after `steps`, its first and second moments in the shapes of the parameters.
+    pub(crate) fn from_moments(optimizer: Optimizer, steps: u64, [first, second]: [&Autoencoder; 2]) -> Self {
+        fn values<'a>(moments: impl IntoIterator<Item = &'a f32>) -> Vec<f32> {
+            moments.into_iter().copied().collect()
+        }
+        let layers = first.layers().iter().zip(second.layers()).map(|(first, second)| {
+            let (first, second) = (&first.dense, &second.dense);
+            LayerMoments {
+                weight: Moments { first: values(first.weight()), second: values(second.weight()) },
+                bias: Moments { first: values(first.bias()), second: values(second.bias()) },
+            }
+        });
+        Self { optimizer, steps, layers: layers.collect() }
+    }
+
+    /// The first and the second moments in the shapes of the model's parameters.
+    pub(crate) fn moments(&self, model: &Autoencoder) -> [Autoencoder; 2] {
+        let part: [fn(&Moments) -> &Vec<f32>; 2] = [|moments| &moments.first, |moments| &moments.second];
+        part.map(|part| {
+            let mut moments = model.clone();
+            for (layer, state) in moments.layers_mut().iter_mut().zip(&self.layers) {
+                let (weight, bias) = layer.dense.parameters_mut();
+                let values = part(&state.weight).iter().chain(part(&state.bias));
+                weight.into_iter().chain(bias).zip(values).for_each(|(place, value)| *place = *value);
+            }
+            moments
+        })
+    }
+
     /// Checks that there are moments for every parameter.
     pub(crate) fn check_fits(&self, model: &Autoencoder) -> Result<()> {
         let found = self.layers.iter().map(|moments| (moments.weight.first.len(), moments.bias.first.len()));

@@ -4,6 +4,7 @@ use crate::{
     train::{BatchLoss, EpochRecord, History, OptimizerState, TrainConfig},
 };
 use serde::{Deserialize, Serialize};
+use std::{mem, time::Instant};
 
 /// How far a run is: with the model's weights, all that its next steps depend on.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +68,10 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    pub(crate) fn add(&mut self, loss: &BatchLoss, rows: usize) {
+    /// Adds a batch, and the time since the clock was set, which is set anew.
+    pub(crate) fn add(&mut self, loss: &BatchLoss, rows: usize, clock: &mut Instant) {
+        let now = Instant::now();
+        self.seconds += now.duration_since(mem::replace(clock, now)).as_secs_f64();
         let rows = rows as f64;
         self.rows += rows;
         self.data += rows * loss.data;

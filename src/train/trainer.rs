@@ -4,7 +4,8 @@ use crate::{
     nn::Autoencoder,
     random,
     train::{
-        Batch, BatchLoss, EpochRecord, History, Objective, Step, TrainConfig, evaluate, progress::Progress,
+        Batch, BatchLoss, Checkpoint, Checkpoints, EpochRecord, History, Monitor, Objective, Step,
+        TrainConfig, checkpoints::Keeper, evaluate, identity::Identity, progress::Progress,
     },
 };
 use std::{fmt, ops::ControlFlow, time::Instant};
@@ -57,6 +58,8 @@ pub struct Trainer<'a> {
     config: TrainConfig,
     validation: Option<&'a dyn Samples>,
     callback: Option<Callback<'a>>,
+    checkpoints: Option<Checkpoints>,
+    resume: Option<Checkpoint>,
 }
 
 impl fmt::Debug for Trainer<'_> {
@@ -68,7 +71,7 @@ impl fmt::Debug for Trainer<'_> {
 impl<'a> Trainer<'a> {
     /// A trainer with settings.
     pub fn new(config: TrainConfig) -> Self {
-        Self { config, validation: None, callback: None }
+        Self { config, validation: None, callback: None, checkpoints: None, resume: None }
     }
 
     /// Evaluates the model on these rows after each epoch, with the run's noise if it has any. Validation changes
@@ -84,16 +87,38 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Trains `model` on rows of its width, from the first epoch on: a second call starts order, noise, dropout and
-    /// the optimiser's memory anew.
+    /// Keeps checkpoints of the run: the last ones and the best epoch's, and one where a callback stops it. None is
+    /// written from weights that are not finite, and old ones go only once a step from the newest has succeeded: a run
+    /// that diverges leaves the last good one.
+    pub fn checkpoint(mut self, checkpoints: Checkpoints) -> Self {
+        self.checkpoints = Some(checkpoints);
+        self
+    }
+
+    /// Goes on from a checkpoint, if there is one, to the bits of the run that never stopped; the history is that of
+    /// the whole run, seconds and speed apart.
+    ///
+    /// It must be the same run: the same version of this crate, settings, rows (also for validation) and
+    /// architecture, and a model with the run's first weights or the checkpoint's. Two settings may differ: the number
+    /// of threads, and that of epochs, as long as the schedule does not depend on it and the checkpoint is not beyond
+    /// it.
+    pub fn resume(mut self, checkpoint: impl Into<Option<Checkpoint>>) -> Self {
+        self.resume = checkpoint.into();
+        self
+    }
+
+    /// Trains `model` on rows of its width, from the first epoch on (a second call starts order, noise, dropout and
+    /// the optimiser's memory anew) or [from a checkpoint](Self::resume).
     ///
     /// The weights are a function of the first weights, the rows and the settings; the number of threads changes
     /// no bit. [Early stopping](TrainConfig::early_stopping) depends on the rows for validation as well.
     ///
     /// # Errors
     /// [`Error::Setting`] or [`Error::Shape`] if a setting or the data do not fit, [`Error::Threads`] if the
-    /// threads cannot be started, [`Error::NotFinite`] as soon as a loss, gradient, weight or error in validation is
-    /// not finite. The model is then as the last batch left it; to keep an earlier one, clone it in a callback.
+    /// threads cannot be started, [`Error::Resume`] if the checkpoint is of another run: the model is then as it was.
+    /// [`Error::NotFinite`] as soon as a loss, gradient, weight or error in validation is not finite, [`Error::Io`] if
+    /// a checkpoint cannot be written: the model is then as the last batch left it; earlier ones are in the
+    /// checkpoints.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Samples) -> Result<History> {
         self.config.check()?;
         match self.config.threads {
@@ -131,24 +156,30 @@ impl<'a> Trainer<'a> {
 
         let objective = Objective { loss: config.loss, penalties: config.penalties.clone() };
         let mut step = Step::new(model, objective, config.batch_size.min(samples.len()))?;
-        let mut progress = Progress::new(config, model)?;
+        let (mut progress, mut keeper) = self.begin(model, samples)?;
+        let config = &self.config;
         let mut tell = |event: Event| self.callback.as_mut().map_or(ControlFlow::Continue(()), |c| c(event));
 
         while !progress.is_over(config) {
-            let (epoch, start) = (progress.epoch(), Instant::now());
+            let (epoch, mut clock) = (progress.epoch(), Instant::now());
             let order = random::shuffled(samples.len(), config.seed, epoch);
-            for (index, rows) in order.chunks(config.batch_size).enumerate() {
+            let all = order.chunks(config.batch_size).enumerate();
+            for (index, rows) in all.skip(progress.batches_done(batches)) {
                 let (noise, seed, number) = (config.noise.as_ref(), config.seed, index + 1);
                 let batch = Batch { samples, rows, noise, seed, epoch, number };
                 let taken = progress.optimizer.steps();
                 let rate = config.schedule.rate(config.learning_rate, taken, batches as u64, steps);
                 let loss = step.run(model, &mut progress.optimizer, rate, &batch)?;
-                progress.sums.add(&loss, rows.len());
+                progress.sums.add(&loss, rows.len(), &mut clock);
+                if let Some(keeper) = &mut keeper {
+                    keeper.after_step(model, &progress, number == batches)?;
+                    clock = Instant::now();
+                }
                 if tell(Event::Batch { epoch, batch: number, batches, loss }).is_break() {
+                    keeper.map_or(Ok(()), |mut keeper| keeper.at_stop(model, &progress))?;
                     return Ok(progress.history);
                 }
             }
-            progress.sums.seconds += start.elapsed().as_secs_f64();
             let validate = |rows| evaluate(model, rows, config.noise.as_ref(), config.seed);
             let validation = self.validation.map(validate).transpose()?;
             // The last update may have left weights that are finite but too large to be computed with.
@@ -158,15 +189,48 @@ impl<'a> Trainer<'a> {
             }
             let record = EpochRecord { validation, ..progress.sums.record(epoch) };
             progress.finish_epoch(record, config, model);
+            if let Some(keeper) = &mut keeper {
+                keeper.after_epoch(model, &progress)?;
+            }
             let record = &progress.history.epochs[epoch - 1];
             if tell(Event::Epoch { record, model }).is_break() {
+                keeper.map_or(Ok(()), |mut keeper| keeper.at_stop(model, &progress))?;
                 return Ok(progress.history);
             }
+        }
+        if let Some(keeper) = &mut keeper {
+            keeper.at_end(model, &progress)?;
         }
         if let Some(best) = progress.best {
             *model = best;
         }
         Ok(progress.history)
+    }
+
+    /// Where the run begins: at its first step, or where a checkpoint left it, whose weights the model then has.
+    fn begin(
+        &mut self,
+        model: &mut Autoencoder,
+        samples: &dyn Samples,
+    ) -> Result<(Progress, Option<Keeper>)> {
+        let (resume, checkpoints) = (self.resume.take(), self.checkpoints.take());
+        let mut progress = Progress::new(&self.config, model)?;
+        if resume.is_none() && checkpoints.is_none() {
+            return Ok((progress, None));
+        }
+        let (mut run, goes_on) =
+            (Identity::of(&self.config, model, samples, self.validation), resume.is_some());
+        let mut weights = None;
+        if let Some(checkpoint) = resume {
+            let resumed = checkpoint.go_on(run, model)?;
+            (run, weights, progress) = (resumed.0, Some(resumed.1), resumed.2);
+        }
+        let monitor = self.validation.map_or(Monitor::TrainingLoss, |_| Monitor::ValidationMse);
+        let keeper = checkpoints.map(|settings| Keeper::new(settings, run, monitor, goes_on)).transpose()?;
+        if let Some(weights) = weights {
+            *model = weights;
+        }
+        Ok((progress, keeper))
     }
 }
 

@@ -1,0 +1,205 @@
+use crate::{
+    atomic,
+    error::{Error, Result},
+    nn::{
+        Autoencoder,
+        file::{self, Contents},
+    },
+    train::{
+        History, OptimizerState, TrainConfig,
+        identity::Identity,
+        progress::{Progress, Sums},
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::HashMap, fmt, fs, path::Path};
+
+const KEY: &str = "checkpoint";
+const VERSION: u32 = 1;
+
+/// What the names of tensors begin with, where they are not the model's weights.
+const FIRST: &str = "moments.first.";
+const SECOND: &str = "moments.second.";
+const BEST: &str = "best.";
+
+/// Where a run stands after a step, and all that its further steps depend on: weights, the optimiser's moments, the
+/// finished epochs (early stopping remembers nothing else), the sums of the unfinished one, settings, and what tells
+/// the rows and the first weights from others.
+///
+/// A run that goes on from it, in another process and on any number of threads, ends with the same bits as one that
+/// never stopped: see [`Trainer::resume`](crate::train::Trainer::resume). The file is safetensors: the model's
+/// tensors under the names of [`Autoencoder::save`], the moments under `moments.first.` and `moments.second.`, the
+/// best epoch's weights, where they are to be restored, under `best.`; the rest as JSON in the metadata.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    run: Identity,
+    model: Autoencoder,
+    progress: Progress,
+}
+
+/// What a file's metadata say.
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    version: u32,
+    run: Identity,
+    step: u64,
+    history: History,
+    sums: Sums,
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is no checkpoint, or not a sound one.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::from_safetensors(&fs::read(path).map_err(Error::io(path))?, &path.display().to_string())
+    }
+
+    /// Reads a checkpoint from the bytes of a file; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if they are no checkpoint, or not a sound one.
+    pub fn from_safetensors(file: &[u8], name: &str) -> Result<Self> {
+        let contents = Contents::parse(file, name)?;
+        let unsound = |expected: &str, found: &dyn fmt::Display| {
+            Error::format(name, "metadata `checkpoint`", expected, found)
+        };
+        let Metadata { version, run, step, history, sums } =
+            serde_json::from_str(contents.metadata(KEY)).map_err(|error| unsound("a checkpoint", &error))?;
+        if version != VERSION {
+            return Err(unsound(&format!("version {VERSION}"), &version));
+        }
+        run.config.check().map_err(|error| unsound("settings", &error))?;
+        check_position(&run, step, &history, &sums).map_err(|(expected, found)| unsound(expected, &found))?;
+
+        let stopping = run.config.early_stopping.filter(|stopping| stopping.restore_best);
+        let has_best = stopping.is_some_and(|stopping| stopping.best_epoch(&history.epochs).is_some());
+        contents.check_models(3 + usize::from(has_best))?;
+        let (model, first, second) = (contents.model("")?, contents.model(FIRST)?, contents.model(SECOND)?);
+        let mut values =
+            second.layers().iter().flat_map(|l| l.dense.weight().into_iter().chain(l.dense.bias()));
+        if let Some(negative) = values.find(|value| **value < 0.0) {
+            return Err(Error::format(name, "second moments", "numbers of at least 0", negative));
+        }
+        let best = has_best.then(|| contents.model(BEST)).transpose()?;
+        let optimizer = OptimizerState::from_moments(run.config.optimizer, step, [&first, &second]);
+        Ok(Self { run, model, progress: Progress { optimizer, history, sums, best } })
+    }
+
+    /// Writes where a run stands. False, and nothing is written, if a weight or a moment is not finite.
+    pub(crate) fn write(
+        path: &Path,
+        run: &Identity,
+        model: &Autoencoder,
+        progress: &Progress,
+    ) -> Result<bool> {
+        let [first, second] = progress.optimizer.moments(model);
+        let models = [("", Some(model)), (FIRST, Some(&first)), (SECOND, Some(&second))];
+        let models = models.into_iter().chain([(BEST, progress.best.as_ref())]);
+        let mut tensors = Vec::new();
+        for (prefix, model) in models.filter_map(|(prefix, model)| Some((prefix, model?))) {
+            if model.layers().iter().any(|layer| !layer.is_finite()) {
+                return Ok(false);
+            }
+            tensors.extend(file::tensors(model, prefix));
+        }
+        let metadata = Metadata {
+            version: VERSION,
+            run: run.clone(),
+            step: progress.optimizer.steps(),
+            history: progress.history.clone(),
+            sums: progress.sums,
+        };
+        let serialize = || {
+            let json = serde_json::to_string(&metadata)?;
+            file::serialize(model, &tensors, HashMap::from([(KEY.to_owned(), json)]))
+        };
+        let file = serialize().map_err(Error::io(path))?;
+        atomic::write(path, |out| out.write_all(&file)).map(|()| true)
+    }
+
+    /// The same run from here: its identity, model and progress.
+    ///
+    /// # Errors
+    /// [`Error::Resume`] if `run`, which is to begin with `run_model`, is another run.
+    pub(crate) fn go_on(
+        self,
+        run: Identity,
+        run_model: &Autoencoder,
+    ) -> Result<(Identity, Autoencoder, Progress)> {
+        let run = self.run.go_on(&self.model, run, run_model)?;
+        let epochs = run.config.epochs;
+        // A run of fewer epochs was never here.
+        if self.epoch() - usize::from(self.batch() == 0) > epochs {
+            let checkpoint = format!("{}, batch {} of the next", self.epoch() - 1, self.batch());
+            return Err(Error::Resume { what: "epochs", checkpoint, run: epochs.to_string() });
+        }
+        Ok((run, self.model, self.progress))
+    }
+
+    /// The model with the weights after the last step.
+    pub fn model(&self) -> &Autoencoder {
+        &self.model
+    }
+
+    /// The run's settings, without the number of threads.
+    pub fn config(&self) -> &TrainConfig {
+        &self.run.config
+    }
+
+    /// The finished epochs.
+    pub fn history(&self) -> &History {
+        &self.progress.history
+    }
+
+    /// How many steps the run has taken.
+    pub fn step(&self) -> u64 {
+        self.progress.optimizer.steps()
+    }
+
+    /// The epoch that is not finished, from 1.
+    pub fn epoch(&self) -> usize {
+        self.progress.epoch()
+    }
+
+    /// How many batches of that epoch are done.
+    pub fn batch(&self) -> usize {
+        self.progress.batches_done(batches(&self.run))
+    }
+}
+
+/// Batches of an epoch.
+fn batches(run: &Identity) -> usize {
+    run.rows.rows.div_ceil(run.config.batch_size)
+}
+
+/// Checks that step, finished epochs and the unfinished one's sums go together; what was expected and found if not.
+fn check_position(
+    run: &Identity,
+    step: u64,
+    history: &History,
+    sums: &Sums,
+) -> std::result::Result<(), (&'static str, String)> {
+    let (epochs, batches) = (history.epochs.len(), batches(run) as u64);
+    if epochs > run.config.epochs || !history.epochs.iter().map(|epoch| epoch.epoch).eq(1..=epochs) {
+        return Err(("epochs from 1 to at most the run's", format!("{epochs}")));
+    }
+    let done = (epochs as u64).checked_mul(batches).and_then(|before| step.checked_sub(before));
+    let left = if epochs < run.config.epochs { batches } else { 0 };
+    let Some(done) = done.filter(|done| *done <= left) else {
+        return Err((
+            "a step of the unfinished epoch",
+            format!("step {step} after {epochs} epochs of {batches}"),
+        ));
+    };
+    let rows = done.saturating_mul(run.config.batch_size as u64).min(run.rows.rows as u64);
+    if sums.rows != rows as f64 {
+        return Err((
+            "the sums of the batches that are done",
+            format!("those of {} rows, not {rows}", sums.rows),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+use crate::{
+    error::{Error, Result},
+    nn::Autoencoder,
+    train::{Checkpoint, Monitor, identity::Identity, progress::Progress},
+};
+use std::{
+    fs, io, mem,
+    path::{Path, PathBuf},
+};
+
+/// Where a run keeps its checkpoints, and which: the last ones, `step-<step>.safetensors`, and that of the best epoch,
+/// `best-<step>.safetensors`.
+///
+/// The best epoch is that of [early stopping](crate::train::EarlyStopping); without it the one of the least mean
+/// squared error in validation, or without validation of the least training loss.
+///
+/// ```
+/// use autoencoder::{Autoencoder, TrainConfig, Trainer, data::digits, train::{Checkpoint, Checkpoints}};
+/// let folder = tempfile::tempdir().expect("a scratch folder");
+/// let train = digits::generate(500, 0)?;
+/// let new_model = || Autoencoder::builder(784).code(16).build();
+/// let trainer = || Trainer::new(TrainConfig::new().epochs(2));
+///
+/// let mut model = new_model()?;
+/// trainer().checkpoint(Checkpoints::new(folder.path()).every(3)).fit(&mut model, &train)?;
+///
+/// // In another process, perhaps: from the last checkpoint, or from the start if there is none.
+/// let mut resumed = new_model()?;
+/// trainer().resume(Checkpoint::latest(folder.path())?).fit(&mut resumed, &train)?;
+/// assert_eq!(resumed, model);
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Checkpoints {
+    folder: PathBuf,
+    every: Option<u64>,
+    keep_last: usize,
+}
+
+impl Checkpoints {
+    /// A checkpoint after each epoch into a folder, which is made if need be; the last two are kept.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), every: None, keep_last: 2 }
+    }
+
+    /// A checkpoint every so many steps, instead of each epoch.
+    pub fn every(mut self, steps: u64) -> Self {
+        self.every = Some(steps);
+        self
+    }
+
+    /// How many of the last checkpoints are kept.
+    pub fn keep_last(mut self, count: usize) -> Self {
+        self.keep_last = count;
+        self
+    }
+
+    /// Checks the numbers; training does so before it starts.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if one is 0.
+    pub fn check(&self) -> Result<()> {
+        if self.every == Some(0) {
+            return Err(Error::setting("steps between checkpoints", 0, "at least 1"));
+        }
+        if self.keep_last == 0 {
+            return Err(Error::setting("checkpoints to keep", 0, "at least 1"));
+        }
+        Ok(())
+    }
+}
+
+impl Checkpoint {
+    /// The last checkpoint that a run left in a folder, if there is one.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`Error::Io`] if the folder cannot be read.
+    pub fn latest(folder: impl AsRef<Path>) -> Result<Option<Self>> {
+        Self::last_of(folder.as_ref(), &[Kind::Best, Kind::Step])
+    }
+
+    /// The checkpoint of a run's best epoch, if there is one.
+    ///
+    /// # Errors
+    /// As [`latest`](Self::latest).
+    pub fn best(folder: impl AsRef<Path>) -> Result<Option<Self>> {
+        Self::last_of(folder.as_ref(), &[Kind::Best])
+    }
+
+    fn last_of(folder: &Path, kinds: &[Kind]) -> Result<Option<Self>> {
+        let files = files(folder)?.into_iter().filter(|(kind, _)| kinds.contains(kind));
+        files
+            .max_by_key(|(_, step)| *step)
+            .map(|(kind, step)| Self::load(kind.path(folder, step)))
+            .transpose()
+    }
+}
+
+/// Why a checkpoint is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Best,
+    Step,
+}
+
+impl Kind {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Best => "best-",
+            Self::Step => "step-",
+        }
+    }
+
+    fn path(self, folder: &Path, step: u64) -> PathBuf {
+        folder.join(format!("{}{step:012}.safetensors", self.prefix()))
+    }
+}
+
+/// The checkpoints in a folder, in order of kind and step.
+fn files(folder: &Path) -> Result<Vec<(Kind, u64)>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        entries => entries.map_err(Error::io(folder))?,
+    };
+    let mut files = vec![];
+    for entry in entries {
+        let name = entry.map_err(Error::io(folder))?.file_name();
+        for kind in [Kind::Best, Kind::Step] {
+            let step = name.to_str().and_then(|name| name.strip_prefix(kind.prefix()));
+            let step = step.and_then(|name| name.strip_suffix(".safetensors")?.parse().ok());
+            // Other names are no checkpoints, nor such as say a step in another way, nor folders.
+            let step = step.filter(|step| {
+                let path = kind.path(folder, *step);
+                path.ends_with(&name) && path.is_file()
+            });
+            files.extend(step.map(|step| (kind, step)));
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// Keeps the checkpoints of a run.
+pub(crate) struct Keeper {
+    settings: Checkpoints,
+    run: Identity,
+    best: (Monitor, f64),
+    /// Steps and finished epochs of the last file of a step.
+    written: Option<(u64, usize)>,
+    /// Whether older files wait for a step to succeed from the newest.
+    crowded: bool,
+}
+
+impl Keeper {
+    /// For a run that `goes_on` from a checkpoint or begins: then the folder must have none. `monitor` finds the best
+    /// epoch where early stopping does not.
+    pub(crate) fn new(settings: Checkpoints, run: Identity, monitor: Monitor, goes_on: bool) -> Result<Self> {
+        settings.check()?;
+        let folder = &settings.folder;
+        fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        if !goes_on && !files(folder)?.is_empty() {
+            let expected = "a folder without checkpoints of another run: resume from them, or remove them";
+            return Err(Error::setting("folder for checkpoints", folder, expected));
+        }
+        let best = run.config.early_stopping.map(|stopping| (stopping.monitor, stopping.min_improvement));
+        let best = best.unwrap_or((monitor, 0.0));
+        Ok(Self { settings, run, best, written: None, crowded: goes_on })
+    }
+
+    /// After a step; `last` is that of an epoch, whose checkpoint waits for the epoch's end.
+    pub(crate) fn after_step(&mut self, model: &Autoencoder, progress: &Progress, last: bool) -> Result<()> {
+        // The newest checkpoint's weights can be computed with.
+        if mem::take(&mut self.crowded) {
+            self.remove_old(progress)?;
+        }
+        let steps = progress.optimizer.steps();
+        if !last && self.settings.every.is_some_and(|every| steps.is_multiple_of(every)) {
+            self.write(Kind::Step, model, progress)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn after_epoch(&mut self, model: &Autoencoder, progress: &Progress) -> Result<()> {
+        let (steps, epochs) = (progress.optimizer.steps(), &progress.history.epochs);
+        if self.settings.every.is_none_or(|every| steps.is_multiple_of(every)) {
+            self.write(Kind::Step, model, progress)?;
+        }
+        let (monitor, min_improvement) = self.best;
+        if monitor.best_epoch(min_improvement, epochs) == Some(epochs.len()) {
+            self.write(Kind::Best, model, progress)?;
+        }
+        Ok(())
+    }
+
+    /// When a callback stops the run.
+    pub(crate) fn at_stop(&mut self, model: &Autoencoder, progress: &Progress) -> Result<()> {
+        if self.written != Some(position(progress)) {
+            self.write(Kind::Step, model, progress)?;
+        }
+        Ok(())
+    }
+
+    /// After the last epoch.
+    pub(crate) fn at_end(&mut self, model: &Autoencoder, progress: &Progress) -> Result<()> {
+        self.at_stop(model, progress)?;
+        self.remove_old(progress)
+    }
+
+    /// What is not finite is not written: the last good checkpoint stands.
+    fn write(&mut self, kind: Kind, model: &Autoencoder, progress: &Progress) -> Result<()> {
+        let path = kind.path(&self.settings.folder, progress.optimizer.steps());
+        if Checkpoint::write(&path, &self.run, model, progress)? {
+            self.crowded = true;
+            if kind == Kind::Step {
+                self.written = Some(position(progress));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what is older than the files to keep. Such of later steps, which a run meets that goes on from an
+    /// earlier checkpoint, are its own too.
+    fn remove_old(&self, progress: &Progress) -> Result<()> {
+        let folder = &self.settings.folder;
+        let mut files = files(folder)?;
+        files.retain(|(_, step)| *step <= progress.optimizer.steps());
+        for (kind, count) in [(Kind::Best, 1), (Kind::Step, self.settings.keep_last)] {
+            let steps: Vec<_> = files.iter().filter(|file| file.0 == kind).map(|file| file.1).collect();
+            for &step in &steps[..steps.len().saturating_sub(count)] {
+                let path = kind.path(folder, step);
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(Error::io(path)(error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn position(progress: &Progress) -> (u64, usize) {
+    (progress.optimizer.steps(), progress.history.epochs.len())
+}

@@ -1,0 +1,174 @@
+use crate::{
+    data::Samples,
+    error::{Error, Result},
+    nn::Autoencoder,
+    train::TrainConfig,
+};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// Rows that are digested together.
+const BLOCK_ROWS: usize = 1_024;
+
+/// All that decides what a run comes to: two runs with the same identity have the same bits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// Of this crate: another one may compute other bits.
+    version: String,
+    /// Without the number of threads, which decides nothing.
+    pub config: TrainConfig,
+    pub rows: Fingerprint,
+    pub validation: Option<Fingerprint>,
+    /// A digest of the weights before the first step.
+    first_weights: String,
+}
+
+impl Identity {
+    pub(crate) fn of(
+        config: &TrainConfig,
+        model: &Autoencoder,
+        samples: &dyn Samples,
+        validation: Option<&dyn Samples>,
+    ) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: TrainConfig { threads: None, ..config.clone() },
+            rows: Fingerprint::of(samples),
+            validation: validation.map(Fingerprint::of),
+            first_weights: digest(model),
+        }
+    }
+
+    /// The identity of a run that goes on from a checkpoint of `self` with `model`'s weights: that of `run`, which
+    /// begins with the first weights or with the checkpoint's.
+    ///
+    /// # Errors
+    /// [`Error::Resume`] with the first difference.
+    pub(crate) fn go_on(&self, model: &Autoencoder, run: Self, run_model: &Autoencoder) -> Result<Self> {
+        same(&architecture(model), &architecture(run_model))?;
+        same(&self.facts(), &run.facts())?;
+        if run.first_weights != self.first_weights && run.first_weights != digest(model) {
+            let what = "first weights";
+            return Err(Error::Resume {
+                what,
+                checkpoint: self.first_weights.clone(),
+                run: run.first_weights,
+            });
+        }
+        Ok(Self { first_weights: self.first_weights.clone(), ..run })
+    }
+
+    /// What must be the same, each by its name.
+    fn facts(&self) -> Vec<Fact> {
+        let Self { version, config, rows, validation, first_weights: _ } = self;
+        // Without `..`: a new setting has its place here.
+        let TrainConfig {
+            epochs,
+            batch_size,
+            learning_rate,
+            loss,
+            penalties,
+            optimizer,
+            noise,
+            seed,
+            threads: _,
+            schedule,
+            early_stopping,
+        } = config;
+        let validation = validation.as_ref().map_or_else(|| "none".to_owned(), Fingerprint::to_string);
+        let mut facts = vec![
+            ("version of the crate", version.clone()),
+            ("batch size", batch_size.to_string()),
+            ("learning rate", learning_rate.to_string()),
+            ("loss", format!("{loss:?}")),
+            ("penalties", format!("{penalties:?}")),
+            ("optimiser", format!("{optimizer:?}")),
+            ("noise", format!("{noise:?}")),
+            ("seed", seed.to_string()),
+            ("schedule", format!("{schedule:?}")),
+            ("early stopping", format!("{early_stopping:?}")),
+            ("rows to train on", rows.to_string()),
+            ("rows to validate on", validation),
+        ];
+        if schedule.depends_on_epochs() {
+            facts.push(("epochs, which the schedule depends on", epochs.to_string()));
+        }
+        facts
+    }
+}
+
+type Fact = (&'static str, String);
+
+fn same(checkpoint: &[Fact], run: &[Fact]) -> Result<()> {
+    match checkpoint.iter().zip(run).find(|(checkpoint, run)| checkpoint != run) {
+        None => Ok(()),
+        Some(((what, checkpoint), (_, run))) => {
+            Err(Error::Resume { what, checkpoint: checkpoint.clone(), run: run.clone() })
+        }
+    }
+}
+
+/// All of a model but its parameters.
+fn architecture(model: &Autoencoder) -> [Fact; 4] {
+    let layers = model.layers();
+    let activations: Vec<_> = layers.iter().map(|layer| layer.activation).collect();
+    let dropout: Vec<_> = layers.iter().map(|layer| layer.dropout.rate()).collect();
+    [
+        ("widths", format!("{:?}", model.widths())),
+        ("layers of the encoder", model.encoder_depth().to_string()),
+        ("activations", format!("{activations:?}")),
+        ("dropout", format!("{dropout:?}")),
+    ]
+}
+
+/// Rows by their values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fingerprint {
+    pub rows: usize,
+    features: usize,
+    sha256: String,
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} features, SHA-256 {}", self.rows, self.features, self.sha256)
+    }
+}
+
+impl Fingerprint {
+    /// Blocks of rows are digested side by side, then their digests.
+    fn of(samples: &dyn Samples) -> Self {
+        let (rows, features) = (samples.len(), samples.features());
+        let block = |block: usize| {
+            let (mut digest, mut row) = (Sha256::new(), vec![0.0; features]);
+            let mut bytes = Vec::with_capacity(4 * features);
+            for index in block * BLOCK_ROWS..rows.min((block + 1) * BLOCK_ROWS) {
+                samples.copy_row(index, &mut row);
+                bytes.clear();
+                bytes.extend(row.iter().flat_map(|value| value.to_le_bytes()));
+                digest.update(&bytes);
+            }
+            digest.finalize()
+        };
+        let blocks: Vec<_> = (0..rows.div_ceil(BLOCK_ROWS)).into_par_iter().map(block).collect();
+        let mut digest = Sha256::new();
+        blocks.iter().for_each(|block| digest.update(block));
+        Self { rows, features, sha256: hex(&digest.finalize()) }
+    }
+}
+
+/// A digest of all weights and biases.
+fn digest(model: &Autoencoder) -> String {
+    let mut digest = Sha256::new();
+    for layer in model.layers() {
+        let values = layer.dense.weight().into_iter().chain(layer.dense.bias());
+        digest.update(values.flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>());
+    }
+    hex(&digest.finalize())
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

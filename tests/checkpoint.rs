@@ -1,0 +1,555 @@
+//! A run that stops anywhere and goes on from its checkpoint ends with the bits of one that never stopped; a checkpoint
+//! of another run, or of none, is refused.
+
+mod common;
+
+use autoencoder::{
+    Autoencoder, Error, TrainConfig, Trainer,
+    data::{Noise, Samples, digits},
+    ndarray::{Array2, s},
+    nn::{Activation, Init, Loss, Penalty},
+    train::{
+        Checkpoint, Checkpoints, EarlyStopping, EpochRecord, Event, History, Monitor, Optimizer, Schedule,
+    },
+};
+use common::digest;
+use safetensors::SafeTensors;
+use std::{
+    env, fs,
+    ops::ControlFlow,
+    path::Path,
+    process::{self, Command},
+    sync::LazyLock,
+};
+
+/// Five batches of an epoch, the last of 6 rows.
+const BATCH: usize = 16;
+const BATCHES: usize = 5;
+
+static TRAIN: LazyLock<Array2<f32>> = LazyLock::new(|| rows(70, 1));
+static TEST: LazyLock<Array2<f32>> = LazyLock::new(|| rows(20, 2));
+
+fn rows(count: usize, seed: u64) -> Array2<f32> {
+    let images = digits::generate(count, seed).unwrap().to_array();
+    images.slice(s![.., 300..430; 2]).to_owned()
+}
+
+fn model() -> Autoencoder {
+    builder().build().unwrap()
+}
+
+fn builder() -> autoencoder::nn::Builder {
+    Autoencoder::builder(65).hidden(&[20, 11]).code(5).dropout(0.3).seed(3)
+}
+
+fn config() -> TrainConfig {
+    TrainConfig::new()
+        .epochs(5)
+        .batch_size(BATCH)
+        .learning_rate(0.01)
+        .loss(Loss::Bce)
+        .noise(Noise::gaussian(0.2).unwrap())
+        .penalty(Penalty::lasso(1e-4))
+        .seed(9)
+}
+
+/// Every optimiser, schedule and way to end: early, with the best weights or the last, and not early.
+fn runs() -> [TrainConfig; 4] {
+    let stopping = |patience, improvement| EarlyStopping::new(patience).min_improvement(improvement);
+    let sgd = Optimizer::Sgd { momentum: 0.9 };
+    [
+        config()
+            .schedule(Schedule::Cosine { warmup: 7, floor: 0.1 })
+            .early_stopping(stopping(2, 0.045).restore_best()),
+        config()
+            .optimizer(sgd)
+            .learning_rate(0.3)
+            .schedule(Schedule::StepDecay { factor: 0.5, every: 2 })
+            .early_stopping(EarlyStopping::new(9).monitor(Monitor::TrainingLoss).restore_best()),
+        config().optimizer(Optimizer::adam_w(0.1)).early_stopping(stopping(1, 0.028)),
+        config(),
+    ]
+}
+
+fn trainer(config: &TrainConfig) -> Trainer<'static> {
+    Trainer::new(config.clone()).validate(&*TEST)
+}
+
+fn whole(config: &TrainConfig) -> (Autoencoder, History) {
+    let mut model = model();
+    let history = trainer(config).fit(&mut model, &*TRAIN).unwrap();
+    (model, history)
+}
+
+/// Runs until `stop` says so and gives the checkpoint that stands then.
+fn stopped(
+    config: &TrainConfig,
+    folder: &Path,
+    mut stop: impl FnMut(usize, Event) -> bool + Send,
+) -> Checkpoint {
+    let mut steps = 0;
+    let callback = |event: Event| {
+        steps += usize::from(matches!(event, Event::Batch { .. }));
+        if stop(steps, event) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let trainer = trainer(config).checkpoint(Checkpoints::new(folder).every(1_000)).callback(callback);
+    trainer.fit(&mut model(), &*TRAIN).unwrap();
+    Checkpoint::latest(folder).unwrap().expect("a checkpoint where the run stopped")
+}
+
+fn resumed(config: &TrainConfig, checkpoint: Checkpoint) -> (Autoencoder, History) {
+    let mut model = model();
+    let history = trainer(config).resume(checkpoint).fit(&mut model, &*TRAIN).unwrap();
+    (model, history)
+}
+
+/// All figures but the clock's.
+fn figures(history: &History) -> History {
+    let figures = |epoch: &EpochRecord| EpochRecord { seconds: 0.0, images_per_second: 0.0, ..epoch.clone() };
+    History { epochs: history.epochs.iter().map(figures).collect() }
+}
+
+#[track_caller]
+fn assert_same(found: &(Autoencoder, History), expected: &(Autoencoder, History), what: &str) {
+    assert_eq!(digest(&found.0), digest(&expected.0), "{what}");
+    assert_eq!(figures(&found.1), figures(&expected.1), "{what}");
+}
+
+#[test]
+fn a_run_resumed_after_any_step_ends_with_the_same_bits() {
+    let mut ends = vec![];
+    for config in runs() {
+        let expected = whole(&config);
+        let epochs = expected.1.epochs.len();
+        ends.push(epochs);
+        for step in 1..=epochs * BATCHES {
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoint = stopped(&config, folder.path(), |steps, _| steps == step);
+            assert_eq!(checkpoint.step(), step as u64);
+            let place = (checkpoint.epoch() - 1) * BATCHES + checkpoint.batch();
+            assert_eq!((place, checkpoint.history().epochs.len()), (step, (step - 1) / BATCHES));
+            let threads = [1, 2, 3, 8][step % 4];
+            let found = resumed(&config.clone().threads(threads), checkpoint);
+            assert_same(&found, &expected, &format!("{config:?}, stopped after step {step}"));
+        }
+        for epoch in 1..=epochs {
+            let folder = tempfile::tempdir().unwrap();
+            let at_epoch = |_: usize, event: Event| matches!(event, Event::Epoch { record, .. } if record.epoch == epoch);
+            let checkpoint = stopped(&config, folder.path(), at_epoch);
+            assert_eq!((checkpoint.epoch(), checkpoint.batch()), (epoch + 1, 0));
+            let found = resumed(&config, checkpoint);
+            assert_same(&found, &expected, &format!("{config:?}, stopped after epoch {epoch}"));
+        }
+    }
+    // Two of the runs stop early, one of them after an improvement.
+    assert_eq!(ends, [3, 5, 4, 5]);
+}
+
+/// Stop, go on, stop again, go on: no step is lost or done twice.
+#[test]
+fn a_run_resumed_after_every_step_ends_with_the_same_bits() {
+    for config in runs() {
+        let (expected, folder) = (whole(&config), tempfile::tempdir().unwrap());
+        let mut sessions = 0;
+        let found = loop {
+            let (mut model, mut heard) = (model(), 0);
+            let checkpoints = Checkpoints::new(folder.path()).every(1).keep_last(1 + sessions % 3);
+            let resumed =
+                trainer(&config).checkpoint(checkpoints).resume(Checkpoint::latest(&folder).unwrap());
+            let once = |event: Event| {
+                heard += usize::from(matches!(event, Event::Batch { .. }));
+                if heard == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let history = resumed.callback(once).fit(&mut model, &*TRAIN).unwrap();
+            sessions += 1;
+            if heard == 0 {
+                break (model, history);
+            }
+        };
+        assert_same(&found, &expected, &format!("{config:?}"));
+        assert_eq!(sessions, expected.1.epochs.len() * BATCHES + 1);
+    }
+}
+
+#[test]
+fn keeping_checkpoints_changes_no_bit_and_leaves_the_last_and_the_best() {
+    for config in runs() {
+        let (expected, folder) = (whole(&config), tempfile::tempdir().unwrap());
+        let mut model = model();
+        let (mut kept, mut most) = (vec![], 0);
+        let trainer = trainer(&config).checkpoint(Checkpoints::new(folder.path()).every(4).keep_last(3));
+        let callback = |event: Event| {
+            if let Event::Epoch { model, .. } = event {
+                kept.push(model.clone());
+            }
+            most = most.max(names(folder.path()).len());
+            ControlFlow::Continue(())
+        };
+        let history = trainer.callback(callback).fit(&mut model, &*TRAIN).unwrap();
+        assert_same(&(model, history), &expected, "watched");
+        // One more of each kind while the newest is not proven.
+        assert!(most <= 4 + 2, "{most} files at once");
+
+        let epochs = &expected.1.epochs;
+        let errors = epochs.iter().map(|epoch| match config.early_stopping {
+            Some(EarlyStopping { monitor: Monitor::TrainingLoss, .. }) => epoch.loss,
+            _ => epoch.validation.unwrap().output.mse,
+        });
+        let margin = config.early_stopping.map_or(0.0, |stopping| stopping.min_improvement);
+        let mut best = (f64::INFINITY, 0);
+        for (index, error) in errors.enumerate() {
+            best = if error < best.0 - margin { (error, index + 1) } else { best };
+        }
+        let last = epochs.len() * BATCHES;
+        let mut steps: Vec<_> = (1..=last).filter(|step| step.is_multiple_of(4) || *step == last).collect();
+        let mut expected: Vec<_> =
+            steps.split_off(steps.len() - 3).iter().map(|s| format!("step-{s:012}")).collect();
+        expected.insert(0, format!("best-{:012}", best.1 * BATCHES));
+        assert_eq!(names(folder.path()), expected);
+        let best_model = Checkpoint::best(&folder).unwrap().unwrap().model().clone();
+        assert_eq!(digest(&best_model), digest(&kept[best.1 - 1]));
+        assert_eq!(Checkpoint::latest(&folder).unwrap().unwrap().step(), last as u64);
+    }
+}
+
+/// Names of the files in a folder, without their ending.
+fn names(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.map(|name| name.strip_suffix(".safetensors").unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_run_resumed_from_its_best_checkpoint_is_the_same_run() {
+    let config = runs()[1].clone();
+    let (expected, folder) = (whole(&config), tempfile::tempdir().unwrap());
+    let checkpoints = || Checkpoints::new(folder.path()).keep_last(1);
+    trainer(&config).checkpoint(checkpoints()).fit(&mut model(), &*TRAIN).unwrap();
+    let before = names(folder.path());
+    let (best, mut model) = (Checkpoint::best(&folder).unwrap().unwrap(), model());
+    let history = trainer(&config).checkpoint(checkpoints()).resume(best).fit(&mut model, &*TRAIN).unwrap();
+    assert_same(&(model, history), &expected, "from the best");
+    assert_eq!(names(folder.path()), before);
+}
+
+#[test]
+fn more_epochs_can_follow_where_the_schedule_does_not_depend_on_them() {
+    let decay = Schedule::StepDecay { factor: 0.5, every: 2 };
+    for config in [config(), config().schedule(decay)] {
+        for step in [12, 25] {
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoint = stopped(&config, folder.path(), |steps, _| steps == step);
+            for epochs in [5, 7] {
+                let config = config.clone().epochs(epochs);
+                let found = resumed(&config, checkpoint.clone());
+                assert_same(&found, &whole(&config), &format!("{epochs} epochs from step {step}"));
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = stopped(&config(), folder.path(), |steps, _| steps == 12);
+    assert_same(&resumed(&config().epochs(3), checkpoint.clone()), &whole(&config().epochs(3)), "fewer");
+    let error = refused(trainer(&config().epochs(2)), checkpoint, model(), &*TRAIN);
+    assert_eq!(error, "cannot resume: epochs: 2, batch 2 of the next in the checkpoint, 2 in this run");
+}
+
+/// A refused checkpoint leaves the model as it was.
+#[track_caller]
+fn refused(trainer: Trainer, checkpoint: Checkpoint, mut model: Autoencoder, rows: &dyn Samples) -> String {
+    let before = digest(&model);
+    let error = trainer.resume(checkpoint).fit(&mut model, rows).unwrap_err();
+    assert!(matches!(error, Error::Resume { .. }), "{error}");
+    assert_eq!(digest(&model), before);
+    error.to_string()
+}
+
+#[test]
+fn another_run_is_refused_and_the_difference_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = config().schedule(Schedule::Cosine { warmup: 3, floor: 0.0 });
+    let checkpoint = stopped(&base, folder.path(), |steps, _| steps == 8);
+    let named = |what: &str, error: String| {
+        assert!(error.starts_with(&format!("cannot resume: {what}: ")), "{what}: {error}");
+        assert!(error.contains(" in the checkpoint, ") && error.ends_with(" in this run"), "{error}");
+    };
+
+    let stopping = EarlyStopping::new(3);
+    for (what, config) in [
+        ("epochs, which the schedule depends on", base.clone().epochs(6)),
+        ("batch size", base.clone().batch_size(17)),
+        ("learning rate", base.clone().learning_rate(0.010000001)),
+        ("loss", base.clone().loss(Loss::Mse)),
+        ("penalties", base.clone().penalty(Penalty::lasso(1e-4))),
+        ("optimiser", base.clone().optimizer(Optimizer::Adam { beta1: 0.9, beta2: 0.998, epsilon: 1e-8 })),
+        ("noise", base.clone().noise(Noise::gaussian(0.2).unwrap().clamped())),
+        ("seed", base.clone().seed(10)),
+        ("schedule", base.clone().schedule(Schedule::Cosine { warmup: 4, floor: 0.0 })),
+        ("early stopping", base.clone().early_stopping(stopping)),
+    ] {
+        named(what, refused(trainer(&config), checkpoint.clone(), model(), &*TRAIN));
+    }
+
+    let mut other = TRAIN.clone();
+    other[[69, 64]] = f32::from_bits(other[[69, 64]].to_bits() ^ 1);
+    let (fewer, swapped) = (TRAIN.slice(s![..69, ..]), TRAIN.slice(s![..;-1, ..]));
+    for rows in [&other as &dyn Samples, &fewer, &swapped] {
+        named("rows to train on", refused(trainer(&base), checkpoint.clone(), model(), rows));
+    }
+    for trainer in [
+        Trainer::new(base.clone()),
+        Trainer::new(base.clone()).validate(&other),
+        Trainer::new(base.clone()).validate(&*TRAIN),
+    ] {
+        named("rows to validate on", refused(trainer, checkpoint.clone(), model(), &*TRAIN));
+    }
+
+    let built = |builder: autoencoder::nn::Builder| builder.build().unwrap();
+    for (what, model) in [
+        ("widths", built(builder().code(6))),
+        ("widths", built(builder().hidden(&[20]))),
+        ("activations", built(builder().hidden_activation(Activation::Tanh))),
+        ("dropout", built(builder().dropout(0.31))),
+        ("first weights", built(builder().seed(4))),
+        ("first weights", built(builder().init(Init::Glorot))),
+    ] {
+        named(what, refused(trainer(&base), checkpoint.clone(), model, &*TRAIN));
+    }
+    // The same layers, cut elsewhere into encoder and decoder.
+    let mut layers = model().layers().to_vec();
+    let decoder = layers.split_off(2);
+    let cut = Autoencoder::from_layers(layers, decoder).unwrap();
+    named("layers of the encoder", refused(trainer(&base), checkpoint.clone(), cut, &*TRAIN));
+
+    // The checkpoint's own weights are those of the run, too.
+    let mut own = checkpoint.model().clone();
+    let history = trainer(&base).resume(checkpoint).fit(&mut own, &*TRAIN).unwrap();
+    assert_same(&(own, history), &whole(&base), "from the checkpoint's weights");
+}
+
+/// A run that grows out of all bounds leaves its last good checkpoint, also where only one is kept.
+#[test]
+fn a_run_that_diverges_leaves_a_good_checkpoint() {
+    let sgd = Optimizer::Sgd { momentum: 0.9 };
+    let config = TrainConfig::new().epochs(50).batch_size(BATCH).optimizer(sgd).learning_rate(200.0);
+    let builder = || Autoencoder::builder(65).hidden(&[20]).code(5).output_activation(Activation::Identity);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |resume: Option<Checkpoint>| {
+        let checkpoints = Checkpoints::new(folder.path()).every(1).keep_last(1);
+        let mut model = builder().build().unwrap();
+        Trainer::new(config.clone())
+            .checkpoint(checkpoints)
+            .resume(resume)
+            .fit(&mut model, &*TRAIN)
+            .unwrap_err()
+    };
+    let Error::NotFinite { epoch, batch, .. } = run(None) else { panic!("it should not be finite") };
+    let failed = (epoch - 1) * BATCHES + batch;
+    assert!(failed > 2, "failed in step {failed}");
+
+    let steps: Vec<u64> =
+        names(folder.path()).iter().filter_map(|name| name.strip_prefix("step-")?.parse().ok()).collect();
+    assert_eq!(steps, [failed as u64 - 2, failed as u64 - 1]);
+    // The one before the last has been computed with; from the last the run fails as before.
+    let good = Checkpoint::load(folder.path().join(format!("step-{:012}.safetensors", steps[0]))).unwrap();
+    let output = good.model().reconstruct(TRAIN.view()).unwrap();
+    assert!(output.iter().all(|value| value.is_finite()));
+    let last = Checkpoint::latest(&folder).unwrap();
+    assert_eq!(last.as_ref().unwrap().step(), steps[1]);
+    let Error::NotFinite { epoch, batch, .. } = run(last) else { panic!("it should fail again") };
+    assert_eq!((epoch - 1) * BATCHES + batch, failed);
+    assert!(names(folder.path()).contains(&format!("step-{:012}", steps[1])));
+}
+
+#[test]
+fn folders_and_numbers_that_cannot_be_are_errors_before_the_first_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let fit = |checkpoints: Checkpoints| {
+        let mut trained = model();
+        let error = trainer(&config()).checkpoint(checkpoints).fit(&mut trained, &*TRAIN).unwrap_err();
+        assert_eq!(digest(&trained), digest(&model()));
+        error
+    };
+    for folder in [file.clone(), file.join("below")] {
+        assert!(matches!(fit(Checkpoints::new(folder)), Error::Io { .. }));
+    }
+    let inside = || Checkpoints::new(folder.path());
+    for checkpoints in [inside().every(0), inside().keep_last(0)] {
+        assert!(matches!(fit(checkpoints), Error::Setting { .. }));
+    }
+
+    // A new run takes nobody's checkpoints for its own, and removes none.
+    stopped(&config(), folder.path(), |steps, _| steps == 3);
+    let error = fit(inside());
+    assert!(error.to_string().contains("resume from them, or remove them"), "{error}");
+    assert_eq!(Checkpoint::latest(&folder).unwrap().unwrap().step(), 3);
+    assert!(matches!(Checkpoint::latest(&file), Err(Error::Io { .. })));
+    assert!(Checkpoint::latest(folder.path().join("none")).unwrap().is_none());
+    assert!(Checkpoint::best(&folder).unwrap().is_none());
+}
+
+/// A checkpoint that cannot be written ends the run; those that stand, stand.
+#[test]
+fn a_checkpoint_that_cannot_be_written_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path()).every(3).keep_last(1);
+    let (mut steps, mut trained) = (0, model());
+    let callback = |event: Event| {
+        steps += usize::from(matches!(event, Event::Batch { .. }));
+        if steps == 4 {
+            fs::create_dir_all(folder.path().join("step-000000000006.safetensors")).unwrap();
+        }
+        ControlFlow::Continue(())
+    };
+    let trainer = trainer(&config()).checkpoint(checkpoints).callback(callback);
+    let error = trainer.fit(&mut trained, &*TRAIN).unwrap_err();
+    assert!(
+        matches!(&error, Error::Io { path, .. } if path.ends_with("step-000000000006.safetensors")),
+        "{error}"
+    );
+    assert_eq!(steps, 5);
+    assert_ne!(digest(&trained), digest(&model()));
+    let stands = Checkpoint::load(folder.path().join("step-000000000003.safetensors")).unwrap();
+    assert_same(&resumed(&config(), stands), &whole(&config()), "from what stands");
+}
+
+/// A file with other metadata, as JSON, under `checkpoint`.
+fn with_metadata(file: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    let (_, metadata) = SafeTensors::read_metadata(file).unwrap();
+    let mut metadata = metadata.metadata().clone().unwrap();
+    let mut json = serde_json::from_str(&metadata["checkpoint"]).unwrap();
+    change(&mut json);
+    metadata.insert("checkpoint".to_owned(), json.to_string());
+    let tensors = SafeTensors::deserialize(file).unwrap();
+    safetensors::serialize(tensors.tensors(), Some(metadata)).unwrap()
+}
+
+#[test]
+fn what_is_no_sound_checkpoint_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = stopped(&runs()[0], folder.path(), |steps, _| steps == 8);
+    let file = fs::read(folder.path().join("step-000000000008.safetensors")).unwrap();
+    assert_eq!(Checkpoint::from_safetensors(&with_metadata(&file, |_| ()), "same").unwrap(), sound);
+    let refused = |file: &[u8], what: &str| {
+        let error = Checkpoint::from_safetensors(file, "file").expect_err(what);
+        assert!(matches!(error, Error::Format { .. }), "{what}: {error}");
+    };
+
+    for length in 0..file.len() {
+        refused(&file[..length], "cut");
+    }
+    let header = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    for bit in 0..8 * header {
+        let mut file = file.clone();
+        file[bit / 8] ^= 1 << (bit % 8);
+        // What is still JSON may be another number: but no panic.
+        if let Err(error) = Checkpoint::from_safetensors(&file, "file") {
+            assert!(matches!(error, Error::Format { .. }), "{error}");
+        }
+    }
+    for (pointer, value) in [
+        ("/version", 2.into()),
+        ("/step", 4.into()),
+        ("/step", 7.into()),
+        ("/step", 11.into()),
+        ("/step", u64::MAX.into()),
+        ("/step", (-1).into()),
+        ("/sums/rows", 47.0.into()),
+        ("/sums/data", serde_json::Value::Null),
+        ("/history/epochs", serde_json::json!([])),
+        ("/history/epochs/0/epoch", 2.into()),
+        ("/history/epochs/0/loss", serde_json::Value::Null),
+        ("/run/config/epochs", 0.into()),
+        ("/run/config/epochs", 1.into()),
+        ("/run/config/batch_size", 0.into()),
+        ("/run/config/batch_size", 15.into()),
+        ("/run/config/learning_rate", (-1.0).into()),
+        ("/run/config/early_stopping", serde_json::Value::Null),
+        ("/run/rows/rows", 0.into()),
+        ("/run/rows/rows", u64::MAX.into()),
+        ("/run", serde_json::Value::Null),
+    ] {
+        let set = |json: &mut serde_json::Value| *json.pointer_mut(pointer).expect(pointer) = value.clone();
+        refused(&with_metadata(&file, set), &format!("{pointer} {value}"));
+    }
+
+    let model_file = folder.path().join("model.safetensors");
+    sound.model().save(&model_file).unwrap();
+    refused(&fs::read(model_file).unwrap(), "a model");
+    assert!(Autoencoder::from_safetensors(&file, "a checkpoint").is_err());
+    assert!(matches!(Checkpoint::load(folder.path().join("none")), Err(Error::Io { .. })));
+}
+
+#[test]
+fn moments_that_no_optimiser_has_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    stopped(&config(), folder.path(), |steps, _| steps == 8);
+    let file = fs::read(folder.path().join("step-000000000008.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&file).unwrap();
+    for (name, value) in [
+        ("moments.first.encoder.0.weight", f32::NAN),
+        ("moments.second.decoder.2.bias", f32::INFINITY),
+        ("moments.second.decoder.2.bias", -1e-9),
+        ("encoder.2.weight", f32::NEG_INFINITY),
+    ] {
+        let start = tensors.tensor(name).unwrap().data().as_ptr() as usize - file.as_ptr() as usize;
+        let mut file = file.clone();
+        file[start..start + 4].copy_from_slice(&value.to_le_bytes());
+        let error = Checkpoint::from_safetensors(&file, "file").expect_err(name);
+        assert!(matches!(error, Error::Format { .. }), "{error}");
+    }
+}
+
+/// Set for a process that is to do a part of a run: the folder of its checkpoints.
+const FOLDER: &str = "CHECKPOINT_TEST_FOLDER";
+/// The step after which that process ends as if killed, if it does.
+const ABORT: &str = "CHECKPOINT_TEST_ABORT";
+
+/// Processes that end in the middle of a step's callback, and one that goes on from where they were.
+#[test]
+fn new_processes_go_on_to_the_same_bits() {
+    for number in 0..runs().len() {
+        let folder = tempfile::tempdir().unwrap();
+        for abort in [Some("4"), Some("5"), Some("14"), None] {
+            let mut command = Command::new(env::current_exe().unwrap());
+            command.args(["--exact", "a_part_of_a_run", "--nocapture"]).env(FOLDER, folder.path());
+            command.env("CHECKPOINT_TEST_RUN", number.to_string());
+            if let Some(step) = abort {
+                command.env(ABORT, step);
+            }
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.success(), abort.is_none(), "{said}");
+            assert!(!said.contains("panicked"), "{said}");
+        }
+        let config = &runs()[number];
+        let model = Autoencoder::load(folder.path().join("model")).unwrap();
+        let history = serde_json::from_slice(&fs::read(folder.path().join("history")).unwrap()).unwrap();
+        assert_same(&(model, history), &whole(config), &format!("{config:?}"));
+    }
+}
+
+/// What a process of the test above does; nothing where it is not one.
+#[test]
+fn a_part_of_a_run() {
+    let Ok(folder) = env::var(FOLDER) else { return };
+    let number: usize = env::var("CHECKPOINT_TEST_RUN").unwrap().parse().unwrap();
+    let abort: Option<u64> = env::var(ABORT).ok().map(|step| step.parse().unwrap());
+    let from = Checkpoint::latest(&folder).unwrap();
+    let (mut step, mut model) = (from.as_ref().map_or(0, Checkpoint::step), model());
+    let config = runs()[number].clone().threads(1 + step as usize % 3);
+    let checkpoints = Checkpoints::new(&folder).every(3).keep_last(1);
+    let callback = |event: Event| {
+        step += u64::from(matches!(event, Event::Batch { .. }));
+        if Some(step) == abort {
+            process::abort();
+        }
+        ControlFlow::Continue(())
+    };
+    let trainer = trainer(&config).checkpoint(checkpoints).resume(from).callback(callback);
+    let history = trainer.fit(&mut model, &*TRAIN).unwrap();
+    model.save(Path::new(&folder).join("model")).unwrap();
+    fs::write(Path::new(&folder).join("history"), serde_json::to_string(&history).unwrap()).unwrap();
+}
