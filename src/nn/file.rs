@@ -2,7 +2,15 @@
 //!
 //! Layer i of the encoder is `encoder.{2i}.weight` `[out, in]` and `encoder.{2i}.bias` `[out]`, the decoder's
 //! likewise: what `nn.Sequential(Linear, activation, Linear, activation, ...)` calls them. The architecture stands
-//! as JSON in the metadata under the key `autoencoder`.
+//! as JSON in the metadata under the key `autoencoder`:
+//!
+//! ```json
+//! {"version": 1, "inputs": 784,
+//!  "encoder": [{"outputs": 128, "activation": "relu", "dropout": 0.0}, {"outputs": 32, "activation": "identity", ...}],
+//!  "decoder": [{"outputs": 128, "activation": {"leaky_relu": {"slope": 0.01}}, ...}, ...]}
+//! ```
+//!
+//! `python/exchange.py` reads and writes such files in PyTorch.
 
 use crate::{
     atomic,

@@ -1,0 +1,66 @@
+"""Check that PyTorch reads the crate's model files: same weights, same codes and outputs.
+
+    python3 -m venv venv
+    venv/bin/pip install torch numpy safetensors
+    venv/bin/python python/check_torch.py [MODEL VALUES]
+
+By default MODEL is `tests/golden/exchange/crate.safetensors`, which the crate wrote, and VALUES
+`crate-values.safetensors` beside it: tensors `inputs`, `codes` and `outputs`, as the crate computed them
+(`cargo test --test exchange -- --ignored` writes both). The model is built as an `nn.Sequential`, must give the
+same numbers within 1e-6, and written again the same weights, bit for bit, and the same architecture.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from exchange import KEY, load, save
+
+FOLDER = Path(__file__).parent.parent / "tests" / "golden" / "exchange"
+TOLERANCE = 1e-6
+
+
+def near(what, found, expected):
+    error = (found - expected).abs().max().item()
+    print(f"{what}: {tuple(found.shape)}, largest difference {error:.1e}")
+    if not (found.shape == expected.shape and error <= TOLERANCE):
+        sys.exit(f"{what}: not within {TOLERANCE}")
+
+
+def architecture(path):
+    """The metadata of a file, its reals as f32."""
+    def real(text):
+        return torch.tensor(float(text), dtype=torch.float32).item()
+
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()[KEY], parse_float=real)
+
+
+def main():
+    default = (FOLDER / "crate.safetensors", FOLDER / "crate-values.safetensors")
+    model_file, values_file = sys.argv[1:3] or default
+    model, values = load(model_file), load_file(values_file)
+    with torch.inference_mode():
+        near("codes", model.encoder(values["inputs"]), values["codes"])
+        near("outputs of the codes", model.decoder(values["codes"]), values["outputs"])
+        near("outputs", model(values["inputs"]), values["outputs"])
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.safetensors"
+        save(model, copy)
+        before, after = load_file(model_file), load_file(copy)
+        same = before.keys() == after.keys() and all(
+            torch.equal(before[name].view(torch.int32), after[name].view(torch.int32)) for name in before
+        )
+        if not same or architecture(model_file) != architecture(copy):
+            sys.exit("written again it is another model")
+    print(f"{len(before)} tensors and the architecture come back bit for bit")
+
+
+if __name__ == "__main__":
+    main()
