@@ -142,11 +142,28 @@ impl Error {
         expected: impl fmt::Display,
         found: impl fmt::Display,
     ) -> Self {
-        Self::Format {
-            file: file.to_owned(),
-            field,
-            expected: expected.to_string(),
-            found: found.to_string(),
+        Self::Format { file: file.to_owned(), field, expected: expected.to_string(), found: excerpt(found) }
+    }
+}
+
+/// What a file holds may be long and may hold anything: its beginning, on one line.
+fn excerpt(found: impl fmt::Display) -> String {
+    const LONGEST: usize = 200;
+    struct Beginning(String);
+    impl fmt::Write for Beginning {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            for c in text.chars() {
+                if self.0.len() >= LONGEST {
+                    self.0.push_str("...");
+                    return Err(fmt::Error);
+                }
+                if c.is_control() { self.0.extend(c.escape_default()) } else { self.0.push(c) }
+            }
+            Ok(())
         }
     }
+    let mut beginning = Beginning(String::new());
+    // An error is the sign that there was more.
+    let _ = fmt::Write::write_fmt(&mut beginning, format_args!("{found}"));
+    beginning.0
 }

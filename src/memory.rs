@@ -1,7 +1,10 @@
 //! Sizes that memory cannot hold are errors, where allocating them would end the process.
 
 use crate::error::{Error, Result};
-use std::fmt;
+use std::{
+    fmt,
+    io::{self, Read},
+};
 
 /// Checks that so many f32 could be allocated; `None` stands for a number beyond `usize`.
 pub(crate) fn check(name: &'static str, value: impl fmt::Debug, elements: Option<usize>) -> Result<()> {
@@ -9,4 +12,18 @@ pub(crate) fn check(name: &'static str, value: impl fmt::Debug, elements: Option
         Some(Ok(())) => Ok(()),
         _ => Err(Error::setting(name, value, "a size that fits memory")),
     }
+}
+
+/// Reads `len` bytes, or fewer at the stream's end. Memory follows the bytes that arrive, not what is asked for.
+pub(crate) fn read(stream: &mut impl Read, len: usize) -> io::Result<Vec<u8>> {
+    const FIRST: usize = 1 << 16;
+    let mut bytes = Vec::new();
+    while bytes.len() < len {
+        let more = (len - bytes.len()).min(bytes.len().max(FIRST));
+        bytes.try_reserve_exact(more)?;
+        if stream.by_ref().take(more as u64).read_to_end(&mut bytes)? < more {
+            break;
+        }
+    }
+    Ok(bytes)
 }

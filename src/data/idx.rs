@@ -3,12 +3,15 @@
 //! A file is a magic number (0, 0, 8 for bytes, the number of dimensions), the dimensions as big-endian 32-bit
 //! integers, then the elements. Gzip is told by its first two bytes, not by the file's name.
 //!
-//! A header is never trusted: memory grows with the bytes that arrive, never with what a header claims.
+//! A header is never trusted: memory grows with the bytes that arrive, never with what a header claims. Nor is gzip,
+//! which can pack a gigabyte into a megabyte: beyond 16 MiB it may inflate to 100 times its size (MNIST's to 5 times);
+//! what does more is refused there, and can be decompressed before.
 
 use crate::{
     atomic,
     data::Dataset,
     error::{Error, Result},
+    memory,
 };
 use byteorder::{BigEndian, ReadBytesExt, WriteBytesExt};
 use flate2::{Compression, bufread::MultiGzDecoder, write::GzEncoder};
@@ -19,6 +22,10 @@ use std::{
 };
 
 const MAX_DIMENSIONS: u8 = 8;
+/// What gzip may always inflate to, in bytes.
+const SMALL: u64 = 16 << 20;
+/// How many times the bytes read gzip may inflate to beyond that. Deflate itself goes up to 1032.
+const MAX_INFLATION: u64 = 100;
 
 /// An array of bytes with its dimensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +47,52 @@ pub fn read(stream: impl Read, name: &str) -> Result<IdxArray> {
     let mut stream = BufReader::with_capacity(1 << 16, stream);
     let start = stream.fill_buf().map_err(Error::io(name))?;
     if start.starts_with(&[0x1f, 0x8b]) {
-        read_plain(MultiGzDecoder::new(stream), name)
+        read_plain(Inflate { decoder: MultiGzDecoder::new(Counted { stream, bytes: 0 }), bytes: 0 }, name)
     } else {
         read_plain(stream, name)
+    }
+}
+
+/// Inflates gzip members in a row, up to a limit.
+struct Inflate<R> {
+    decoder: MultiGzDecoder<Counted<R>>,
+    bytes: u64,
+}
+
+impl<R: BufRead> Read for Inflate<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.decoder.read(buffer)?;
+        self.bytes += count as u64;
+        if self.bytes > SMALL.max(MAX_INFLATION.saturating_mul(self.decoder.get_ref().bytes)) {
+            let limit = format!("more than {MAX_INFLATION} times its size; decompress it first");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, limit));
+        }
+        Ok(count)
+    }
+}
+
+/// Counts the bytes that are consumed.
+struct Counted<R> {
+    stream: R,
+    bytes: u64,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        self.bytes += count as u64;
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.stream.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.bytes += count as u64;
+        self.stream.consume(count);
     }
 }
 
@@ -64,12 +114,8 @@ fn read_plain(mut stream: impl Read, name: &str) -> Result<IdxArray> {
         Error::format(name, "dimensions", "a product that fits memory", format_args!("{shape:?}"))
     })?;
 
-    let mut bytes = Vec::new();
-    stream.by_ref().take(elements as u64).read_to_end(&mut bytes).map_err(truncated(
-        name,
-        "elements",
-        "a readable stream",
-    ))?;
+    let bytes =
+        memory::read(&mut stream, elements).map_err(truncated(name, "elements", "a readable stream"))?;
     if bytes.len() < elements {
         return Err(Error::format(name, "elements", elements, bytes.len()));
     }
@@ -182,6 +228,9 @@ pub fn dataset(name: &str, images: IdxArray, labels: Option<IdxArray>) -> Result
         return Err(Error::format(&images.name, "dimensions", "3 (images, height, width)", found));
     };
     let dataset = Dataset::new(name, (height, width), images.bytes)?;
+    if dataset.len() != count {
+        return Err(Error::format(&images.name, "number of images", count, dataset.len()));
+    }
     let Some(labels) = labels else { return Ok(dataset) };
     if labels.shape.len() != 1 {
         return Err(Error::format(&labels.name, "dimensions", "1 (labels)", labels.shape.len()));

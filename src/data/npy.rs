@@ -7,13 +7,13 @@
 use crate::{
     data::Dataset,
     error::{Error, Result},
+    memory,
 };
-use ndarray::{Array2, ArrayD};
-use ndarray_npy::{ReadDataError, ReadNpyExt, ReadableElement};
-use py_literal::Value;
-use std::{fs, io::Read, path::Path};
+use ndarray::{Array3, ShapeBuilder};
+use ndarray_npy::npy::header::{Header, Layout};
+use std::{fs::File, io::Read, path::Path};
 
-/// A header is some 128 bytes. Longer ones are refused: its parser recurses into nested brackets.
+/// A header is some 128 bytes. Longer ones are refused.
 const MAX_HEADER: usize = 1 << 10;
 
 /// Reads images `[images, height, width]`, or `[images, features]` if `shape` says what (height, width) they are.
@@ -32,12 +32,22 @@ const MAX_HEADER: usize = 1 << 10;
 /// [`Error::Format`] if the bytes are not such a file, [`Error::Shape`] or [`Error::Setting`] if there are no images
 /// or a pixel is outside [0, 1].
 pub fn read(bytes: &[u8], name: &str, shape: Option<(usize, usize)>) -> Result<Dataset> {
-    let bad = |found: String| Error::format(name, "NPY", "an array of uint8, float32 or float64", found);
-    if header_length(bytes).is_some_and(|length| length > MAX_HEADER) {
-        return Err(Error::format(name, "length of the header", format!("at most {MAX_HEADER}"), "more"));
-    }
-    let pixels = ArrayD::<Pixel>::read_npy(bytes).map_err(|error| bad(error.to_string()))?;
-    let (count, shape) = match (pixels.shape(), shape) {
+    read_from(bytes, name, shape)
+}
+
+/// Reads images from a file, as [`read`] does.
+///
+/// # Errors
+/// As [`read`], and [`Error::Io`] if the file cannot be read.
+pub fn load(path: impl AsRef<Path>, shape: Option<(usize, usize)>) -> Result<Dataset> {
+    let path = path.as_ref();
+    let file = File::open(path).map_err(Error::io(path))?;
+    read_from(file, &path.display().to_string(), shape)
+}
+
+fn read_from(mut stream: impl Read, name: &str, shape: Option<(usize, usize)>) -> Result<Dataset> {
+    let header = header(&mut stream, name)?;
+    let (count, (height, width)) = match (header.shape.as_slice(), shape) {
         (&[count, height, width], None) => (count, (height, width)),
         (&[count, height, width], Some(shape)) if shape == (height, width) => (count, shape),
         (&[count, features], Some(shape)) if shape.0.checked_mul(shape.1) == Some(features) => (count, shape),
@@ -51,61 +61,75 @@ pub fn read(bytes: &[u8], name: &str, shape: Option<(usize, usize)>) -> Result<D
             return Err(Error::format(name, "shape", expected, format!("{found:?}")));
         }
     };
-    let values: Vec<f32> = pixels.iter().map(|pixel| pixel.0).collect();
-    let features = shape.0.saturating_mul(shape.1);
-    if let Some(pixel) = values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
-        return Err(Error::format(name, "pixel", "a number in [0, 1]", pixel));
+    let (size, decode) = element(&header).ok_or_else(|| {
+        let found = &header.type_descriptor;
+        Error::format(name, "type of the elements", "uint8, float32 or float64", found)
+    })?;
+    let length = [count, height, width].iter().try_fold(size, |product, &d| product.checked_mul(d));
+    let length = length.ok_or_else(|| {
+        let found = format!("{:?}", header.shape);
+        Error::format(name, "shape", "a product that fits memory", found)
+    })?;
+    let bytes = memory::read(&mut stream, length).map_err(Error::io(name))?;
+    if bytes.len() < length {
+        return Err(Error::format(name, "elements", format_args!("{length} bytes"), bytes.len()));
     }
-    let rows = Array2::from_shape_vec((count, features), values).map_err(|error| bad(error.to_string()))?;
-    Dataset::from_array(name, shape, rows.view())
-}
-
-/// Reads images from a file, as [`read`] does.
-///
-/// # Errors
-/// As [`read`], and [`Error::Io`] if the file cannot be read.
-pub fn load(path: impl AsRef<Path>, shape: Option<(usize, usize)>) -> Result<Dataset> {
-    let path = path.as_ref();
-    read(&fs::read(path).map_err(Error::io(path))?, &path.display().to_string(), shape)
-}
-
-fn header_length(bytes: &[u8]) -> Option<usize> {
-    let length = match bytes.get(6)? {
-        1 => usize::from(u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?)),
-        _ => u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?) as usize,
+    if !memory::read(&mut stream, 1).map_err(Error::io(name))?.is_empty() {
+        return Err(Error::format(name, "end", "nothing after the elements", "more bytes"));
+    }
+    let pixel = |element: &[u8]| {
+        let pixel = decode(element);
+        let inside = (0.0..=1.0).contains(&pixel);
+        let level = inside.then_some((pixel * 255.0).round() as u8);
+        level.ok_or_else(|| Error::format(name, "pixel", "a number in [0, 1]", pixel))
     };
-    Some(length)
+    let mut pixels = bytes.chunks_exact(size).map(pixel).collect::<Result<Vec<_>>>()?;
+    if header.layout == Layout::Fortran && !pixels.is_empty() {
+        // Columns first, of images in two dimensions as of those in three: each has its own order to undo.
+        let columns_first = match header.shape.len() {
+            2 => (count, height * width, 1),
+            _ => (count, height, width),
+        };
+        let array = Array3::from_shape_vec(columns_first.f(), pixels)
+            .map_err(|error| Error::format(name, "shape", "that of an array", error))?;
+        pixels = array.iter().copied().collect();
+    }
+    Dataset::new(name, (height, width), pixels)
 }
 
-/// A number of any of the types, a byte as its share of 255. The crate's own elements trust the header with the size
-/// to allocate, and are of one type each.
-#[derive(Clone, Copy)]
-struct Pixel(f32);
-
-impl ReadableElement for Pixel {
-    fn read_to_end_exact_vec<R: Read>(
-        mut reader: R,
-        kind: &Value,
-        len: usize,
-    ) -> Result<Vec<Self>, ReadDataError> {
-        type Decode = fn(&[u8]) -> f32;
-        let wrong = || ReadDataError::WrongDescriptor(kind.clone());
-        let (size, decode): (usize, Decode) = match kind.as_string().ok_or_else(wrong)?.as_str() {
-            "|u1" | "u1" | "<u1" | ">u1" => (1, |b| f32::from(b[0]) / 255.0),
-            "<f4" => (4, |b| f32::from_le_bytes(b.try_into().unwrap_or_default())),
-            ">f4" => (4, |b| f32::from_be_bytes(b.try_into().unwrap_or_default())),
-            "<f8" => (8, |b| f64::from_le_bytes(b.try_into().unwrap_or_default()) as f32),
-            ">f8" => (8, |b| f64::from_be_bytes(b.try_into().unwrap_or_default()) as f32),
-            _ => return Err(wrong()),
-        };
-        let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes)?;
-        let expected = len.checked_mul(size).filter(|&expected| expected <= bytes.len());
-        match bytes.len() - expected.ok_or(ReadDataError::MissingData)? {
-            0 => Ok(bytes.chunks_exact(size).map(|b| Self(decode(b))).collect()),
-            extra => Err(ReadDataError::ExtraBytes(extra)),
-        }
+/// Reads the header, with care for the parser of its Python literal: it takes exponential time for brackets in
+/// brackets, of which the dictionary holds but one pair, the shape's.
+fn header(stream: &mut impl Read, name: &str) -> Result<Header> {
+    let bad = |found: &dyn std::fmt::Display| Error::format(name, "header", "NPY's", found);
+    let mut take = |len| memory::read(stream, len).map_err(Error::io(name));
+    let mut bytes = take(8)?;
+    let length = take(if bytes.get(6) == Some(&1) { 2 } else { 4 })?;
+    bytes.extend(&length);
+    let length = length.iter().rev().fold(0, |length, &byte| length << 8 | usize::from(byte));
+    if !bytes.starts_with(b"\x93NUMPY") {
+        return Err(bad(&"another file's start"));
     }
+    if length > MAX_HEADER {
+        return Err(Error::format(name, "length of the header", format!("at most {MAX_HEADER}"), length));
+    }
+    let literal = take(length)?;
+    if literal.iter().filter(|&byte| b"([{".contains(byte)).count() > 2 {
+        return Err(bad(&"more brackets than a dictionary's and a shape's"));
+    }
+    bytes.extend(&literal);
+    Header::from_reader(&mut bytes.as_slice()).map_err(|error| bad(&error))
+}
+
+/// The size of an element in bytes, and what turns it into a pixel: a byte into its share of 255.
+fn element(header: &Header) -> Option<(usize, fn(&[u8]) -> f32)> {
+    Some(match header.type_descriptor.as_string()?.as_str() {
+        "|u1" | "u1" | "<u1" | ">u1" => (1, |b| f32::from(b[0]) / 255.0),
+        "<f4" => (4, |b| f32::from_le_bytes(b.try_into().unwrap_or_default())),
+        ">f4" => (4, |b| f32::from_be_bytes(b.try_into().unwrap_or_default())),
+        "<f8" => (8, |b| f64::from_le_bytes(b.try_into().unwrap_or_default()) as f32),
+        ">f8" => (8, |b| f64::from_be_bytes(b.try_into().unwrap_or_default()) as f32),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -152,7 +176,7 @@ mod tests {
             (npy(&array![[[f64::NAN]]]), None, "in [0, 1]"),
             (npy(&Array3::<u8>::zeros((0, 3, 4))), None, "positive multiple"),
             (npy(&Array3::<u8>::zeros((2, 0, 4))), None, "at least 1"),
-            ([&three[..], &[0]].concat(), None, "1 extra bytes"),
+            ([&three[..], &[0]].concat(), None, "nothing after the elements"),
         ] {
             let error = read(&file, "x.npy", shape).unwrap_err().to_string();
             assert!(error.contains(expected), "{expected}: {error}");

@@ -15,12 +15,17 @@
 use crate::{
     atomic,
     error::{Error, Result},
-    nn::{Activation, Autoencoder, Dense, Dropout, Layer},
+    nn::{Activation, Autoencoder, Dense, Dropout, Layer, tensors::Tensors},
 };
 use ndarray::{Array1, Array2};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, fs, io, path::Path};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
 
 const KEY: &str = "autoencoder";
 const VERSION: u32 = 1;
@@ -69,7 +74,8 @@ impl Autoencoder {
     /// describe a model, or a tensor is missing, superfluous, of another type or shape, or not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_safetensors(&fs::read(path).map_err(Error::io(path))?, &path.display().to_string())
+        let file = File::open(path).map_err(Error::io(path))?;
+        Self::read_from(file, &path.display().to_string())
     }
 
     /// Reads a model from the bytes of a safetensors file; `name` stands for the file in errors.
@@ -77,7 +83,11 @@ impl Autoencoder {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_safetensors(file: &[u8], name: &str) -> Result<Self> {
-        let contents = Contents::parse(file, name)?;
+        Self::read_from(file, name)
+    }
+
+    fn read_from(stream: impl Read, name: &str) -> Result<Self> {
+        let contents = Contents::read(stream, name)?;
         contents.check_models(1)?;
         contents.model("")
     }
@@ -123,21 +133,16 @@ pub(crate) fn serialize(
 }
 
 /// A file that is sound and says what model it holds, once or several times under different prefixes.
-pub(crate) struct Contents<'a> {
-    name: &'a str,
-    tensors: SafeTensors<'a>,
-    metadata: HashMap<String, String>,
+pub(crate) struct Contents {
+    tensors: Tensors,
     architecture: Architecture,
 }
 
-impl<'a> Contents<'a> {
-    /// Reads all but the tensors' values.
-    pub(crate) fn parse(file: &'a [u8], name: &'a str) -> Result<Self> {
-        let damaged = |error| Error::format(name, "safetensors", "a sound file", error);
-        let (_, metadata) = SafeTensors::read_metadata(file).map_err(damaged)?;
-        let tensors = SafeTensors::deserialize(file).map_err(damaged)?;
-        let metadata = metadata.metadata().clone().unwrap_or_default();
-        let json = metadata.get(KEY).map_or("", String::as_str);
+impl Contents {
+    /// Reads a file; `name` stands for it in errors.
+    pub(crate) fn read(stream: impl Read, name: &str) -> Result<Self> {
+        let tensors = Tensors::read(stream, name)?;
+        let json = tensors.metadata(KEY).unwrap_or_default();
         let architecture: Architecture = serde_json::from_str(json)
             .map_err(|error| Error::format(name, "metadata `autoencoder`", "an architecture", error))?;
         if architecture.version != VERSION {
@@ -148,12 +153,12 @@ impl<'a> Contents<'a> {
                 architecture.version,
             ));
         }
-        Ok(Self { name, tensors, metadata, architecture })
+        Ok(Self { tensors, architecture })
     }
 
     /// What the metadata have under a key; empty if nothing.
     pub(crate) fn metadata(&self, key: &str) -> &str {
-        self.metadata.get(key).map_or("", String::as_str)
+        self.tensors.metadata(key).unwrap_or_default()
     }
 
     /// Checks that there are the tensors of so many models and no more.
@@ -163,18 +168,17 @@ impl<'a> Contents<'a> {
         if found == expected {
             Ok(())
         } else {
-            Err(Error::format(self.name, "number of tensors", expected, found))
+            Err(Error::format(self.tensors.file(), "number of tensors", expected, found))
         }
     }
 
     /// The model whose tensors' names are after a prefix.
     pub(crate) fn model(&self, prefix: &str) -> Result<Autoencoder> {
-        let name = self.name;
         let mut inputs = self.architecture.inputs;
         let mut stack = |stack, specs: &[LayerSpec]| {
             let layer = |(index, spec): (usize, &LayerSpec)| {
                 let names = names(prefix, stack, index);
-                let dense = dense(&self.tensors, name, names, (inputs, spec.outputs))?;
+                let dense = dense(&self.tensors, names, (inputs, spec.outputs))?;
                 inputs = spec.outputs;
                 Ok(Layer { dense, activation: spec.activation, dropout: spec.dropout })
             };
@@ -183,7 +187,7 @@ impl<'a> Contents<'a> {
         let encoder = stack("encoder", &self.architecture.encoder)?;
         let decoder = stack("decoder", &self.architecture.decoder)?;
         Autoencoder::from_layers(encoder, decoder)
-            .map_err(|error| Error::format(name, "metadata `autoencoder`", "a model", error))
+            .map_err(|error| Error::format(self.tensors.file(), "metadata `autoencoder`", "a model", error))
     }
 }
 
@@ -195,32 +199,12 @@ fn bytes<'a>(values: impl Iterator<Item = &'a f32>) -> Vec<u8> {
     values.flat_map(|value| value.to_le_bytes()).collect()
 }
 
-fn dense(
-    tensors: &SafeTensors,
-    file: &str,
-    [weight, bias]: [String; 2],
-    (inputs, outputs): (usize, usize),
-) -> Result<Dense> {
-    let weight = tensor(tensors, file, &weight, &[outputs, inputs])?;
-    let bias = tensor(tensors, file, &bias, &[outputs])?;
+fn dense(tensors: &Tensors, [weight, bias]: [String; 2], (inputs, outputs): (usize, usize)) -> Result<Dense> {
+    let file = tensors.file();
+    let weight = tensors.f32(&weight, &[outputs, inputs])?;
+    let bias = tensors.f32(&bias, &[outputs])?;
     let weight = Array2::from_shape_vec((outputs, inputs), weight)
         .map_err(|error| Error::format(file, "weight", "its shape", error))?;
     Dense::new(weight.reversed_axes(), Array1::from_vec(bias))
         .map_err(|error| Error::format(file, "metadata `autoencoder`", "layers", error))
-}
-
-fn tensor(tensors: &SafeTensors, file: &str, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-    let wrong = |expected: &dyn std::fmt::Debug, found: &dyn std::fmt::Debug| {
-        Error::format(file, "tensor", format_args!("{name} {expected:?}"), format_args!("{found:?}"))
-    };
-    let view = tensors.tensor(name).map_err(|_| wrong(&shape, &"no such tensor"))?;
-    if view.dtype() != Dtype::F32 || view.shape() != shape {
-        return Err(wrong(&(Dtype::F32, shape), &(view.dtype(), view.shape())));
-    }
-    let values: Vec<f32> =
-        view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    match values.iter().find(|value| !value.is_finite()) {
-        Some(bad) => Err(wrong(&"finite", bad)),
-        None => Ok(values),
-    }
 }

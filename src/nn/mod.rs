@@ -9,6 +9,7 @@ pub(crate) mod file;
 mod init;
 mod loss;
 mod penalty;
+mod tensors;
 
 pub use activation::Activation;
 pub use autoencoder::{Autoencoder, Layer};

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, fmt, fs, path::Path};
+use std::{collections::HashMap, fmt, fs::File, io::Read, path::Path};
 
 const KEY: &str = "checkpoint";
 const VERSION: u32 = 1;
@@ -54,7 +54,8 @@ impl Checkpoint {
     /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is no checkpoint, or not a sound one.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_safetensors(&fs::read(path).map_err(Error::io(path))?, &path.display().to_string())
+        let file = File::open(path).map_err(Error::io(path))?;
+        Self::read_from(file, &path.display().to_string())
     }
 
     /// Reads a checkpoint from the bytes of a file; `name` stands for the file in errors.
@@ -62,7 +63,11 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Format`] if they are no checkpoint, or not a sound one.
     pub fn from_safetensors(file: &[u8], name: &str) -> Result<Self> {
-        let contents = Contents::parse(file, name)?;
+        Self::read_from(file, name)
+    }
+
+    fn read_from(stream: impl Read, name: &str) -> Result<Self> {
+        let contents = Contents::read(stream, name)?;
         let unsound = |expected: &str, found: &dyn fmt::Display| {
             Error::format(name, "metadata `checkpoint`", expected, found)
         };

@@ -1,0 +1,169 @@
+use crate::{Counted, FIXED, every_bit_flipped, peak, refused};
+use autoencoder::{
+    Error,
+    data::idx::{self, Encoding, IdxArray},
+};
+use flate2::{Compression, write::GzEncoder};
+use std::io::{self, Read, Write};
+
+fn read(file: &[u8]) -> Result<IdxArray, Error> {
+    idx::read(file, "file")
+}
+
+fn plain(shape: &[u32], elements: usize) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, shape.len() as u8];
+    file.extend(shape.iter().flat_map(|d| d.to_be_bytes()));
+    file.resize(file.len() + elements, 9);
+    file
+}
+
+fn gzip(content: impl Read) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    io::copy(&mut { content }, &mut encoder).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn truncated_at_every_byte() {
+    let file = plain(&[2, 3, 4], 24);
+    for file in [file.clone(), gzip(&file[..])] {
+        assert!(read(&file).is_ok());
+        for length in 0..file.len() {
+            refused(&file[..length], 3, read);
+        }
+    }
+}
+
+#[test]
+fn every_bit_flipped_once() {
+    let file = plain(&[2, 3, 4], 24);
+    assert_eq!(every_bit_flipped(&file, 0..16 * 8, 3, read), 0);
+    let packed = gzip(&file[..]);
+    // Time, flags and operating system in gzip's header mean nothing to what it holds.
+    let accepted = every_bit_flipped(&packed, 0..packed.len() * 8, 3, read);
+    assert!(accepted < 10 * 8, "{accepted}");
+}
+
+#[test]
+fn dimensions_of_none_and_of_all() {
+    for dimensions in 1..=8 {
+        for hostile in [0, 1, u32::MAX] {
+            for place in 0..dimensions {
+                for rest in [0, 1, 2, u32::MAX] {
+                    let mut shape = vec![rest; dimensions];
+                    shape[place] = hostile;
+                    let file = plain(&shape, 1000);
+                    for file in [file.clone(), gzip(&file[..])] {
+                        refused(&file, 3, read);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn empty_arrays_are_arrays_but_no_images() {
+    for shape in [[0, 3, 4], [2, 0, 4], [2, 3, 0], [0, u32::MAX, 1]] {
+        let array = read(&plain(&shape, 0)).unwrap();
+        assert!(array.bytes.is_empty());
+        assert!(idx::dataset("d", array, None).is_err(), "{shape:?}");
+    }
+}
+
+/// A header's claim of 4 GiB costs what is there.
+#[test]
+fn a_megabyte_that_claims_gigabytes() {
+    let file = plain(&[1 << 22, 1 << 10], 1 << 20);
+    assert!(refused(&file, 3, read).contains("expected 4294967296, found 1048576"));
+    let file = plain(&[u32::MAX, u32::MAX], 1 << 20);
+    refused(&file, 3, read);
+}
+
+/// A megabyte of gzip that holds the gigabyte which it announces is refused before much of it is inflated.
+#[test]
+fn a_megabyte_that_inflates_to_a_gigabyte() {
+    let elements = 1_u64 << 30;
+    let header = plain(&[1 << 20, 1 << 10], 0);
+    let bomb = gzip(header.chain(io::repeat(0).take(elements)));
+    assert!(bomb.len() > 1_000_000);
+    let mut stream = Counted { stream: &bomb[..], bytes: 0 };
+    let (result, held) = peak(|| idx::read(&mut stream, "file"));
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("more than 100 times its size"), "{error}");
+    assert!(stream.bytes <= 1 << 17, "{} of {} bytes read", stream.bytes, bomb.len());
+    assert!(held < 64 << 20, "{held} bytes");
+}
+
+/// What is blank but not large is no bomb: 20,000 white images of 28 x 28.
+#[test]
+fn blank_images_are_no_bomb() {
+    let file = gzip(&plain(&[20_000, 28, 28], 20_000 * 28 * 28)[..]);
+    assert!(file.len() < 100_000);
+    assert_eq!(read(&file).unwrap().bytes.len(), 15_680_000);
+}
+
+#[test]
+fn a_bomb_behind_the_elements_is_not_inflated() {
+    let file = plain(&[10], 10);
+    let bomb = gzip(file.chain(io::repeat(0).take(1 << 28)));
+    let mut stream = Counted { stream: &bomb[..], bytes: 0 };
+    let (result, held) = peak(|| idx::read(&mut stream, "file"));
+    assert!(result.unwrap_err().to_string().contains("end: expected nothing after the elements"));
+    assert!(held < FIXED && stream.bytes <= 1 << 17, "{held} bytes, {} read", stream.bytes);
+}
+
+#[test]
+fn gzip_in_gzip_is_not_opened() {
+    let file = gzip(&gzip(&plain(&[10], 10)[..])[..]);
+    assert!(refused(&file, 3, read).contains("magic number"));
+}
+
+#[test]
+fn ten_thousand_gzip_members_in_a_row() {
+    let content = plain(&[9_995], 9_995);
+    let mut file: Vec<u8> = content.chunks(1).flat_map(|byte| gzip(byte)).collect();
+    assert_eq!(read(&file).unwrap().bytes, [9; 9_995]);
+    let sound = file.len();
+    for _ in 0..10_000 {
+        file.extend(gzip(io::empty()));
+    }
+    assert_eq!(read(&file).unwrap().bytes.len(), 9_995);
+    file.truncate(file.len() - 1);
+    refused(&file, 3, read);
+    file.truncate(sound - 1);
+    refused(&file, 3, read);
+}
+
+/// Only what is needed is read of a stream that does not end.
+#[test]
+fn streams_without_end() {
+    let sound = plain(&[100], 100);
+    let mut zip_header = vec![0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3]; // a name follows, up to a zero
+    zip_header.extend([b'n'; 10]);
+    for (start, byte) in [(vec![], 0), (vec![], 255), (sound, 1), (zip_header, b'n'), (vec![0x1f, 0x8b], 8)] {
+        let mut stream = Counted { stream: start.chain(io::repeat(byte)), bytes: 0 };
+        let (result, held) = peak(|| idx::read(&mut stream, "file"));
+        assert!(matches!(result, Err(Error::Format { .. })));
+        assert!(held < 2 * FIXED && stream.bytes <= 1 << 18, "{held} bytes, {} read", stream.bytes);
+    }
+}
+
+/// An array put together by hand may hold other elements than its shape says.
+#[test]
+fn a_shape_that_does_not_fit_its_bytes() {
+    let array = IdxArray { name: "hand".into(), shape: vec![3, 2, 2], bytes: vec![0; 8] };
+    let error = idx::dataset("d", array, None).unwrap_err().to_string();
+    assert_eq!(error, "hand: number of images: expected 3, found 2");
+}
+
+#[test]
+fn writing_and_reading_agree_on_gzip_of_noise() {
+    let bytes: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut file = Vec::new();
+    idx::write(&mut file, "memory", &[100_000], &bytes, Encoding::Gzip).unwrap();
+    file.flush().unwrap();
+    let (array, held) = peak(|| read(&file));
+    assert_eq!(array.unwrap().bytes, bytes);
+    assert!(held <= FIXED + 3 * bytes.len(), "{held}");
+}

@@ -1,0 +1,100 @@
+//! Files from anywhere: whatever their bytes, a typed error or a sound result, memory in proportion to the bytes that
+//! are there, and no more bytes read than needed.
+
+mod idx;
+mod model;
+#[cfg(feature = "npy")]
+mod npy;
+
+use autoencoder::Error;
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    io::{self, Read},
+};
+
+/// Counts what this thread holds, at its peak.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+}
+
+#[expect(unsafe_code, reason = "an allocator is unsafe by its trait; it only counts")]
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.set(HELD.get() + layout.size());
+        PEAK.set(PEAK.get().max(HELD.get()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.set(HELD.get().saturating_sub(layout.size()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What `work` gives, and how many bytes it held at most beyond what was held before.
+fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = HELD.get();
+    PEAK.set(before);
+    let result = work();
+    (result, PEAK.get() - before)
+}
+
+/// Counts the bytes that are read.
+struct Counted<R> {
+    stream: R,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        self.bytes += count as u64;
+        Ok(count)
+    }
+}
+
+/// Buffers, decoders and errors cost so much whatever the file.
+const FIXED: usize = 300_000;
+
+/// The error, of one short line, at a peak of at most `times` the file.
+#[track_caller]
+fn refused<T>(file: &[u8], times: usize, read: impl FnOnce(&[u8]) -> Result<T, Error>) -> String {
+    let (result, held) = peak(|| read(file));
+    let error = result.err().expect("should be refused");
+    assert!(!matches!(error, Error::Io { .. }), "{error}");
+    let error = error.to_string();
+    assert!(error.len() < 600 && !error.contains('\n'), "{error}");
+    assert!(held <= FIXED + times * file.len(), "{held} bytes for {}: {error}", file.len());
+    error
+}
+
+/// Reads the file with every bit flipped in turn: an error or a result, at a peak of at most `times` the file.
+fn every_bit_flipped<T>(
+    file: &[u8],
+    bits: std::ops::Range<usize>,
+    times: usize,
+    read: impl Fn(&[u8]) -> Result<T, Error>,
+) -> usize {
+    let mut accepted = 0;
+    for bit in bits {
+        let mut damaged = file.to_vec();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let (result, held) = peak(|| read(&damaged));
+        assert!(held <= FIXED + times * file.len(), "bit {bit}: {held} bytes");
+        match result {
+            Ok(_) => accepted += 1,
+            Err(error) => assert!(!matches!(error, Error::Io { .. }), "bit {bit}: {error}"),
+        }
+    }
+    accepted
+}
