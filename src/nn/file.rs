@@ -191,11 +191,11 @@ impl Contents {
     }
 }
 
-fn names(prefix: &str, stack: &str, index: usize) -> [String; 2] {
+pub(super) fn names(prefix: &str, stack: &str, index: usize) -> [String; 2] {
     ["weight", "bias"].map(|kind| format!("{prefix}{stack}.{}.{kind}", 2 * index))
 }
 
-fn bytes<'a>(values: impl Iterator<Item = &'a f32>) -> Vec<u8> {
+pub(super) fn bytes<'a>(values: impl Iterator<Item = &'a f32>) -> Vec<u8> {
     values.flat_map(|value| value.to_le_bytes()).collect()
 }
 

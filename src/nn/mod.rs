@@ -8,6 +8,8 @@ mod dropout;
 pub(crate) mod file;
 mod init;
 mod loss;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod penalty;
 mod tensors;
 
@@ -18,4 +20,6 @@ pub use dense::Dense;
 pub use dropout::Dropout;
 pub use init::Init;
 pub use loss::{Loss, RowLoss};
+#[cfg(feature = "onnx")]
+pub use onnx::Part;
 pub use penalty::{Penalty, Scope};
