@@ -11,7 +11,7 @@ use autoencoder::{
     ndarray::ArrayView2,
     nn::{self, Penalty},
     report,
-    train::evaluate,
+    train::{Checkpoint, Checkpoints, evaluate},
 };
 use clap::Parser;
 use common::{DataFlags, Failure, Images, Init, Loss, WidthFlags, files, progress::Progress, say};
@@ -53,6 +53,12 @@ struct Flags {
     /// Trains on the first so many images
     #[arg(long)]
     limit: Option<usize>,
+    /// Keeps checkpoints of every so many steps, under checkpoints/ in the folder for the results
+    #[arg(long)]
+    checkpoint_every: Option<u64>,
+    /// Goes on from the last checkpoint there, if there is one
+    #[arg(long)]
+    resume: bool,
     /// Folder for the results
     #[arg(long, default_value = "out/quickstart")]
     out: PathBuf,
@@ -79,6 +85,14 @@ impl Flags {
         }
         Ok(config)
     }
+
+    fn checkpoint_folder(&self) -> PathBuf {
+        self.out.join("checkpoints")
+    }
+
+    fn checkpoints(&self) -> Option<Checkpoints> {
+        self.checkpoint_every.map(|steps| Checkpoints::new(self.checkpoint_folder()).every(steps))
+    }
 }
 
 fn main() -> ExitCode {
@@ -89,6 +103,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let threads = common::set_threads(flags.threads)?;
     let (noise, config) = (flags.noise()?, flags.config()?);
     config.check()?;
+    let checkpoints = flags.checkpoints();
+    checkpoints.as_ref().map_or(Ok(()), Checkpoints::check)?;
     files::create_folder(&flags.out)?;
 
     let Images { train, test, notice } = flags.data.load()?.limited(flags.limit)?;
@@ -111,9 +127,18 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         model.parameters()
     ))?;
 
+    let resumed = if flags.resume { Checkpoint::latest(flags.checkpoint_folder())? } else { None };
+    if let Some(checkpoint) = &resumed {
+        say(&format!("goes on after step {} in epoch {}", checkpoint.step(), checkpoint.epoch()))?;
+    }
+
     let start = Instant::now();
     let mut progress = Progress::new(flags.epochs, noise.is_some());
-    let trainer = Trainer::new(config).validate(&test).callback(|event| progress.show(event));
+    let mut trainer = Trainer::new(config).validate(&test).resume(resumed);
+    if let Some(checkpoints) = checkpoints {
+        trainer = trainer.checkpoint(checkpoints);
+    }
+    let trainer = trainer.callback(|event| progress.show(event));
     let history = trainer.fit(&mut model, &train)?;
     drop(progress);
     let seconds = start.elapsed().as_secs_f64();

@@ -241,6 +241,8 @@ fn quickstart() {
             ("--seed", Kind::Seed),
             ("--threads", Kind::Threads),
             ("--limit", Kind::Count),
+            ("--checkpoint-every", Kind::Count),
+            ("--resume", Kind::Switch),
             ("--out", Kind::Path),
             ("--bogus", Kind::Choice),
         ],

@@ -3,7 +3,13 @@
 use super::{example, fail, number, picture, program, rows, text};
 use autoencoder::Autoencoder;
 use serde_json::Value;
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 fn quickstart(out: &Path, flags: &[&str]) -> Value {
     let small = ["--dataset", "digits", "--limit", "300", "--hidden", "64", "--code", "16", "--out"];
@@ -80,6 +86,62 @@ fn quickstart_uses_drawn_digits_where_there_is_no_mnist_and_says_so() {
     assert!(said.contains(&format!("{path}/mnist/train-images-idx3-ubyte.gz")), "{said}");
 }
 
+/// Killed in the middle of a run, then gone on from its checkpoint on another number of threads: the same files of
+/// model and figures as from a run that nobody killed.
+#[test]
+fn quickstart_goes_on_after_a_kill_to_the_same_model() {
+    let [whole, killed] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let flags = ["--epochs", "20", "--batch-size", "64", "--dropout", "0.3", "--lasso", "1e-5"];
+    quickstart(whole.path(), &[&flags[..], &["--threads", "2"]].concat());
+
+    let checkpoints = killed.path().join("checkpoints");
+    let small = ["--dataset", "digits", "--limit", "300", "--hidden", "64", "--code", "16", "--out"];
+    let mut command = Command::new(program("quickstart"));
+    command.args(small).arg(killed.path()).args(flags).args(["--threads", "1", "--checkpoint-every", "7"]);
+    // With --resume, although there is nothing to go on from yet.
+    let mut child = command.arg("--resume").stdout(Stdio::null()).spawn().unwrap();
+    let steps = || {
+        let names = fs::read_dir(&checkpoints).into_iter().flatten().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().starts_with("step-")).count()
+    };
+    while steps() < 2 && child.try_wait().unwrap().is_none() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!killed.path().join("model.safetensors").exists(), "it was to be killed before its end");
+
+    // Another seed, or a start in the same place, is refused; what stands, stands.
+    let refused = |flags: &[&str], code| {
+        let out = killed.path().to_str().unwrap();
+        fail("quickstart", &[&small[..], &[out], flags].concat(), code)
+    };
+    let said = refused(&[&flags[..], &["--resume", "--seed", "1"]].concat(), 1);
+    assert!(said.contains("cannot resume: seed: 0 in the checkpoint, 1 in this run"), "{said}");
+    let said = refused(&[&flags[..], &["--resume", "--init", "glorot"]].concat(), 1);
+    assert!(said.contains("cannot resume: first weights: "), "{said}");
+    let said = refused(&[&flags[..], &["--checkpoint-every", "7"]].concat(), 2);
+    assert!(said.contains("resume from them, or remove them"), "{said}");
+
+    let resume = ["--threads", "3", "--checkpoint-every", "7", "--resume"];
+    let output = example(
+        "quickstart",
+        &[&small[..], &[killed.path().to_str().unwrap()], &flags[..], &resume].concat(),
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("\ngoes on after step "), "{}", text(&output.stdout));
+    let model = |folder: &Path| fs::read(folder.join("model.safetensors")).unwrap();
+    assert!(model(killed.path()) == model(whole.path()));
+    let epochs = |folder: &Path| {
+        let mut rows = rows(folder.join("history.csv"));
+        for row in &mut rows {
+            row.retain(|column, _| !["seconds", "images_per_second"].contains(&column.as_str()));
+        }
+        rows
+    };
+    assert_eq!(epochs(killed.path()), epochs(whole.path()));
+}
+
 #[test]
 fn bad_flags_get_one_line_and_code_2() {
     let folder = tempfile::tempdir().unwrap();
@@ -104,6 +166,9 @@ fn bad_flags_get_one_line_and_code_2() {
         "--seed -1",
         "--threads 0",
         "--threads 100000",
+        "--checkpoint-every 0",
+        "--checkpoint-every x",
+        "--resume=yes",
         "--limit 0",
         "--bogus",
         "stray",
@@ -145,7 +210,6 @@ fn an_error_that_cannot_be_written_keeps_its_code() {
 #[cfg(target_os = "linux")]
 #[test]
 fn output_that_cannot_be_written_is_no_panic() {
-    use std::process::Stdio;
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let flags = [
