@@ -167,7 +167,7 @@ fn files_that_do_not_fit_are_refused() {
     assert_eq!(load(&good).unwrap().widths(), [3, 2, 3]);
 
     for (part, file) in [
-        ("tensors", good[..good.len() - 1].to_vec()),
+        ("tensors: expected", good[..good.len() - 1].to_vec()),
         ("safetensors", Vec::new()),
         ("metadata", small_file(|_| (), "")),
         ("metadata", small_file(|_| (), &SMALL.replace("0.0}", "1.0}"))),
