@@ -120,8 +120,10 @@ fn header(stream: &mut impl Read, name: &str) -> Result<Header> {
     Header::from_reader(&mut bytes.as_slice()).map_err(|error| bad(&error))
 }
 
+type Decode = fn(&[u8]) -> f32;
+
 /// The size of an element in bytes, and what turns it into a pixel: a byte into its share of 255.
-fn element(header: &Header) -> Option<(usize, fn(&[u8]) -> f32)> {
+fn element(header: &Header) -> Option<(usize, Decode)> {
     Some(match header.type_descriptor.as_string()?.as_str() {
         "|u1" | "u1" | "<u1" | ">u1" => (1, |b| f32::from(b[0]) / 255.0),
         "<f4" => (4, |b| f32::from_le_bytes(b.try_into().unwrap_or_default())),

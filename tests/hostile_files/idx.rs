@@ -122,7 +122,7 @@ fn gzip_in_gzip_is_not_opened() {
 #[test]
 fn ten_thousand_gzip_members_in_a_row() {
     let content = plain(&[9_995], 9_995);
-    let mut file: Vec<u8> = content.chunks(1).flat_map(|byte| gzip(byte)).collect();
+    let mut file: Vec<u8> = content.chunks(1).flat_map(gzip).collect();
     assert_eq!(read(&file).unwrap().bytes, [9; 9_995]);
     let sound = file.len();
     for _ in 0..10_000 {
