@@ -1,0 +1,13 @@
+//! IDX as it comes, also as images: what is read has the elements that its shape says.
+#![no_main]
+
+use autoencoder::data::idx;
+
+libfuzzer_sys::fuzz_target!(|file: &[u8]| {
+    if let Ok(array) = idx::read(file, "file") {
+        assert_eq!(array.bytes.len(), array.shape.iter().product::<usize>());
+        if let Ok(images) = idx::dataset("images", array, None) {
+            assert_eq!(images.pixels().len(), images.len() * images.features());
+        }
+    }
+});

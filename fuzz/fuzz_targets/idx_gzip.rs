@@ -1,0 +1,11 @@
+//! Gzip behind a sound first two bytes, so that the decoder is always met.
+#![no_main]
+
+use autoencoder::data::idx;
+
+libfuzzer_sys::fuzz_target!(|rest: &[u8]| {
+    let file = [&[0x1f, 0x8b], rest].concat();
+    if let Ok(array) = idx::read(&file[..], "file") {
+        assert_eq!(array.bytes.len(), array.shape.iter().product::<usize>());
+    }
+});

@@ -1,0 +1,56 @@
+"""Writes small sound files to start from into seeds/: python seeds.py"""
+
+import gzip, json, pathlib, struct
+
+here = pathlib.Path(__file__).parent / "seeds"
+
+
+def write(target, name, content):
+    (here / target).mkdir(parents=True, exist_ok=True)
+    (here / target / name).write_bytes(content)
+
+
+def idx(*shape):
+    count = 1
+    for d in shape:
+        count *= d
+    return bytes([0, 0, 8, len(shape)]) + b"".join(struct.pack(">I", d) for d in shape) + bytes(range(count))
+
+
+for shape in [(3,), (2, 3), (2, 2, 3), (0, 2, 2), (1,) * 8]:
+    name = "x".join(map(str, shape))
+    write("idx", name, idx(*shape))
+    packed = gzip.compress(idx(*shape), mtime=0)
+    write("idx_gzip", name, packed[2:])
+whole = idx(2, 2, 3)
+write("idx_gzip", "members", (gzip.compress(whole[:5], mtime=0) + gzip.compress(whole[5:], mtime=0))[2:])
+write("idx_gzip", "stored", gzip.compress(whole, 0, mtime=0)[2:])
+
+for kind, size in [("|u1", 1), ("<f4", 4), (">f4", 4), ("<f8", 8), (">f8", 8)]:
+    for order in [True, False]:
+        for shape in [(2, 2, 2), (2, 4)]:
+            header = repr({"descr": kind, "fortran_order": order, "shape": shape}) + "\n"
+            name = f"{kind[1:]}{'le' if kind[0] == '<' else ''}-{order}-{len(shape)}"
+            content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + bytes(8 * size)
+            write("npy", name, content)
+header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1, 1), }\n"
+for version in [2, 3]:
+    prefix = b"\x93NUMPY" + bytes([version, 0])
+    write("npy", f"version-{version}", prefix + struct.pack("<I", len(header)) + header + b"\x07")
+
+for widths, activation in [([3, 2, 3], "relu"), ([2, 1, 1, 2], {"leaky_relu": {"slope": 0.1}})]:
+    layers = [{"outputs": n, "activation": activation, "dropout": 0.0} for n in widths[1:]]
+    half = len(layers) // 2
+    stacks = {"encoder": layers[:half], "decoder": layers[half:]}
+    header = {"__metadata__": {"autoencoder": json.dumps({"version": 1, "inputs": widths[0], **stacks})}}
+    inputs, offset = widths[0], 0
+    for stack in stacks:
+        for index, layer in enumerate(stacks[stack]):
+            for kind, shape in [("weight", [layer["outputs"], inputs]), ("bias", [layer["outputs"]])]:
+                size = 4 * shape[0] * (shape[1] if len(shape) == 2 else 1)
+                name = f"{stack}.{2 * index}.{kind}"
+                header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + size]}
+                offset += size
+            inputs = layer["outputs"]
+    text = json.dumps(header).encode()
+    write("model", "-".join(map(str, widths)), struct.pack("<Q", len(text)) + text + bytes(offset))
