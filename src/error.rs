@@ -5,6 +5,9 @@ use std::{fmt, io, path::PathBuf};
 /// A result whose error is [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What fetches the data sets, in the folder of this crate.
+const FETCH_COMMAND: &str = "cargo run --release --features download --example fetch_data -- --dataset both";
+
 /// Everything that can go wrong in this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,12 +33,21 @@ pub enum Error {
         found: String,
     },
     /// A data set is in none of the places where it is looked for.
-    #[error("{dataset} not found; looked for {}", list(looked))]
+    #[error("{dataset} not found{}", fetch_advice(looked))]
     NotFound {
         /// The data set.
         dataset: &'static str,
         /// Every path that was tried.
         looked: Vec<PathBuf>,
+    },
+    /// No mirror gave a file of a data set.
+    #[cfg(feature = "download")]
+    #[error("{} could not be fetched: {}", path.display(), each(attempts))]
+    Download {
+        /// Where it should have been saved.
+        path: PathBuf,
+        /// What was wrong with each mirror, in order.
+        attempts: Vec<crate::data::download::Attempt>,
     },
     /// An array or a list has another size than the model or the data set.
     #[error("{what}: expected {expected}, found {found}")]
@@ -113,9 +125,18 @@ impl fmt::Display for Quantity {
     }
 }
 
-fn list(paths: &[PathBuf]) -> String {
-    let paths: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
-    paths.join(", ")
+/// The places, and how to get there what was sought.
+fn fetch_advice(looked: &[PathBuf]) -> String {
+    if looked.is_empty() {
+        return String::new();
+    }
+    let places: Vec<_> = looked.iter().map(|p| p.display().to_string()).collect();
+    format!("; looked for {}; to fetch it: {FETCH_COMMAND}", places.join(", "))
+}
+
+#[cfg(feature = "download")]
+fn each(attempts: &[crate::data::download::Attempt]) -> String {
+    attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn at_layer(layer: Option<usize>) -> String {

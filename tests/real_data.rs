@@ -1,6 +1,10 @@
 //! MNIST and Fashion-MNIST themselves, where `AUTOENCODER_DATA` says that they are. Without it each test says that
 //! it is skipped.
 
+#[cfg(feature = "download")]
+#[path = "common/server.rs"]
+mod server;
+
 use autoencoder::{
     Autoencoder, TrainConfig, Trainer,
     data::{
@@ -24,6 +28,44 @@ fn data(test: &str) -> Option<PathBuf> {
         io::stderr().write_all(word.as_bytes()).unwrap();
     }
     folder.map(PathBuf::from)
+}
+
+/// The folder itself serves as a mirror.
+#[cfg(feature = "download")]
+#[test]
+fn both_sets_are_fetched_once() {
+    use autoencoder::data::download::{Download, Event};
+    use server::{Answer, Server};
+    let Some(data) = data("both_sets_are_fetched_once") else { return };
+    let server = Server::new(move |path| match fs::read(data.join(path.trim_start_matches('/'))) {
+        Ok(bytes) => Answer::Body(bytes),
+        Err(_) => Answer::Status(404),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for set in [Known::Mnist, Known::FashionMnist] {
+        let download = Download::new(set).mirrors([format!("{}{}", server.url(), set.folder())]);
+        let run = || {
+            let (mut saved, mut present) = (0, 0);
+            let paths = download.run(Some(folder.path()), |event| match event {
+                Event::Saved { .. } => saved += 1,
+                Event::Present { .. } => present += 1,
+                Event::Received { bytes, total, .. } => assert!(bytes <= total.unwrap()),
+                event => panic!("{event:?}"),
+            });
+            (paths.unwrap(), saved, present)
+        };
+        let (paths, saved, present) = run();
+        assert_eq!((paths.len(), saved, present), (4, 4, 0));
+        assert_eq!(set.load(Split::Train, Some(folder.path())).unwrap().len(), 60_000);
+        assert_eq!(set.load(Split::Test, Some(folder.path())).unwrap().len(), 10_000);
+        // One cut short is fetched again, the others stay.
+        let whole = fs::read(&paths[3]).unwrap();
+        fs::write(&paths[3], &whole[..1000]).unwrap();
+        assert_eq!(run(), (paths.clone(), 1, 3));
+        assert!(fs::read(&paths[3]).unwrap() == whole);
+        assert_eq!(run(), (paths, 0, 4));
+    }
+    assert_eq!(server.asked().len(), 10);
 }
 
 #[test]

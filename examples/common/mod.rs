@@ -145,9 +145,8 @@ impl DataFlags {
             DatasetName::Auto => self.known(Known::Mnist).or_else(|error| match error {
                 Error::NotFound { .. } => Images::drawn(Some(format!(
                     "{error}.\n\
-                     Using digits that the library draws. For the real ones put MNIST's four files\n\
-                     (train-images-idx3-ubyte.gz, ...) into data/mnist/, or name the folder that holds mnist/ or\n\
-                     torchvision's MNIST/raw/ by --data-dir or {DATA_VARIABLE}."
+                     Using digits that the library draws. Real ones that stand elsewhere are found through --data-dir or\n\
+                     {DATA_VARIABLE}, which name the folder that holds mnist/ or torchvision's MNIST/raw/."
                 ))),
                 _ => Err(error),
             }),

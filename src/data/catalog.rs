@@ -31,8 +31,19 @@ pub enum Split {
     Test,
 }
 
-/// SHA-256 of the decompressed images and labels.
-type Digests = [&'static str; 2];
+/// One file of a data set: the images or the labels of a part.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownFile {
+    set: Known,
+    split: Split,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Images,
+    Labels,
+}
 
 impl Known {
     /// The name, as its publisher writes it.
@@ -43,6 +54,11 @@ impl Known {
         }
     }
 
+    /// The name in lower case, of the folder under a data folder that holds its files.
+    pub fn folder(self) -> &'static str {
+        self.folders()[0]
+    }
+
     /// The folders under a root that may hold the files: this crate's, torchvision's.
     fn folders(self) -> [&'static str; 2] {
         match self {
@@ -51,25 +67,15 @@ impl Known {
         }
     }
 
-    fn digests(self, split: Split) -> Digests {
-        match (self, split) {
-            (Self::Mnist, Split::Train) => [
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            ],
-            (Self::Mnist, Split::Test) => [
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-            ],
-            (Self::FashionMnist, Split::Train) => [
-                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-            ],
-            (Self::FashionMnist, Split::Test) => [
-                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-            ],
-        }
+    /// All four files.
+    #[cfg(feature = "download")]
+    pub(crate) fn all_files(self) -> impl Iterator<Item = KnownFile> {
+        [Split::Train, Split::Test].into_iter().flat_map(move |split| self.files(split))
+    }
+
+    /// The images and the labels of a part.
+    fn files(self, split: Split) -> [KnownFile; 2] {
+        [Kind::Images, Kind::Labels].map(|kind| KnownFile { set: self, split, kind })
     }
 
     /// Finds, reads and checks a part. The root is `data_dir`, else what [`DATA_VARIABLE`] names, else `data`;
@@ -81,51 +87,109 @@ impl Known {
     /// [`Error::Format`] if its content is not the published one.
     pub fn load(self, split: Split, data_dir: Option<&Path>) -> Result<Dataset> {
         let root = root(data_dir);
-        let [images, labels] = [("images", 3), ("labels", 1)].map(|kind| self.find(&root, split, kind));
-        let (images, labels) = (images?, labels?);
-        let [images_digest, labels_digest] = self.digests(split);
-        let images = read_checked(&images, images_digest)?;
-        let labels = read_checked(&labels, labels_digest)?;
-        idx::dataset(self.name(), images, Some(labels))
-    }
-
-    fn find(self, root: &Path, split: Split, (kind, dimensions): (&str, u8)) -> Result<PathBuf> {
-        let prefix = match split {
-            Split::Train => "train",
-            Split::Test => "t10k",
-        };
-        let mut looked = Vec::new();
-        for folder in self.folders() {
-            for separator in ['-', '.'] {
-                for suffix in ["", ".gz"] {
-                    let file = format!("{prefix}-{kind}{separator}idx{dimensions}-ubyte{suffix}");
-                    let path = root.join(folder).join(file);
-                    if path.is_file() {
-                        return Ok(path);
-                    }
-                    looked.push(path);
-                }
-            }
-        }
-        Err(Error::NotFound { dataset: self.name(), looked })
+        let [images, labels] = self.files(split).map(|file| Ok((file, file.find(&root)?)));
+        let ((images, images_path), (labels, labels_path)) = (images?, labels?);
+        idx::dataset(self.name(), images.read(&images_path)?, Some(labels.read(&labels_path)?))
     }
 }
 
-fn root(data_dir: Option<&Path>) -> PathBuf {
+impl KnownFile {
+    /// SHA-256 of the decompressed content.
+    pub(crate) fn digest(self) -> &'static str {
+        match (self.set, self.split, self.kind) {
+            (Known::Mnist, Split::Train, Kind::Images) => {
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+            }
+            (Known::Mnist, Split::Train, Kind::Labels) => {
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+            }
+            (Known::Mnist, Split::Test, Kind::Images) => {
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+            }
+            (Known::Mnist, Split::Test, Kind::Labels) => {
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+            }
+            (Known::FashionMnist, Split::Train, Kind::Images) => {
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+            }
+            (Known::FashionMnist, Split::Train, Kind::Labels) => {
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+            }
+            (Known::FashionMnist, Split::Test, Kind::Images) => {
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+            }
+            (Known::FashionMnist, Split::Test, Kind::Labels) => {
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+            }
+        }
+    }
+
+    /// Bytes of the decompressed content: the header and a byte an element.
+    #[cfg(feature = "download")]
+    pub(crate) fn size(self) -> usize {
+        let items = match self.split {
+            Split::Train => 60_000,
+            Split::Test => 10_000,
+        };
+        match self.kind {
+            Kind::Images => 16 + items * 28 * 28,
+            Kind::Labels => 8 + items,
+        }
+    }
+
+    /// Where the file may stand, the publisher's own spelling first: what is fetched is what is found.
+    pub(crate) fn places(self, root: &Path) -> Vec<PathBuf> {
+        let prefix = match self.split {
+            Split::Train => "train",
+            Split::Test => "t10k",
+        };
+        let (kind, dimensions) = match self.kind {
+            Kind::Images => ("images", 3),
+            Kind::Labels => ("labels", 1),
+        };
+        let mut places = Vec::new();
+        for folder in self.set.folders() {
+            for separator in ['-', '.'] {
+                for suffix in [".gz", ""] {
+                    let file = format!("{prefix}-{kind}{separator}idx{dimensions}-ubyte{suffix}");
+                    places.push(root.join(folder).join(file));
+                }
+            }
+        }
+        places
+    }
+
+    pub(crate) fn find(self, root: &Path) -> Result<PathBuf> {
+        let looked = self.places(root);
+        match looked.iter().find(|path| path.is_file()) {
+            Some(path) => Ok(path.clone()),
+            None => Err(Error::NotFound { dataset: self.set.name(), looked }),
+        }
+    }
+
+    /// Reads and checks the file.
+    pub(crate) fn read(self, path: &Path) -> Result<idx::IdxArray> {
+        let array = idx::read_file(path)?;
+        let found = sha256(&[&idx::header(&array.shape)?, &array.bytes]);
+        if found != self.digest() {
+            let field = "SHA-256 of the decompressed file";
+            return Err(Error::format(&array.name, field, self.digest(), found));
+        }
+        Ok(array)
+    }
+}
+
+/// The folder of data sets: the one named, else the variable's, else `data`.
+pub(crate) fn root(data_dir: Option<&Path>) -> PathBuf {
     let named = data_dir.map(Path::to_owned);
     let from_environment = || env::var_os(DATA_VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
     named.or_else(from_environment).unwrap_or_else(|| PathBuf::from("data"))
 }
 
-fn read_checked(path: &Path, digest: &str) -> Result<idx::IdxArray> {
-    let array = idx::read_file(path)?;
-    let mut hasher = Sha256::new_with_prefix(idx::header(&array.shape)?);
-    hasher.update(&array.bytes);
-    let found: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    if found != digest {
-        return Err(Error::format(&array.name, "SHA-256 of the decompressed file", digest, found));
-    }
-    Ok(array)
+pub(crate) fn sha256(parts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    parts.iter().for_each(|part| hasher.update(part));
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

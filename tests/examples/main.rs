@@ -1,9 +1,15 @@
 //! The examples as programs: the files they write are parsed back, bad flags and failed runs end as promised.
 
+#[cfg(feature = "download")]
+mod fetch;
 mod flags;
 mod quickstart;
 mod study;
 mod tools;
+
+#[cfg(feature = "download")]
+#[path = "../common/server.rs"]
+mod server;
 
 use std::{
     collections::HashMap,

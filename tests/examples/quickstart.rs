@@ -84,6 +84,10 @@ fn quickstart_uses_drawn_digits_where_there_is_no_mnist_and_says_so() {
     let said = text(&output.stdout);
     assert!(said.starts_with("MNIST not found") && said.contains("AUTOENCODER_DATA"), "{said}");
     assert!(said.contains(&format!("{path}/mnist/train-images-idx3-ubyte.gz")), "{said}");
+    let command = "cargo run --release --features download --example fetch_data -- --dataset both";
+    assert!(said.contains(command), "{said}");
+    let flags = ["--dataset", "fashion-mnist", "--data-dir", path, "--out", path];
+    assert!(fail("quickstart", &flags, 1).contains(command));
 }
 
 /// Killed in the middle of a run, then gone on from its checkpoint on another number of threads: the same files of
