@@ -11,7 +11,7 @@ use autoencoder::{
     train::evaluate,
 };
 use clap::Parser;
-use common::{Failure, files, progress::Progress, say};
+use common::{Failure, OutputFlags, files, progress::Progress, say};
 use std::{path::PathBuf, process::ExitCode};
 
 const PICTURES: usize = 10;
@@ -50,6 +50,8 @@ struct Flags {
     /// Folder for the results
     #[arg(long, default_value = "out/custom_data")]
     out: PathBuf,
+    #[command(flatten)]
+    output: OutputFlags,
 }
 
 fn shape(text: &str) -> Result<(usize, usize), String> {
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<(), Failure> {
+    flags.output.apply();
     common::set_threads(flags.threads)?;
     let noise = Noise::gaussian(flags.noise_variance)?;
     let config = TrainConfig::new()

@@ -9,7 +9,7 @@ use autoencoder::data::{
     download::{Download, Event},
 };
 use clap::{Parser, ValueEnum};
-use common::{Failure, progress::Bytes, say};
+use common::{Failure, OutputFlags, progress::Bytes, say};
 use std::{num::NonZeroU64, path::PathBuf, process::ExitCode, time::Duration};
 
 /// Fetches MNIST and Fashion-MNIST; what is there and right stays.
@@ -26,9 +26,8 @@ struct Flags {
     /// Seconds that a mirror may be silent
     #[arg(long, value_name = "SECONDS", default_value = "30")]
     patience: NonZeroU64,
-    /// Writes nothing but errors
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    output: OutputFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,6 +43,7 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<(), Failure> {
+    flags.output.apply();
     let sets: &[Known] = match flags.dataset {
         Choice::Mnist => &[Known::Mnist],
         Choice::FashionMnist => &[Known::FashionMnist],
@@ -58,7 +58,7 @@ fn fetch(set: Known, flags: &Flags) -> Result<(), Failure> {
         let folder = |url: &String| format!("{}/{}/", url.trim_end_matches('/'), set.folder());
         download = download.mirrors(flags.mirror.iter().map(folder));
     }
-    let bar = Bytes::new(flags.quiet);
+    let bar = Bytes::new();
     let mut said = Ok(());
     download.run(flags.data_dir.as_deref(), |event| {
         let line = match event {
@@ -68,7 +68,7 @@ fn fetch(set: Known, flags: &Flags) -> Result<(), Failure> {
             Event::Saved { url, path } => format!("{}: fetched from {url}", path.display()),
             _ => return,
         };
-        if !flags.quiet && said.is_ok() {
+        if said.is_ok() {
             said = bar.suspend(|| say(&line));
         }
     })?;

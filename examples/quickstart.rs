@@ -14,7 +14,9 @@ use autoencoder::{
     train::{Checkpoint, Checkpoints, evaluate},
 };
 use clap::Parser;
-use common::{DataFlags, Failure, Images, Init, Loss, WidthFlags, files, progress::Progress, say};
+use common::{
+    DataFlags, Failure, Images, Init, Loss, OutputFlags, WidthFlags, files, progress::Progress, say,
+};
 use serde::Serialize;
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -62,6 +64,8 @@ struct Flags {
     /// Folder for the results
     #[arg(long, default_value = "out/quickstart")]
     out: PathBuf,
+    #[command(flatten)]
+    output: OutputFlags,
 }
 
 impl Flags {
@@ -100,6 +104,7 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<(), Failure> {
+    flags.output.apply();
     let threads = common::set_threads(flags.threads)?;
     let (noise, config) = (flags.noise()?, flags.config()?);
     config.check()?;

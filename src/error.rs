@@ -103,6 +103,7 @@ pub enum Error {
 
 /// What [`Error::NotFinite`] speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Quantity {
     /// The loss of a batch.
     Loss,

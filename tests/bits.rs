@@ -98,7 +98,7 @@ fn figures(history: &History, validation: bool) -> String {
         for figure in [epoch.epoch as f64, epoch.loss, epoch.data_loss, epoch.mse, epoch.psnr_db] {
             digest.update(figure.to_le_bytes());
         }
-        if let Some(Evaluation { output, noisy_input }) = epoch.validation.filter(|_| validation) {
+        if let Some(Evaluation { output, noisy_input, .. }) = epoch.validation.filter(|_| validation) {
             for quality in [Some(output), noisy_input].into_iter().flatten() {
                 for figure in [quality.mse, quality.psnr_mean_db, quality.psnr_pooled_db] {
                     digest.update(figure.to_le_bytes());

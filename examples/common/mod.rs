@@ -18,7 +18,31 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::{self, ExitCode},
+    sync::atomic::{AtomicBool, Ordering},
 };
+
+/// Set once, before anything is said.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// The flag for what a run says.
+#[derive(Debug, Clone, Args)]
+pub struct OutputFlags {
+    /// Writes nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl OutputFlags {
+    /// Applies to all that is said and to every bar from now on.
+    pub fn apply(&self) {
+        QUIET.store(self.quiet, Ordering::Relaxed);
+    }
+}
+
+/// Whether nothing is to be said.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
 
 /// How a failed example ends.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +65,11 @@ pub fn finish(result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// Writes a line to standard output. A reader that has gone away is not a failure of the run.
+/// Writes a line to standard output, unless quiet. A reader that has gone away is not a failure of the run.
 pub fn say(line: &str) -> Result<(), Failure> {
+    if is_quiet() {
+        return Ok(());
+    }
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::File("standard output".to_owned(), error))

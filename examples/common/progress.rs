@@ -1,7 +1,9 @@
 //! A bar on a terminal, a line an epoch everywhere.
+//!
+//! Bars go to standard error and only where that is a terminal that can move its cursor; they have no colours.
 
 use autoencoder::train::{EpochRecord, Event};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::ControlFlow;
 
 /// Shows a training run.
@@ -13,8 +15,8 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(epochs: usize, denoising: bool) -> Self {
-        let bar = ProgressBar::no_length();
-        bar.set_style(style("{wide_msg} [{bar:20}] {eta} left"));
+        let bar = ProgressBar::with_draw_target(None, target());
+        bar.set_style(style("{wide_msg} [{bar:10}] {eta} left"));
         Self { bar, epochs, denoising }
     }
 
@@ -49,9 +51,9 @@ pub struct Bytes {
 }
 
 impl Bytes {
-    pub fn new(quiet: bool) -> Self {
-        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::no_length() };
-        bar.set_style(style("{wide_msg} [{bar:20}] {bytes}/{total_bytes}"));
+    pub fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, target());
+        bar.set_style(style("{wide_msg} [{bar:10}] {bytes}/{total_bytes}"));
         Self { bar }
     }
 
@@ -86,6 +88,11 @@ fn line(record: &EpochRecord, epochs: usize, denoising: bool) -> String {
         "epoch {:>2}/{epochs}: loss {:.5}, PSNR {:.2} dB{test}, {:.0} images/s",
         record.epoch, record.loss, record.psnr_db, record.images_per_second
     )
+}
+
+/// Where bars are drawn.
+pub fn target() -> ProgressDrawTarget {
+    if super::is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
 }
 
 /// A bar's look.

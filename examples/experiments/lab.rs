@@ -5,7 +5,7 @@ use super::{
     records,
     section::{Picture, Section},
 };
-use crate::common::{self, Failure, Init, Loss, files, say, set_threads};
+use crate::common::{self, Failure, Init, Loss, OutputFlags, files, say, set_threads};
 use autoencoder::{
     Autoencoder, Error, TrainConfig,
     baseline::Pca,
@@ -70,6 +70,8 @@ pub struct StudyFlags {
     /// Skips runs whose records stand under --out
     #[arg(long)]
     resume: bool,
+    #[command(flatten)]
+    output: OutputFlags,
 }
 
 /// A data set of the study by its name.
@@ -199,6 +201,7 @@ pub fn alone<E: Args + Experiment>(name: &str) -> ExitCode {
 impl StudyFlags {
     /// Sets the threads, checks what can be checked, makes the folder for results and loads the data sets.
     pub fn start(&self, out: &Path) -> Result<Vec<Set>, Failure> {
+        self.output.apply();
         set_threads(self.threads)?;
         self.config(0).check()?;
         files::create_folder(out)?;

@@ -1,7 +1,10 @@
 //! A sweep as it goes.
 
 use super::records::title;
-use crate::common::{progress::style, say};
+use crate::common::{
+    progress::{style, target},
+    say,
+};
 use autoencoder::{
     sweep::Run,
     train::{EpochRecord, Event},
@@ -31,7 +34,7 @@ struct Current {
 
 impl<'a> SweepProgress<'a> {
     pub fn new(runs: &'a [Run]) -> Self {
-        let bars = MultiProgress::new();
+        let bars = MultiProgress::with_draw_target(target());
         let epochs: usize = runs.iter().map(|run| run.train.epochs).sum();
         let whole = bars.add(ProgressBar::new(epochs as u64));
         whole.set_style(style("{msg} [{bar:16}] {elapsed} so far, {eta} left"));

@@ -15,6 +15,7 @@ pub const DATA_VARIABLE: &str = "AUTOENCODER_DATA";
 
 /// A published data set: 60,000 training and 10,000 test images of 28 x 28 pixels in ten classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Known {
     /// Handwritten digits (LeCun, Cortes, Burges 1998).
     Mnist,

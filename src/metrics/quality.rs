@@ -27,6 +27,7 @@ pub fn psnr_db(mse: f64, data_range: f64) -> f64 {
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Quality {
     /// The mean squared error over all elements.
     #[serde(with = "decibels")]

@@ -13,6 +13,7 @@ const BLOCK_ROWS: usize = 128;
 
 /// How well a model reconstructs rows, for values that span [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Reconstructions against clean rows.
     pub output: Quality,

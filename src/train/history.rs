@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Losses, MSE and PSNR are those of training: of each batch before its update, with noise and dropout on. Figures
 /// of the finished epoch on other rows are in `validation`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EpochRecord {
     /// The epoch, from 1.
     pub epoch: usize,
@@ -29,6 +30,7 @@ pub struct EpochRecord {
 
 /// The epochs of a training run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct History {
     /// A record for each epoch that was finished.
     pub epochs: Vec<EpochRecord>,

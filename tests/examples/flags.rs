@@ -244,6 +244,7 @@ fn quickstart() {
             ("--checkpoint-every", Kind::Count),
             ("--resume", Kind::Switch),
             ("--out", Kind::Path),
+            ("--quiet", Kind::Switch),
             ("--bogus", Kind::Choice),
         ],
     );

@@ -95,7 +95,7 @@ fn quickstart_uses_drawn_digits_where_there_is_no_mnist_and_says_so() {
 #[test]
 fn quickstart_goes_on_after_a_kill_to_the_same_model() {
     let [whole, killed] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let flags = ["--epochs", "20", "--batch-size", "64", "--dropout", "0.3", "--lasso", "1e-5"];
+    let flags = ["--epochs", "80", "--batch-size", "64", "--dropout", "0.3", "--lasso", "1e-5"];
     quickstart(whole.path(), &[&flags[..], &["--threads", "2"]].concat());
 
     let checkpoints = killed.path().join("checkpoints");
@@ -144,6 +144,28 @@ fn quickstart_goes_on_after_a_kill_to_the_same_model() {
         rows
     };
     assert_eq!(epochs(killed.path()), epochs(whole.path()));
+}
+
+/// In a pipe there are lines and no control codes; `--quiet` leaves the files alone.
+#[test]
+fn what_is_said_is_plain_lines_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let tiny = ["--dataset", "digits", "--epochs", "2", "--limit", "100", "--hidden", "8"];
+    for (name, own) in [("quickstart", ["--code", "4"]), ("architectures", ["--codes", "4"])] {
+        let flags = [&tiny[..], &own, &["--out", out]].concat();
+        let output = example(name, &flags);
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+        let said = text(&output.stdout);
+        assert!(
+            said.lines().count() > 2 && !said.contains(|c: char| c.is_control() && c != '\n'),
+            "{said:?}"
+        );
+        fs::remove_file(folder.path().join("history.csv")).unwrap();
+        let output = example(name, &[&flags[..], &["--quiet"]].concat());
+        assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty());
+        assert!(folder.path().join("history.csv").exists());
+    }
 }
 
 #[test]

@@ -1,0 +1,39 @@
+//! What a service asks of the public types: that threads may share them, and that settings and records are files.
+
+use autoencoder::{
+    Autoencoder, Error, TrainConfig,
+    data::{
+        Dataset, Noise, NoiseKind,
+        catalog::{Known, Split},
+        idx::IdxArray,
+    },
+    metrics::{Quality, Roc},
+    nn::{Activation, Builder, Dense, Dropout, Init, Layer, Loss, Penalty, Scope},
+    sweep::{Outcome, Record, Run, Sweep},
+    train::{EpochRecord, Evaluation, Gradient, History, Objective, Optimizer, OptimizerState, Step},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+fn shared<T: Send + Sync>() {}
+
+fn stored<T: Serialize + DeserializeOwned>() {}
+
+/// All that this holds is that it compiles.
+#[test]
+fn types_are_shared_and_stored() {
+    macro_rules! all {
+        ($property:ident: $($type:ty),* $(,)?) => { $($property::<$type>();)* };
+    }
+    all!(shared: Autoencoder, Builder, Dense, Dropout, Layer, Activation, Init, Loss, Penalty, Scope);
+    all!(shared: Dataset, Noise, NoiseKind, Known, Split, IdxArray, Quality, Roc, Error);
+    all!(shared: TrainConfig, Optimizer, OptimizerState, Step, Objective, Gradient);
+    all!(shared: History, EpochRecord, Evaluation, Run, Record, Outcome, Sweep<'_>);
+    all!(stored: TrainConfig, Noise, NoiseKind, Optimizer, Loss, Penalty, Scope, Init, Activation);
+    all!(stored: History, EpochRecord, Evaluation, Quality, Run, Record);
+    #[cfg(feature = "baseline")]
+    all!(shared: autoencoder::baseline::Pca, autoencoder::baseline::LinearMap);
+    #[cfg(feature = "download")]
+    all!(shared: autoencoder::data::download::Download, autoencoder::data::download::Cause);
+    #[cfg(feature = "plots")]
+    all!(shared: autoencoder::report::Chart, autoencoder::report::Curve);
+}
