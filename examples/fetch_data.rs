@@ -20,7 +20,7 @@ struct Flags {
     /// Folder that gets mnist/ and fashion-mnist/ [default: $AUTOENCODER_DATA, else data]
     #[arg(long)]
     data_dir: Option<PathBuf>,
-    /// URL of a folder that holds mnist/ and fashion-mnist/, in place of the published mirrors; several are tried in order
+    /// URL of a folder with mnist/ and fashion-mnist/, in place of the published mirrors; several are tried in order
     #[arg(long, value_name = "URL")]
     mirror: Vec<String>,
     /// Seconds that a mirror may be silent

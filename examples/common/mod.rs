@@ -172,8 +172,8 @@ impl DataFlags {
             DatasetName::Auto => self.known(Known::Mnist).or_else(|error| match error {
                 Error::NotFound { .. } => Images::drawn(Some(format!(
                     "{error}.\n\
-                     Using digits that the library draws. Real ones that stand elsewhere are found through --data-dir or\n\
-                     {DATA_VARIABLE}, which name the folder that holds mnist/ or torchvision's MNIST/raw/."
+                     Using digits that the library draws. Real ones that stand elsewhere are found through\n\
+                     --data-dir or {DATA_VARIABLE}, the folder that holds mnist/ or torchvision's MNIST/raw/."
                 ))),
                 _ => Err(error),
             }),

@@ -37,7 +37,7 @@ impl<'a> SweepProgress<'a> {
         let bars = MultiProgress::with_draw_target(target());
         let epochs: usize = runs.iter().map(|run| run.train.epochs).sum();
         let whole = bars.add(ProgressBar::new(epochs as u64));
-        whole.set_style(style("{msg} [{bar:16}] {elapsed} so far, {eta} left"));
+        whole.set_style(style("{wide_msg} [{bar:10}] {elapsed}, {eta} left"));
         Self { runs, bars, whole, current: BTreeMap::new() }
     }
 

@@ -1,8 +1,8 @@
 //! Fetches MNIST and Fashion-MNIST from their mirrors.
 //!
-//! A file is kept in memory until its content has the published SHA-256, and only then written: to a scratch file that
-//! is synced and renamed. So whatever ends a fetch, under a file's name stands the right file or what stood there before.
-//! A mirror that fails, stalls or sends something else is passed over for the next.
+//! A file is kept in memory until its content has the published SHA-256, and only then written: to a scratch file
+//! that is synced and renamed. So whatever ends a fetch, under a file's name stands the right file or what stood there
+//! before. A mirror that fails, stalls or sends something else is passed over for the next.
 //!
 //! ```no_run
 //! use autoencoder::data::{catalog::{Known, Split}, download::Download};
@@ -32,8 +32,8 @@ use ureq::{Agent, http::Uri};
 const GZIP_ROOM: usize = 1 << 16;
 
 impl Known {
-    /// Where the files are published, as URLs of folders: for MNIST PyTorch's mirror and Google's, for Fashion-MNIST its
-    /// publisher's.
+    /// Where the files are published, as URLs of folders: for MNIST PyTorch's mirror and Google's, for Fashion-MNIST
+    /// its publisher's.
     pub fn mirrors(self) -> &'static [&'static str] {
         match self {
             Self::Mnist => &[
@@ -142,8 +142,8 @@ impl Download {
         }
     }
 
-    /// Sets the mirrors that are tried, in this order, in place of the published ones: URLs of folders that hold the four
-    /// files as `train-images-idx3-ubyte.gz` and so on.
+    /// Sets the mirrors that are tried, in this order, in place of the published ones: URLs of folders that hold the
+    /// four files as `train-images-idx3-ubyte.gz` and so on.
     pub fn mirrors<S: Into<String>>(mut self, urls: impl IntoIterator<Item = S>) -> Self {
         self.mirrors = urls.into_iter().map(Into::into).collect();
         self
