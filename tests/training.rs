@@ -12,8 +12,8 @@ use autoencoder::{
     nn::{Activation, Loss, Penalty, Scope},
     random::shuffled,
     train::{
-        Batch, EarlyStopping, EpochRecord, Event, History, Monitor, Objective, Optimizer, OptimizerState,
-        Schedule, Step, evaluate, reconstruction_errors,
+        Batch, EarlyStopping, Event, History, Monitor, Objective, Optimizer, OptimizerState, Schedule, Step,
+        evaluate, reconstruction_errors,
     },
 };
 use common::digest;
