@@ -3,7 +3,10 @@
 
 use autoencoder::{
     Error,
-    data::idx::{self, Encoding, IdxArray},
+    data::{
+        Dataset,
+        idx::{self, Encoding, IdxArray},
+    },
 };
 use proptest::prelude::*;
 use std::{
@@ -256,4 +259,24 @@ proptest! {
         let found = read(&written(&shape, &bytes, encoding)).unwrap();
         prop_assert_eq!((found.shape, found.bytes), (shape, bytes));
     }
+}
+
+#[test]
+fn a_data_set_written_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let images = Dataset::new("own", (2, 3), (0..24).collect()).unwrap();
+    let labelled = images.clone().with_labels(vec![9, 0, 255, 7]).unwrap();
+    for (encoding, start) in [(Encoding::Plain, [0, 0]), (Encoding::Gzip, [0x1f, 0x8b])] {
+        idx::save_dataset(&labelled, at("images"), Some(at("labels")), encoding).unwrap();
+        assert_eq!(idx::load("own", at("images"), Some(at("labels"))).unwrap(), labelled);
+        assert_eq!(idx::load("own", at("images"), None).unwrap(), images);
+        for file in ["images", "labels"] {
+            assert_eq!(std::fs::read(at(file)).unwrap()[..2], start);
+        }
+    }
+    idx::save_dataset(&images, at("alone"), None, Encoding::Plain).unwrap();
+    assert_eq!(idx::load("own", at("alone"), None).unwrap(), images);
+    let error = idx::save_dataset(&images, at("none"), Some(at("labels")), Encoding::Plain).unwrap_err();
+    assert!(error.to_string().contains("no labels") && !at("none").exists(), "{error}");
 }

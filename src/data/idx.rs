@@ -265,3 +265,36 @@ pub fn load<P: AsRef<Path>>(name: &str, images: P, labels: Option<P>) -> Result<
     let labels = labels.map(|path| read_file(path.as_ref())).transpose()?;
     dataset(name, read_file(images.as_ref())?, labels)
 }
+
+/// Writes a data set to files that [`load`] reads: images and, where `labels` names a file, labels. Each file is there
+/// whole or not at all.
+///
+/// ```
+/// use autoencoder::data::{digits, idx::{self, Encoding}};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (images, labels) = (folder.path().join("images-idx3-ubyte.gz"), folder.path().join("labels-idx1-ubyte.gz"));
+/// let digits = digits::generate(10, 1)?;
+/// idx::save_dataset(&digits, &images, Some(&labels), Encoding::Gzip)?;
+/// assert_eq!(idx::load(digits.name(), &images, Some(&labels))?, digits);
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`save`], and [`Error::Setting`] if `labels` names a file and there are no labels.
+pub fn save_dataset<P: AsRef<Path>>(
+    dataset: &Dataset,
+    images: P,
+    labels: Option<P>,
+    encoding: Encoding,
+) -> Result<()> {
+    let labels = match (labels, dataset.labels()) {
+        (Some(path), None) => {
+            let path = path.as_ref().display().to_string();
+            return Err(Error::setting("file for labels", path, "none, for the data set has no labels"));
+        }
+        (path, labels) => path.zip(labels),
+    };
+    let (height, width) = dataset.image_shape();
+    save(images, &[dataset.len(), height, width], dataset.pixels(), encoding)?;
+    labels.map_or(Ok(()), |(path, labels)| save(path, &[labels.len()], labels, encoding))
+}

@@ -1,15 +1,17 @@
 //! Images in memory, where they come from, and what corrupts them.
 //!
 //! [`Dataset`] keeps pixels as bytes; [`idx`] reads and writes its files, [`catalog`] finds MNIST and
-//! Fashion-MNIST, `download` fetches them (feature `download`), `npy` reads NumPy's files (feature `npy`), [`digits`]
-//! draws a data set from nothing. Training takes any [`Samples`], a [`Dataset`] or an `Array2<f32>`, so that data
-//! which are not images need not become bytes.
+//! Fashion-MNIST, `download` fetches them (feature `download`), `npy` reads and writes NumPy's files (feature `npy`),
+//! `folder` reads folders of PNG files (feature `png`), [`digits`] draws a data set from nothing. Training takes any
+//! [`Samples`], a [`Dataset`] or an `Array2<f32>`, so that data which are not images need not become bytes.
 
 pub mod catalog;
 mod dataset;
 pub mod digits;
 #[cfg(feature = "download")]
 pub mod download;
+#[cfg(feature = "png")]
+pub mod folder;
 pub mod idx;
 mod noise;
 #[cfg(feature = "npy")]

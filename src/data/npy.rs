@@ -1,8 +1,12 @@
-//! NumPy's files (`.npy`) as data sets (feature `npy`).
+//! NumPy's files (`.npy`) as data sets, as rows of any numbers, and written back (feature `npy`).
 //!
 //! The format is that of <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. Images are of
 //! `uint8`, or of `float32` or `float64` in [0, 1], which are rounded to 256 levels as
 //! [`Dataset::from_array`](crate::data::Dataset::from_array) does.
+
+mod rows;
+
+pub use rows::{load_rows, read_rows, save, save_rows};
 
 use crate::{
     data::Dataset,
@@ -65,18 +69,7 @@ fn read_from(mut stream: impl Read, name: &str, shape: Option<(usize, usize)>) -
         let found = &header.type_descriptor;
         Error::format(name, "type of the elements", "uint8, float32 or float64", found)
     })?;
-    let length = [count, height, width].iter().try_fold(size, |product, &d| product.checked_mul(d));
-    let length = length.ok_or_else(|| {
-        let found = format!("{:?}", header.shape);
-        Error::format(name, "shape", "a product that fits memory", found)
-    })?;
-    let bytes = memory::read(&mut stream, length).map_err(Error::io(name))?;
-    if bytes.len() < length {
-        return Err(Error::format(name, "elements", format_args!("{length} bytes"), bytes.len()));
-    }
-    if !memory::read(&mut stream, 1).map_err(Error::io(name))?.is_empty() {
-        return Err(Error::format(name, "end", "nothing after the elements", "more bytes"));
-    }
+    let bytes = elements(&mut stream, name, &header, size)?;
     let pixel = |element: &[u8]| {
         let pixel = decode(element);
         let inside = (0.0..=1.0).contains(&pixel);
@@ -118,6 +111,23 @@ fn header(stream: &mut impl Read, name: &str) -> Result<Header> {
     }
     bytes.extend(&literal);
     Header::from_reader(&mut bytes.as_slice()).map_err(|error| bad(&error))
+}
+
+/// The elements, of `size` bytes each, which end the file.
+fn elements(stream: &mut impl Read, name: &str, header: &Header, size: usize) -> Result<Vec<u8>> {
+    let length = header.shape.iter().try_fold(size, |product, &d| product.checked_mul(d));
+    let length = length.ok_or_else(|| {
+        let found = format!("{:?}", header.shape);
+        Error::format(name, "shape", "a product that fits memory", found)
+    })?;
+    let bytes = memory::read(&mut *stream, length).map_err(Error::io(name))?;
+    if bytes.len() < length {
+        return Err(Error::format(name, "elements", format_args!("{length} bytes"), bytes.len()));
+    }
+    if !memory::read(stream, 1).map_err(Error::io(name))?.is_empty() {
+        return Err(Error::format(name, "end", "nothing after the elements", "more bytes"));
+    }
+    Ok(bytes)
 }
 
 type Decode = fn(&[u8]) -> f32;

@@ -6,7 +6,8 @@
 //!
 //! ```json
 //! {"version": 1, "inputs": 784,
-//!  "encoder": [{"outputs": 128, "activation": "relu", "dropout": 0.0}, {"outputs": 32, "activation": "identity", ...}],
+//!  "encoder": [{"outputs": 128, "activation": "relu", "dropout": 0.0},
+//!              {"outputs": 32, "activation": "identity", ...}],
 //!  "decoder": [{"outputs": 128, "activation": {"leaky_relu": {"slope": 0.01}}, ...}, ...]}
 //! ```
 //!

@@ -1,4 +1,4 @@
-//! `python/check_onnx.py` ran the files in `tests/golden/exchange` in onnxruntime; here the same files are decoded again,
+//! `python/check_onnx.py` ran the files in `tests/golden/exchange` in onnxruntime; here the same files are decoded,
 //! looked at and run, operator by operator, on the same stored numbers.
 
 use super::*;
