@@ -1,4 +1,5 @@
-//! One's own images, of any size: from an IDX or NPY file to a saved model and denoised pictures.
+//! One's own images, of any size: from a folder of PNG files, an IDX or an NPY file to a saved model, denoised pictures,
+//! and the codes and reconstructions of all images as NPY files.
 //!
 //! `cargo run --release --example custom_data -- --images data/digits/images-idx3-ubyte.gz`
 
@@ -6,7 +7,7 @@ mod common;
 
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Dataset, Noise, idx, npy},
+    data::{Dataset, Noise, folder, idx, npy},
     random, report,
     train::evaluate,
 };
@@ -20,7 +21,8 @@ const PICTURES: usize = 10;
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 struct Flags {
-    /// IDX file [images, height, width], plain or gzip, or NPY file of uint8 or of floats in [0, 1]
+    /// Folder of PNG files (or of a folder a class), IDX file [images, height, width], plain or gzip, or NPY file of
+    /// uint8 or of floats in [0, 1]
     #[arg(long)]
     images: PathBuf,
     /// Height and width, such as 32x24, of an NPY file [images, features]
@@ -76,7 +78,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     config.check()?;
 
     files::create_folder(&flags.out)?;
-    let (train, test) = split(flags, load(flags)?)?;
+    let images = load(flags)?;
+    let (train, test) = split(flags, &images)?;
     let mut model = Autoencoder::builder(train.features())
         .hidden(&flags.hidden)
         .code(flags.code)
@@ -109,27 +112,38 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let denoised = model.reconstruct(noisy.view())?;
     let rows = [clean.view(), noisy.view(), denoised.view()];
     report::save_grid(flags.out.join("denoised.png"), (height, width), &rows, 2)?;
-    say(&format!("model.safetensors and denoised.png are in {}", flags.out.display()))
+    let codes = model.encode(images.to_array().view())?;
+    npy::save_rows(flags.out.join("codes.npy"), codes.view())?;
+    npy::save_rows(flags.out.join("reconstructions.npy"), model.decode(codes.view())?.view())?;
+    let written = "model.safetensors, denoised.png, codes.npy and reconstructions.npy (of all images)";
+    say(&format!("{written} are in {}", flags.out.display()))
 }
 
 /// An NPY file is known by its first bytes.
 fn load(flags: &Flags) -> Result<Dataset, Failure> {
+    let no_shape = |expected| match flags.shape {
+        Some(shape) => Err(Error::Setting { name: "shape", value: format!("{shape:?}"), expected }),
+        None => Ok(()),
+    };
+    if flags.images.is_dir() {
+        no_shape("none, for PNG files have their own")?;
+        let (images, classes) = folder::load(&flags.images)?;
+        if !classes.is_empty() {
+            say(&format!("{} classes", classes.len()))?;
+        }
+        return Ok(images);
+    }
     let bytes = files::read(&flags.images)?;
     let name = flags.images.display().to_string();
     if bytes.starts_with(b"\x93NUMPY") {
         return Ok(npy::read(&bytes, &name, flags.shape)?);
     }
-    if let Some(shape) = flags.shape {
-        let value = format!("{shape:?}");
-        return Err(
-            Error::Setting { name: "shape", value, expected: "none, for an IDX file has its own" }.into()
-        );
-    }
+    no_shape("none, for an IDX file has its own")?;
     Ok(idx::dataset("own images", idx::read(bytes.as_slice(), &name)?, None)?)
 }
 
 /// Files are often sorted, so the test images are drawn from all of them.
-fn split(flags: &Flags, images: Dataset) -> Result<(Dataset, Dataset), Error> {
+fn split(flags: &Flags, images: &Dataset) -> Result<(Dataset, Dataset), Error> {
     let test = (images.len() as f64 * flags.test_share).ceil();
     if !(test >= 1.0 && test < images.len() as f64) {
         let value = format!("{} of {} images", flags.test_share, images.len());

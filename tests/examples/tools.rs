@@ -3,12 +3,15 @@
 use super::{example, fail, picture, succeed, text};
 use autoencoder::{
     Autoencoder,
-    data::{digits, idx},
+    data::{digits, idx, npy},
     ndarray::Array3,
 };
 use ndarray_npy::write_npy;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 #[test]
 fn throughput_prints_one_line_of_json() {
@@ -42,7 +45,7 @@ fn the_sample_in_data_is_what_draw_digits_writes() {
     assert!(stored.pixels().iter().zip(drawn.pixels()).all(|(a, b)| a.abs_diff(*b) <= 2));
 }
 
-/// Images that are not 28 x 28, from both kinds of file.
+/// Images that are not 28 x 28, from every kind of file.
 #[test]
 fn custom_data_goes_from_a_file_to_a_model_and_pictures() {
     let folder = tempfile::tempdir().unwrap();
@@ -53,8 +56,17 @@ fn custom_data_goes_from_a_file_to_a_model_and_pictures() {
     let images = Array3::from_shape_vec((60, 24, 28), tall).unwrap();
     write_npy(&npy, &images.mapv(|pixel| f32::from(pixel) / 255.0)).unwrap();
 
+    let pngs = folder.path().join("pngs");
+    fs::create_dir(&pngs).unwrap();
+    for (number, image) in images.outer_iter().enumerate() {
+        let file = fs::File::create(pngs.join(format!("{number:03}.png"))).unwrap();
+        let mut encoder = png::Encoder::new(file, 28, 24);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.write_header().unwrap().write_image_data(image.as_slice().unwrap()).unwrap();
+    }
+
     let mut said = Vec::new();
-    for (file, name) in [(&plain, "from-idx"), (&npy, "from-npy")] {
+    for (file, name) in [(&plain, "from-idx"), (&npy, "from-npy"), (&pngs, "from-png")] {
         let out = folder.path().join(name);
         let flags = format!("--images {} --epochs 4 --hidden 32 --code 8 --threads 2", file.display());
         let output = succeed("custom_data", &flags, &out);
@@ -63,14 +75,22 @@ fn custom_data_goes_from_a_file_to_a_model_and_pictures() {
         let model = Autoencoder::load(out.join("model.safetensors")).unwrap();
         assert_eq!(model.widths(), [672, 32, 8, 32, 672]);
         assert_eq!(picture(out.join("denoised.png")), (6 * 57 + 1, 3 * 49 + 1));
+        let rows = images.mapv(|pixel| f32::from(pixel) / 255.0).into_shape_with_order((60, 672)).unwrap();
+        assert_eq!(npy::load_rows(out.join("codes.npy")).unwrap(), model.encode(rows.view()).unwrap());
+        let found = npy::load_rows(out.join("reconstructions.npy")).unwrap();
+        assert_eq!(found, model.reconstruct(rows.view()).unwrap());
     }
-    assert_eq!(said[0], said[1]);
+    assert!(said[0] == said[1] && said[0] == said[2], "{said:?}");
 
     let flat = folder.path().join("flat.npy");
     write_npy(&flat, &images.into_shape_with_order((60, 672)).unwrap()).unwrap();
     let (flat, out) = (flat.to_str().unwrap(), folder.path().to_str().unwrap());
     succeed("custom_data", &format!("--images {flat} --shape 24x28 --epochs 1 --code 4"), folder.path());
     assert!(fail("custom_data", &["--images", flat, "--out", out], 1).contains("(images, height, width)"));
+    let png = pngs.to_str().unwrap();
+    assert!(fail("custom_data", &["--images", png, "--shape", "24x28", "--out", out], 2).contains("PNG"));
+    fs::write(pngs.join("notes.txt"), "no image").unwrap();
+    assert!(fail("custom_data", &["--images", png, "--out", out], 1).contains("notes.txt"));
     assert!(fail("custom_data", &["--images", "/nowhere.idx", "--out", out], 1).contains("/nowhere.idx"));
     let plain = plain.to_str().unwrap();
     for flags in [
