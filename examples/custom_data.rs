@@ -1,5 +1,5 @@
-//! One's own images, of any size: from a folder of PNG files, an IDX or an NPY file to a saved model, denoised pictures,
-//! and the codes and reconstructions of all images as NPY files.
+//! One's own images, of any size: from a folder of PNG files, an IDX or an NPY file to a saved model, denoised
+//! pictures, and the codes and reconstructions of all images as NPY files.
 //!
 //! `cargo run --release --example custom_data -- --images data/digits/images-idx3-ubyte.gz`
 
