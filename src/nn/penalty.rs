@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 /// Which dense layers a penalty on weights covers. Biases are never penalised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Scope {
     /// The encoder's layers.
     #[default]
