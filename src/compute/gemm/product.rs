@@ -34,19 +34,19 @@ impl Scratch {
     };
 }
 
-/// Columns of the result, and the terms that they are the sum of: those of `rhs` begin at `column`.
+/// Columns of the result, and the terms with those columns of `rhs` if they are copied.
 #[derive(Clone, Copy)]
 struct Panel {
     columns: Columns,
     terms: [Term; MAX_TERMS],
-    column: usize,
+    copied: bool,
     /// Whether its part of `dst` is computed apart and copied.
     copy_dst: bool,
 }
 
 impl Panel {
     const NONE: Self =
-        Self { columns: Columns::NONE, terms: [Term::NONE; MAX_TERMS], column: 0, copy_dst: false };
+        Self { columns: Columns::NONE, terms: [Term::NONE; MAX_TERMS], copied: false, copy_dst: false };
 }
 
 thread_local! {
@@ -139,7 +139,7 @@ impl<'a> Product<'a> {
                 let columns = Columns::next::<V>(new, n, max_vectors, turned);
                 // SAFETY: the caller's promises; the columns are below `n`, and the scratch has room for all steps of a
                 // group's columns.
-                unsafe { scratch.panels[panels] = self.panel::<V>(terms, columns, &mut free) };
+                unsafe { self.fill::<V>(&mut scratch.panels[panels], terms, columns, &mut free) };
                 new = columns.start + columns.columns;
                 panels += 1;
             }
@@ -164,27 +164,25 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Some columns, copied to `free` where they must be or where that pays.
+    /// Makes a panel of some columns, copied to `free` where they must be or where that pays.
     #[inline(always)]
-    unsafe fn panel<V: Vector>(&self, terms: &[Term], columns: Columns, free: &mut Matrix) -> Panel {
+    unsafe fn fill<V: Vector>(&self, panel: &mut Panel, terms: &[Term], columns: Columns, free: &mut Matrix) {
         let width = columns.vectors * V::LANES;
         let must_copy = self.turned || columns.columns < width;
-        let copy_dst = must_copy || columns.start < columns.new;
-        let mut panel = Panel { columns, terms: [Term::NONE; MAX_TERMS], column: columns.start, copy_dst };
-        panel.terms[..terms.len()].copy_from_slice(terms);
-        if must_copy || V::PACKS && self.m > 2 * V::ROWS {
-            panel.column = 0;
-            for term in &mut panel.terms[..terms.len()] {
+        panel.columns = columns;
+        panel.copy_dst = must_copy || columns.start < columns.new;
+        panel.copied = must_copy || V::PACKS && self.m > 2 * V::ROWS;
+        if panel.copied {
+            for (copied, term) in panel.terms.iter_mut().zip(terms) {
                 let to = Matrix { row: width as isize, ..*free };
                 // SAFETY: the caller's promises.
                 unsafe {
                     copy_matrix::<V>(term.rhs.from(0, columns.start), term.k, columns.columns, to);
                     *free = to.from(term.k, 0);
                 }
-                term.rhs = to;
+                *copied = Term { rhs: to, ..*term };
             }
         }
-        panel
     }
 
     /// Some rows, tile by tile, times the columns of a panel.
@@ -198,8 +196,8 @@ impl<'a> Product<'a> {
         load: bool,
         (top, bottom): (usize, usize),
     ) {
-        let Panel { columns: Columns { start, columns, new, vectors }, column, copy_dst, .. } = *panel;
-        let terms = &panel.terms[..sources.len()];
+        let Panel { columns: Columns { start, columns, new, vectors }, copied, copy_dst, .. } = *panel;
+        let (terms, column) = if copied { (&panel.terms[..sources.len()], 0) } else { (sources, start) };
         let rows = bottom - top;
         let tiles = rows.div_ceil(V::ROWS);
         // SAFETY: the caller's promises. The scratch has room for a chunk's rows of two vectors; wider tiles fit in
