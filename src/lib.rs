@@ -51,3 +51,8 @@ pub use train::{TrainConfig, Trainer};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The guide's as well.
+#[cfg(all(doctest, feature = "npy", feature = "png"))]
+#[doc = include_str!("../docs/guide.md")]
+struct Guide;
