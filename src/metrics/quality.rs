@@ -134,6 +134,13 @@ mod tests {
     }
 
     #[test]
+    fn means_are_over_images() {
+        let (a, b) = (array![[0.1, 0.1, 0.1], [1.0, 1.0, 1.0]], array![[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]);
+        let quality = Quality::of(a.view(), b.view(), 1.0).unwrap();
+        assert!((quality.psnr_mean_db - 10.0).abs() < 1e-5, "{quality:?}");
+    }
+
+    #[test]
     fn shapes_must_agree() {
         let a = array![[0.0, 1.0]];
         assert!(Quality::of(a.view(), array![[0.0], [1.0]].view(), 1.0).is_err());

@@ -136,6 +136,14 @@ mod tests {
         assert_eq!(lines, 24);
     }
 
+    /// Of two even images only the first constant is left: black against grey.
+    #[test]
+    fn even_images_differ_by_the_first_constant() {
+        let (black, grey) = (Array1::zeros(144), Array1::from_elem(144, 0.5));
+        let found = ssim(black.view(), grey.view(), (12, 12), 1.0).unwrap();
+        assert_abs_diff_eq!(found, 1e-4 / (0.25 + 1e-4), epsilon = 1e-9);
+    }
+
     #[test]
     fn the_mean_is_over_images() {
         let shape = (12, 15);

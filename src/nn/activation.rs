@@ -54,3 +54,17 @@ impl Activation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derivatives_at_0_are_those_below() {
+        for (activation, below) in [(Activation::Relu, 0.0), (Activation::LeakyRelu { slope: 0.1 }, 0.1)] {
+            let mut delta = [1.0; 3];
+            activation.backward(&mut delta, &[-1.0, 0.0, 1.0], 1.0);
+            assert_eq!(delta, [below, below, 1.0]);
+        }
+    }
+}
