@@ -20,6 +20,7 @@ mod copy;
 mod matrix;
 mod peak;
 mod product;
+mod sparse;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -31,8 +32,13 @@ pub use peak::peak_gflops;
 use super::cpu::Isa;
 use matrix::Matrix;
 use ndarray::{ArrayView2, ArrayViewMut2};
-use product::{Product, SCRATCH};
+use product::Product;
+use sparse::SparseProduct;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m256, __m512};
+use std::cell::RefCell;
 use terms::{Term, Terms};
+use vector::Vector;
 
 /// What a product does with what its destination holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,31 +86,90 @@ pub fn gemm_sum<'a>(
         let turned = rhs.strides()[1] != 1;
         let [lhs, rhs] = [lhs, rhs].map(|view| Matrix::new(view.as_ptr().cast_mut(), view.strides()));
         let term = Term { k, lhs, rhs };
+        let sparse = SparseProduct { m, n, dst: target, term, add: add || !terms.as_slice().is_empty() };
+        // SAFETY: the shapes agree, and the views outlive this call.
+        let is_sparse = unsafe { sparse.pays() };
         let term = if turned { term.t() } else { term };
-        if !terms.have_room_for(term, turned) {
-            run(Product::new(m, n, target, &terms, add));
-            (terms, add) = (Terms::new(), true);
+        if is_sparse || !terms.have_room_for(term, turned) {
+            if !terms.as_slice().is_empty() {
+                Kernel::Dense(Product::new(m, n, target, &terms, add)).run();
+                add = true;
+            }
+            terms = Terms::new();
         }
-        terms.push(term, turned);
+        if is_sparse {
+            Kernel::Sparse(sparse).run();
+            add = true;
+        } else {
+            terms.push(term, turned);
+        }
     }
     if !terms.as_slice().is_empty() {
-        run(Product::new(m, n, target, &terms, add));
+        Kernel::Dense(Product::new(m, n, target, &terms, add)).run();
     } else if !add {
         dst.fill(0.0);
     }
 }
 
-fn run(product: Product) {
-    // SAFETY: the CPU has the instructions. Products come from `gemm_sum` alone: shapes agree, so that every index below
-    // m, n and k is in bounds of the views that the matrices were made of, and the views outlive its call; `dst` is
-    // borrowed exclusively and the others are only read.
-    SCRATCH.with_borrow_mut(|scratch| unsafe {
-        match Isa::best() {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => product.run_avx512(scratch),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => product.run_avx2(scratch),
-            Isa::Portable => product.run_portable(scratch),
+/// A product by one of the two ways. Both come from `gemm_sum` alone: shapes agree, so that every index below m, n and k
+/// is in bounds of the views that the matrices were made of, and the views outlive its call; `dst` is borrowed
+/// exclusively and the others are only read.
+enum Kernel<'a> {
+    Dense(Product<'a>),
+    Sparse(SparseProduct),
+}
+
+impl Kernel<'_> {
+    fn run(self) {
+        SCRATCH.with_borrow_mut(|scratch| {
+            // SAFETY: the CPU has the instructions.
+            unsafe {
+                match Isa::best() {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => self.run_avx512(scratch),
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => self.run_avx2(scratch),
+                    Isa::Portable => self.run_with::<[f32; 4]>(scratch),
+                }
+            }
+        });
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn run_avx512(self, scratch: &mut Scratch) {
+        // SAFETY: the caller's promise.
+        unsafe { self.run_with::<__m512>(scratch) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn run_avx2(self, scratch: &mut Scratch) {
+        // SAFETY: the caller's promise.
+        unsafe { self.run_with::<__m256>(scratch) }
+    }
+
+    /// # Safety
+    /// The CPU must have the vector's instructions.
+    #[inline(always)]
+    unsafe fn run_with<V: Vector>(self, scratch: &mut Scratch) {
+        // SAFETY: the caller's promise, and what holds of a kernel.
+        unsafe {
+            match self {
+                Self::Dense(product) => product.run::<V>(&mut scratch.dense),
+                Self::Sparse(product) => product.run::<V>(&mut scratch.sparse),
+            }
         }
-    });
+    }
+}
+
+/// Room for copies, one a thread.
+struct Scratch {
+    dense: product::Scratch,
+    sparse: sparse::Scratch,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> =
+        const { RefCell::new(Scratch { dense: product::Scratch::NEW, sparse: sparse::Scratch::NEW }) };
 }

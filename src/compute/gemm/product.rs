@@ -5,12 +5,7 @@ use super::{
     tile::{prefetch, tile},
     vector::Vector,
 };
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__m256, __m512};
-use std::cell::RefCell;
 
-/// At a single row few steps, so that whole rows of `rhs` stream in and tiles side by side overlap.
-const K_BLOCK_ONE_ROW: usize = 64;
 /// Columns of `rhs` that a turned product copies at once: with a training step's 64 rows it reads the weights once.
 const GROUP_WIDTH: usize = 64;
 const MAX_PANELS: usize = GROUP_WIDTH / 8;
@@ -27,7 +22,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    const NEW: Self = Self {
+    pub(super) const NEW: Self = Self {
         columns: [0.0; K_BLOCK * GROUP_WIDTH],
         sums: [0.0; CHUNK_ROWS * MAX_WIDTH],
         panels: [Panel::NONE; MAX_PANELS],
@@ -49,12 +44,9 @@ impl Panel {
         Self { columns: Columns::NONE, terms: [Term::NONE; MAX_TERMS], copied: false, copy_dst: false };
 }
 
-thread_local! {
-    pub(super) static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::NEW) };
-}
-
-/// `dst (+)=` the sum of some terms, of at least one row, column, term and step. Every `run` needs the matrices in
-/// bounds for `m`, `n` and the terms' `k`, `dst` apart from the others, and a CPU with the instructions of its name.
+/// `dst (+)=` the sum of some terms, of at least one row, column, term and step. Its `unsafe`
+/// functions need the matrices in bounds for `m`, `n` and the terms' `k`, `dst` apart from the others, and a CPU with the
+/// vector's instructions.
 pub(super) struct Product<'a> {
     m: usize,
     n: usize,
@@ -83,35 +75,14 @@ impl<'a> Product<'a> {
         Self { m, n, dst, terms: terms.as_slice(), add, turned }
     }
 
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    pub(super) unsafe fn run_avx512(self, scratch: &mut Scratch) {
-        // SAFETY: the caller's promises.
-        unsafe { self.run::<__m512>(scratch) }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn run_avx2(self, scratch: &mut Scratch) {
-        // SAFETY: the caller's promises.
-        unsafe { self.run::<__m256>(scratch) }
-    }
-
-    pub(super) unsafe fn run_portable(self, scratch: &mut Scratch) {
-        // SAFETY: the caller's promises.
-        unsafe { self.run::<[f32; 4]>(scratch) }
-    }
-
     #[inline(always)]
-    unsafe fn run<V: Vector>(self, scratch: &mut Scratch) {
+    pub(super) unsafe fn run<V: Vector>(self, scratch: &mut Scratch) {
         let [term] = *self.terms else {
             // SAFETY: the caller's promises.
             return unsafe { self.block::<V>(scratch, self.terms, self.add) };
         };
-        let k_block = match self.m {
-            1 => K_BLOCK_ONE_ROW,
-            _ => term.k.div_ceil(term.k.div_ceil(if self.turned { K_BLOCK } else { V::K_BLOCK })),
-        };
+        let blocks = term.k.div_ceil(if self.turned { K_BLOCK } else { V::K_BLOCK });
+        let k_block = term.k.div_ceil(blocks);
         for start in (0..term.k).step_by(k_block) {
             // SAFETY: the caller's promises; the steps are below `k`.
             unsafe {
@@ -125,18 +96,13 @@ impl<'a> Product<'a> {
     #[inline(always)]
     unsafe fn block<V: Vector>(&self, scratch: &mut Scratch, terms: &[Term], load: bool) {
         let Self { m, n, turned, .. } = *self;
-        let max_vectors = match m {
-            1 if !turned => 8,
-            _ if !turned && m <= V::ROWS / 3 => 4,
-            _ => 2,
-        };
         let max_panels = if turned { GROUP_WIDTH / (2 * V::LANES) } else { 1 };
         let mut new = 0;
         while new < n {
             let mut free = Matrix { at: scratch.columns.as_mut_ptr(), row: 0, col: 1 };
             let mut panels = 0;
             while new < n && panels < max_panels {
-                let columns = Columns::next::<V>(new, n, max_vectors, turned);
+                let columns = Columns::next::<V>(new, n, turned);
                 // SAFETY: the caller's promises; the columns are below `n`, and the scratch has room for all steps of a
                 // group's columns.
                 unsafe { self.fill::<V>(&mut scratch.panels[panels], terms, columns, &mut free) };
@@ -171,7 +137,7 @@ impl<'a> Product<'a> {
         let must_copy = self.turned || columns.columns < width;
         panel.columns = columns;
         panel.copy_dst = must_copy || columns.start < columns.new;
-        panel.copied = must_copy || V::PACKS && self.m > 2 * V::ROWS;
+        panel.copied = must_copy || V::PACKS;
         if panel.copied {
             for (copied, term) in panel.terms.iter_mut().zip(terms) {
                 let to = Matrix { row: width as isize, ..*free };
@@ -232,7 +198,6 @@ impl<'a> Product<'a> {
                 tile_of!(
                     1 x 1 2 x 1 3 x 1 4 x 1 5 x 1 6 x 1 7 x 1 8 x 1 9 x 1 10 x 1 11 x 1 12 x 1
                     1 x 2 2 x 2 3 x 2 4 x 2 5 x 2 6 x 2 7 x 2 8 x 2 9 x 2 10 x 2 11 x 2 12 x 2
-                    1 x 4 2 x 4 3 x 4 4 x 4 1 x 8
                 );
             }
             if copy_dst {
@@ -248,12 +213,9 @@ impl Columns {
 
     /// The columns to take once those before `new` are done.
     #[inline(always)]
-    fn next<V: Vector>(new: usize, n: usize, max_vectors: usize, turned: bool) -> Self {
+    fn next<V: Vector>(new: usize, n: usize, turned: bool) -> Self {
         let left = n - new;
-        let vectors = match left {
-            _ if left > V::LANES && left < 2 * V::LANES => 2,
-            _ => 1 << (left / V::LANES).clamp(1, max_vectors).ilog2(),
-        };
+        let vectors = if left > V::LANES { 2 } else { 1 };
         let width = vectors * V::LANES;
         let start = if turned { new } else { new.min(n.saturating_sub(width)) };
         Self { start, columns: width.min(n - start), new, vectors }
