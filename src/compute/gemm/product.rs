@@ -96,13 +96,14 @@ impl<'a> Product<'a> {
     #[inline(always)]
     unsafe fn block<V: Vector>(&self, scratch: &mut Scratch, terms: &[Term], load: bool) {
         let Self { m, n, turned, .. } = *self;
+        let max_vectors = if !turned && m <= V::ROWS / 3 { 4 } else { 2 };
         let max_panels = if turned { GROUP_WIDTH / (2 * V::LANES) } else { 1 };
         let mut new = 0;
         while new < n {
             let mut free = Matrix { at: scratch.columns.as_mut_ptr(), row: 0, col: 1 };
             let mut panels = 0;
             while new < n && panels < max_panels {
-                let columns = Columns::next::<V>(new, n, turned);
+                let columns = Columns::next::<V>(new, n, max_vectors, turned);
                 // SAFETY: the caller's promises; the columns are below `n`, and the scratch has room for all steps of a
                 // group's columns.
                 unsafe { self.fill::<V>(&mut scratch.panels[panels], terms, columns, &mut free) };
@@ -137,7 +138,7 @@ impl<'a> Product<'a> {
         let must_copy = self.turned || columns.columns < width;
         panel.columns = columns;
         panel.copy_dst = must_copy || columns.start < columns.new;
-        panel.copied = must_copy || V::PACKS;
+        panel.copied = must_copy || V::PACKS && self.m > 2 * V::ROWS;
         if panel.copied {
             for (copied, term) in panel.terms.iter_mut().zip(terms) {
                 let to = Matrix { row: width as isize, ..*free };
@@ -198,6 +199,7 @@ impl<'a> Product<'a> {
                 tile_of!(
                     1 x 1 2 x 1 3 x 1 4 x 1 5 x 1 6 x 1 7 x 1 8 x 1 9 x 1 10 x 1 11 x 1 12 x 1
                     1 x 2 2 x 2 3 x 2 4 x 2 5 x 2 6 x 2 7 x 2 8 x 2 9 x 2 10 x 2 11 x 2 12 x 2
+                    1 x 4 2 x 4 3 x 4 4 x 4
                 );
             }
             if copy_dst {
@@ -213,9 +215,12 @@ impl Columns {
 
     /// The columns to take once those before `new` are done.
     #[inline(always)]
-    fn next<V: Vector>(new: usize, n: usize, turned: bool) -> Self {
+    fn next<V: Vector>(new: usize, n: usize, max_vectors: usize, turned: bool) -> Self {
         let left = n - new;
-        let vectors = if left > V::LANES { 2 } else { 1 };
+        let vectors = match left {
+            _ if left > V::LANES && left < 2 * V::LANES => 2,
+            _ => 1 << (left / V::LANES).clamp(1, max_vectors).ilog2(),
+        };
         let width = vectors * V::LANES;
         let start = if turned { new } else { new.min(n.saturating_sub(width)) };
         Self { start, columns: width.min(n - start), new, vectors }

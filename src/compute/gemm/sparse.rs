@@ -13,8 +13,8 @@ const WIDTH: usize = 96;
 /// The most vectors of sums that leave registers for the operands.
 const MAX_VECTORS: usize = 12;
 /// Fewer rows read `rhs` where it lies, for copies of its columns would not pay.
-const MANY_ROWS: usize = 16;
-/// Many rows go through the dense product if a larger share of their elements is nonzero.
+const MANY_ROWS: usize = 12;
+/// The dense product is faster if a larger share of the elements is nonzero, but for a single row, where memory decides.
 const MAX_DENSITY: f64 = 0.7;
 /// Rows or columns of `lhs` whose nonzero elements are counted.
 const SAMPLES: usize = 8;
@@ -47,11 +47,14 @@ impl SparseProduct {
     /// Whether it is faster than the dense product.
     pub(super) unsafe fn pays(&self) -> bool {
         let Self { m, n, term: Term { k, lhs, rhs }, .. } = *self;
-        if m < MANY_ROWS {
-            return rhs.col == 1;
+        if n < LINE || rhs.col != 1 && m < MANY_ROWS {
+            return false;
+        }
+        if m == 1 {
+            return true;
         }
         let (lhs, lines, len) = if lhs.col == 1 { (lhs, m, k) } else { (lhs.t(), k, m) };
-        if n < WIDTH || lhs.col != 1 {
+        if lhs.col != 1 {
             return false;
         }
         let samples = lines.min(SAMPLES);
@@ -277,18 +280,19 @@ unsafe fn add_rows<V: Vector, const K: usize>(
     unsafe {
         let factors = steps.map(|step| V::splat(*lhs.from(0, step).at));
         let rows = steps.map(|step| rhs.from(step, 0).at);
-        let add = |column: usize, lanes: usize| {
-            let mut sum: V = read(dst.add(column), lanes);
+        let add = |column: usize, mut sum: V| {
             for (&factor, row) in factors.iter().zip(rows) {
-                sum = V::multiply_add(factor, read(row.add(column), lanes), sum);
+                sum = V::multiply_add(factor, row.add(column).cast::<V>().read_unaligned(), sum);
             }
-            write(sum, dst.add(column), lanes);
+            dst.add(column).cast::<V>().write_unaligned(sum);
         };
-        let whole = n - n % V::LANES;
-        (0..whole).step_by(V::LANES).for_each(|column| add(column, V::LANES));
-        if whole < n {
-            add(whole, n - whole);
+        // The last vector has some columns of the one before, from before they are changed.
+        let last = n - V::LANES;
+        let sum = dst.add(last).cast::<V>().read_unaligned();
+        for column in (0..last).step_by(V::LANES) {
+            add(column, dst.add(column).cast::<V>().read_unaligned());
         }
+        add(last, sum);
     }
 }
 
