@@ -22,12 +22,14 @@ pub(super) unsafe fn copy_matrix<V: Vector>(from: Matrix, rows: usize, columns: 
                 transpose8(from.t().from(8 * j, 8 * i), to.from(8 * i, 8 * j));
             }
         }
-        if from.col == 1 && to.col == 1 && columns == 2 * V::LANES {
+        if from.col == 1 && to.col == 1 {
+            let whole = columns - columns % V::LANES;
             for i in 0..rows {
-                let (from, to) = (from.from(i, 0).at.cast::<V>(), to.from(i, 0).at.cast::<V>());
-                let (left, right) = (from.read_unaligned(), from.add(1).read_unaligned());
-                to.write_unaligned(left);
-                to.add(1).write_unaligned(right);
+                let (from, to) = (from.from(i, 0).at, to.from(i, 0).at);
+                for j in (0..whole).step_by(V::LANES) {
+                    to.add(j).cast::<V>().write_unaligned(from.add(j).cast::<V>().read_unaligned());
+                }
+                to.add(whole).copy_from_nonoverlapping(from.add(whole), columns - whole);
             }
             return;
         }
