@@ -10,9 +10,15 @@ use ndarray::{Array1, Array2, ArrayViewMut, ArrayViewMut2, Dimension, s};
 use rayon::prelude::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Weights of a tile, about: small enough that weights, gradient and moments of a tile stay in a core's cache
-/// between its product and its update, and that the last tiles of a phase leave no worker idle for long.
-const TILE_WEIGHTS: usize = 32_768;
+/// Weights of a tile, at most but for a row: few enough that a tile's gradient stays in a core's cache until the update,
+/// and that the last tiles of a phase leave no worker idle for long.
+const TILE_WEIGHTS: usize = 49_152;
+
+/// Rows of a layer's tiles, of which the last alone may have fewer.
+fn tile_rows((inputs, outputs): (usize, usize)) -> usize {
+    let tiles = (inputs * outputs).div_ceil(TILE_WEIGHTS).min(inputs);
+    inputs.div_ceil(tiles)
+}
 
 /// The loss's derivative by a layer's weights and biases, penalties included.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +52,7 @@ struct Tile {
 impl LayerUpdate {
     pub(crate) fn new(layer: &Layer) -> Self {
         let (inputs, outputs) = layer.dense.weight().dim();
-        let tile_rows = (TILE_WEIGHTS / outputs).clamp(1, inputs);
+        let tile_rows = tile_rows((inputs, outputs));
         let tile = Tile { penalty: 0.0, gradient_finite: true, weights_finite: true, kept: None };
         let tiles = vec![tile; inputs.div_ceil(tile_rows)];
         Self { tile_rows, tiles, bias_gradient: Array1::zeros(outputs), bias_finite: true }
@@ -92,7 +98,7 @@ impl TileGradients {
     /// Makes room for every worker of the pool that it is called in. Later calls in it allocate nothing.
     fn prepare(&mut self, model: &Autoencoder) {
         let shapes = model.layers().iter().map(|layer| layer.dense.weight().dim());
-        let largest = shapes.map(|(inputs, outputs)| (inputs * outputs).min(TILE_WEIGHTS.max(outputs))).max();
+        let largest = shapes.map(|shape| tile_rows(shape) * shape.1).max();
         let room = || Mutex::new(vec![0.0; largest.unwrap_or(0)]);
         let workers = rayon::current_num_threads();
         self.of_worker.resize_with(workers.max(self.of_worker.len()), room);

@@ -7,7 +7,7 @@ use std::array::from_fn;
 /// Steps of `k` taken at once: a bit of a `u64` each.
 const STEPS: usize = 64;
 /// Rows taken at once.
-const ROWS: usize = 64;
+const ROWS: usize = 128;
 /// Columns of `rhs` copied together. `STEPS` of them leave room in the first cache.
 const WIDTH: usize = 96;
 /// The most vectors of sums that leave registers for the operands.
