@@ -1,11 +1,14 @@
 //! The step's matrix products on one thread, in elements a second where an element is one floating-point operation:
-//! read "Gelem/s" as GFLOP/s, and hold it against the peak that is printed first.
+//! read "Gelem/s" as GFLOP/s, and hold it against the peak that is printed first. Where only a fifth or a half of the left
+//! side is nonzero, the operations with zeros count as well.
 
 use autoencoder::{
     compute::{Accum, gemm, peak_gflops},
     ndarray::{Array2, ArrayView2},
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 fn products(c: &mut Criterion) {
     let array =
@@ -24,7 +27,18 @@ fn products(c: &mut Criterion) {
         bench("forward", x.view(), w.view());
         bench("delta", delta.view(), w.t());
         bench("gradient", x.t(), delta.view());
+        for (share, nonzero) in [("a fifth", 0.2), ("half", 0.5)] {
+            let x = with_zeros(&x, nonzero);
+            bench(&format!("forward, {share} nonzero,"), x.view(), w.view());
+            bench(&format!("gradient, {share} nonzero,"), x.t(), delta.view());
+        }
     }
+}
+
+/// Leaves about that share of the elements, without a pattern.
+fn with_zeros(matrix: &Array2<f32>, share: f64) -> Array2<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    matrix.map(|&x| if rng.random_bool(share) { x.abs() + 1.0 } else { 0.0 })
 }
 
 criterion_group!(benches, products);

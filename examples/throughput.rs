@@ -107,7 +107,7 @@ struct Operations {
 }
 
 /// A product of the forward pass comes again for the gradient of the weights, and but for the first layer for that of
-/// the layer's input.
+/// the layer's input. Operations with zeros count, though the products may leave them out.
 fn operations(model: &Autoencoder) -> Operations {
     let products = |layers: &[Layer]| layers.iter().map(|l| 2.0 * l.dense.weight().len() as f64).sum::<f64>();
     let (all, first) = (products(model.layers()), products(&model.layers()[..1]));

@@ -6,20 +6,26 @@
 //! chain, so the bits of a row do not depend on the other rows nor those of a column on the other columns, and all
 //! CPUs with fused multiply-add agree. (An x86-64 without it rounds twice.)
 //!
+//! *Zeros.* Images on black and outputs of ReLU are zero in most or many places. Where many elements of `lhs` are, the
+//! `sparse` product leaves out their terms. Adding a zero changes no number, so that its bits are those of the `dense`
+//! one, which is taken where few are zero; but for the sign of a zero, and as long as `rhs` is finite (zero times
+//! infinity may count as zero).
+//!
 //! *Speed.* Vectors run along the columns of the result, and a tile of it stays in registers while a block of `k`
 //! passes. With AVX-512 both operands are read where they lie: at so few rows copying costs more than it saves. With
 //! AVX2 columns of `rhs` are copied together first, the next ones fetched meanwhile. When the columns of `rhs` are not
 //! contiguous (a transposed weight matrix) the product is turned around, `dstᵀ = rhsᵀ lhsᵀ`, which leaves the large
-//! `rhs` in place and transposes just the two small matrices. Nothing is allocated.
+//! `rhs` in place and transposes just the two small matrices. The sparse product goes row by row through copied columns
+//! of `rhs`. Nothing is allocated.
 //!
-//! `terms` are what is summed, `product` blocks, `tile` computes, `vector` is what differs between CPUs, `copy`
-//! transposes.
+//! `terms` are what is summed, `dense` (with its `tile` in registers) and `sparse` compute, `vector` is what differs
+//! between CPUs, `copy` transposes.
 #![allow(unsafe_code)]
 
 mod copy;
+mod dense;
 mod matrix;
 mod peak;
-mod product;
 mod sparse;
 mod terms;
 #[cfg(test)]
@@ -30,9 +36,9 @@ mod vector;
 pub use peak::peak_gflops;
 
 use super::cpu::Isa;
+use dense::DenseProduct;
 use matrix::Matrix;
 use ndarray::{ArrayView2, ArrayViewMut2};
-use product::Product;
 use sparse::SparseProduct;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
@@ -92,7 +98,7 @@ pub fn gemm_sum<'a>(
         let term = if turned { term.t() } else { term };
         if is_sparse || !terms.have_room_for(term, turned) {
             if !terms.as_slice().is_empty() {
-                Kernel::Dense(Product::new(m, n, target, &terms, add)).run();
+                Kernel::Dense(DenseProduct::new(m, n, target, &terms, add)).run();
                 add = true;
             }
             terms = Terms::new();
@@ -105,7 +111,7 @@ pub fn gemm_sum<'a>(
         }
     }
     if !terms.as_slice().is_empty() {
-        Kernel::Dense(Product::new(m, n, target, &terms, add)).run();
+        Kernel::Dense(DenseProduct::new(m, n, target, &terms, add)).run();
     } else if !add {
         dst.fill(0.0);
     }
@@ -115,7 +121,7 @@ pub fn gemm_sum<'a>(
 /// is in bounds of the views that the matrices were made of, and the views outlive its call; `dst` is borrowed
 /// exclusively and the others are only read.
 enum Kernel<'a> {
-    Dense(Product<'a>),
+    Dense(DenseProduct<'a>),
     Sparse(SparseProduct),
 }
 
@@ -165,11 +171,11 @@ impl Kernel<'_> {
 
 /// Room for copies, one a thread.
 struct Scratch {
-    dense: product::Scratch,
+    dense: dense::Scratch,
     sparse: sparse::Scratch,
 }
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> =
-        const { RefCell::new(Scratch { dense: product::Scratch::NEW, sparse: sparse::Scratch::NEW }) };
+        const { RefCell::new(Scratch { dense: dense::Scratch::NEW, sparse: sparse::Scratch::NEW }) };
 }

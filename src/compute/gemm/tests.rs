@@ -1,6 +1,6 @@
 //! The product against a chain of multiply-adds, bit for bit, on every path that the CPU has.
 
-use super::{Accum, gemm, gemm_sum, vector::FUSED};
+use super::{Accum, gemm, gemm_sum, matrix::Matrix, sparse::SparseProduct, terms::Term, vector::FUSED};
 use crate::compute::cpu::{Isa, tests::on_every_isa};
 use ndarray::{Array2, ArrayView2, s};
 
@@ -10,6 +10,18 @@ fn random(rows: usize, columns: usize, seed: u32) -> Array2<f32> {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 8) as f32 / (1 << 23) as f32 - 1.0
     })
+}
+
+/// A random matrix with zeros: of row `i` about the share `density(i)` is not zero.
+fn with_zeros(rows: usize, columns: usize, seed: u32, density: impl Fn(usize) -> f32) -> Array2<f32> {
+    let mut matrix = random(rows, columns, seed);
+    let draws = random(rows, columns, seed + 1000);
+    for (((i, _), x), draw) in matrix.indexed_iter_mut().zip(&draws) {
+        if draw.abs() >= density(i) {
+            *x = 0.0;
+        }
+    }
+    matrix
 }
 
 /// A matrix within another one, whose other elements are NaN: with longer rows, transposed, every second row
@@ -42,8 +54,16 @@ impl Laid {
     }
 }
 
+/// With a left side that is dense, and with one that has many zeros.
 fn check(isa: Isa, m: usize, k: usize, n: usize) {
-    let (a, b, c) = (random(m, k, 1), random(k, n, 2), random(m, n, 3));
+    for density in [1.0, 0.3] {
+        check_product(isa, &with_zeros(m, k, 1, |_| density), n);
+    }
+}
+
+fn check_product(isa: Isa, a: &Array2<f32>, n: usize) {
+    let (m, k) = a.dim();
+    let (b, c) = (random(k, n, 2), random(m, n, 3));
     let fused = FUSED || isa != Isa::Portable;
     for accum in [Accum::Replace, Accum::Add] {
         let start = |i, j| if accum == Accum::Add { c[[i, j]] } else { 0.0 };
@@ -62,7 +82,7 @@ fn check(isa: Isa, m: usize, k: usize, n: usize) {
             if accum == Accum::Add {
                 dst.assign(&c);
             }
-            gemm(accum, dst, Laid::new(&a, lhs).view(), Laid::new(&b, rhs).view());
+            gemm(accum, dst, Laid::new(a, lhs).view(), Laid::new(&b, rhs).view());
             let what = format!("{isa:?}, {accum:?}, {m}x{k}x{n}, layouts {lhs} and {rhs}");
             let inside = store.slice(s![.., 2..n + 2]);
             assert!(inside.iter().zip(&chain).all(|(x, y)| x.to_bits() == y.to_bits()), "{what}");
@@ -85,7 +105,9 @@ fn awkward_shapes_in_every_layout() {
                 }
             }
         }
-        for (m, k, n) in [(64, 784, 100), (3, 1031, 37), (1, 513, 784), (100, 512, 33), (23, 1537, 90)] {
+        for (m, k, n) in
+            [(64, 784, 100), (3, 1031, 37), (1, 513, 784), (100, 512, 33), (23, 1537, 90), (300, 130, 97)]
+        {
             check(isa, m, k, n);
         }
     });
@@ -103,8 +125,10 @@ fn nothing_to_do() {
 #[test]
 fn a_row_does_not_depend_on_its_company() {
     on_every_isa(|isa| {
-        let (a, b) = (random(64, 784, 4), random(784, 100, 5));
-        for layout in 0..3 {
+        // All products of the first are dense. In the second some rows are, others hardly have an element.
+        let b = random(784, 100, 5);
+        let sides = [random(64, 784, 4), with_zeros(64, 784, 4, |row| (row % 8) as f32 / 7.0)];
+        for (a, layout) in sides.iter().flat_map(|a| [0, 1, 2].map(|layout| (a, layout))) {
             let b = Laid::new(&b, layout);
             let product = |rows: ArrayView2<f32>| {
                 let mut result = Array2::zeros((rows.nrows(), 100));
@@ -112,7 +136,7 @@ fn a_row_does_not_depend_on_its_company() {
                 result
             };
             let all = product(a.view());
-            for (first, rows) in [(0, 1), (5, 1), (63, 1), (5, 3), (47, 17)] {
+            for (first, rows) in [(0, 1), (5, 1), (63, 1), (5, 3), (7, 1), (40, 9), (47, 17)] {
                 let some = product(a.slice(s![first..first + rows, ..]));
                 assert_eq!(some, all.slice(s![first..first + rows, ..]), "{isa:?}, {rows} rows from {first}");
             }
@@ -140,7 +164,9 @@ fn a_sum_is_one_product_after_the_other() {
             let terms: Vec<_> = (1..)
                 .zip(sum)
                 .map(|(seed, &(k, layout))| {
-                    (Laid::new(&random(m, k, seed), 1), Laid::new(&random(k, n, seed + 100), layout))
+                    // Every other one with many zeros.
+                    let lhs = with_zeros(m, k, seed, |_| if seed % 2 == 0 { 0.3 } else { 1.0 });
+                    (Laid::new(&lhs, 1), Laid::new(&random(k, n, seed + 100), layout))
                 })
                 .collect();
             let pairs = || terms.iter().map(|(lhs, rhs)| (lhs.view(), rhs.view()));
@@ -156,6 +182,25 @@ fn a_sum_is_one_product_after_the_other() {
             }
         }
     });
+}
+
+#[test]
+fn zeros_decide_which_product_is_taken() {
+    let pays = |a: &Array2<f32>, layout: usize, n: usize| {
+        let (m, k) = a.dim();
+        let b = Laid::new(&random(k, n, 2), layout);
+        let matrix = |view: ArrayView2<f32>| Matrix::new(view.as_ptr().cast_mut(), view.strides());
+        let term = Term { k, lhs: matrix(a.view()), rhs: matrix(b.view()) };
+        // SAFETY: the views outlive the call.
+        unsafe { SparseProduct { m, n, dst: Matrix::NONE, term, add: false }.pays() }
+    };
+    let (dense, sparse) = (random(64, 100, 1), with_zeros(64, 100, 1, |_| 0.5));
+    assert_eq!([0, 1, 2].map(|layout| pays(&dense, layout, 100)), [false; 3]);
+    assert_eq!([0, 1, 2].map(|layout| pays(&sparse, layout, 100)), [true; 3]);
+    // A single row, if the right side's rows are contiguous; too few columns for a vector.
+    let row = random(1, 100, 1);
+    assert_eq!([0, 1, 2].map(|layout| pays(&row, layout, 100)), [true, false, false]);
+    assert!(!pays(&sparse, 0, 15));
 }
 
 #[test]

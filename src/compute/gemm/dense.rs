@@ -47,7 +47,7 @@ impl Panel {
 /// `dst (+)=` the sum of some terms, of at least one row, column, term and step. Its `unsafe`
 /// functions need the matrices in bounds for `m`, `n` and the terms' `k`, `dst` apart from the others, and a CPU with the
 /// vector's instructions.
-pub(super) struct Product<'a> {
+pub(super) struct DenseProduct<'a> {
     m: usize,
     n: usize,
     dst: Matrix,
@@ -67,7 +67,7 @@ struct Columns {
     vectors: usize,
 }
 
-impl<'a> Product<'a> {
+impl<'a> DenseProduct<'a> {
     /// The product into `dst` `[m, n]`.
     pub(super) fn new(m: usize, n: usize, dst: Matrix, terms: &'a Terms, add: bool) -> Self {
         let turned = terms.is_turned();
