@@ -44,9 +44,8 @@ impl Panel {
         Self { columns: Columns::NONE, terms: [Term::NONE; MAX_TERMS], copied: false, copy_dst: false };
 }
 
-/// `dst (+)=` the sum of some terms, of at least one row, column, term and step. Its `unsafe`
-/// functions need the matrices in bounds for `m`, `n` and the terms' `k`, `dst` apart from the others, and a CPU with the
-/// vector's instructions.
+/// `dst (+)=` the sum of some terms, of at least one row, column, term and step. Its `unsafe` functions need the matrices
+/// in bounds for `m`, `n` and the terms' `k`, `dst` apart from the others, and a CPU with the vector's instructions.
 pub(super) struct DenseProduct<'a> {
     m: usize,
     n: usize,
