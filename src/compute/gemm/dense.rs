@@ -1,7 +1,7 @@
 use super::{
     copy::copy_matrix,
     matrix::Matrix,
-    terms::{K_BLOCK, MAX_TERMS, Term, Terms},
+    terms::{K_BLOCK, MAX_TERMS, Term},
     tile::{prefetch, tile},
     vector::Vector,
 };
@@ -47,13 +47,13 @@ impl Panel {
 /// `dst (+)=` the sum of some terms, of at least one row, column, term and step. Its `unsafe` functions need the matrices
 /// in bounds for `m`, `n` and the terms' `k`, `dst` apart from the others, and a CPU with the vector's instructions.
 pub(super) struct DenseProduct<'a> {
-    m: usize,
-    n: usize,
-    dst: Matrix,
-    terms: &'a [Term],
-    add: bool,
+    pub m: usize,
+    pub n: usize,
+    pub dst: Matrix,
+    pub terms: &'a [Term],
+    pub add: bool,
     /// Neither `dst` nor any `rhs` need have contiguous rows; otherwise all have.
-    turned: bool,
+    pub turned: bool,
 }
 
 /// Columns `start..start + columns` of the result, of which those before `new` are done already: the last columns
@@ -66,14 +66,7 @@ struct Columns {
     vectors: usize,
 }
 
-impl<'a> DenseProduct<'a> {
-    /// The product into `dst` `[m, n]`.
-    pub(super) fn new(m: usize, n: usize, dst: Matrix, terms: &'a Terms, add: bool) -> Self {
-        let turned = terms.is_turned();
-        let (m, n, dst) = if turned { (n, m, dst.t()) } else { (m, n, dst) };
-        Self { m, n, dst, terms: terms.as_slice(), add, turned }
-    }
-
+impl DenseProduct<'_> {
     #[inline(always)]
     pub(super) unsafe fn run<V: Vector>(self, scratch: &mut Scratch) {
         let [term] = *self.terms else {

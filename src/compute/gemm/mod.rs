@@ -32,6 +32,7 @@ mod terms;
 mod tests;
 mod tile;
 mod vector;
+mod way;
 
 pub use peak::peak_gflops;
 
@@ -45,6 +46,7 @@ use std::arch::x86_64::{__m256, __m512};
 use std::cell::RefCell;
 use terms::{Term, Terms};
 use vector::Vector;
+use way::Way;
 
 /// What a product does with what its destination holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,29 +91,18 @@ pub fn gemm_sum<'a>(
         if m == 0 || k == 0 || n == 0 {
             continue;
         }
-        let turned = rhs.strides()[1] != 1;
         let [lhs, rhs] = [lhs, rhs].map(|view| Matrix::new(view.as_ptr().cast_mut(), view.strides()));
         let term = Term { k, lhs, rhs };
-        let sparse = SparseProduct { m, n, dst: target, term, add: add || !terms.as_slice().is_empty() };
         // SAFETY: the shapes agree, and the views outlive this call.
-        let is_sparse = unsafe { sparse.pays() };
-        let term = if turned { term.t() } else { term };
-        if is_sparse || !terms.have_room_for(term, turned) {
-            if !terms.as_slice().is_empty() {
-                Kernel::Dense(DenseProduct::new(m, n, target, &terms, add)).run();
-                add = true;
-            }
-            terms = Terms::new();
+        let way = unsafe { Way::of(m, n, term) };
+        if !terms.have_room_for(term, way) {
+            Kernel::new(m, n, target, &terms, add).run();
+            (terms, add) = (Terms::new(), true);
         }
-        if is_sparse {
-            Kernel::Sparse(sparse).run();
-            add = true;
-        } else {
-            terms.push(term, turned);
-        }
+        terms.push(term, way);
     }
     if !terms.as_slice().is_empty() {
-        Kernel::Dense(DenseProduct::new(m, n, target, &terms, add)).run();
+        Kernel::new(m, n, target, &terms, add).run();
     } else if !add {
         dst.fill(0.0);
     }
@@ -122,10 +113,21 @@ pub fn gemm_sum<'a>(
 /// exclusively and the others are only read.
 enum Kernel<'a> {
     Dense(DenseProduct<'a>),
-    Sparse(SparseProduct),
+    Sparse(SparseProduct<'a>),
 }
 
-impl Kernel<'_> {
+impl<'a> Kernel<'a> {
+    /// The product into `dst` `[m, n]`.
+    fn new(m: usize, n: usize, dst: Matrix, terms: &'a Terms, add: bool) -> Self {
+        let Way { sparse, turned } = terms.way();
+        let (m, n, dst) = if turned { (n, m, dst.t()) } else { (m, n, dst) };
+        let terms = terms.as_slice();
+        match sparse {
+            false => Self::Dense(DenseProduct { m, n, dst, terms, add, turned }),
+            true => Self::Sparse(SparseProduct { m, n, dst, terms, add, turned }),
+        }
+    }
+
     fn run(self) {
         SCRATCH.with_borrow_mut(|scratch| {
             // SAFETY: the CPU has the instructions.

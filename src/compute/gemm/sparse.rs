@@ -1,7 +1,14 @@
 //! Products that multiply only the nonzero elements of the left side: images on black and outputs of ReLU have many
 //! zeros.
 
-use super::{copy::copy_matrix, matrix::Matrix, terms::Term, tile::prefetch, vector::Vector};
+use super::{
+    copy::copy_matrix,
+    matrix::Matrix,
+    terms::Term,
+    tile::prefetch,
+    vector::Vector,
+    way::{LINE, MANY_ROWS},
+};
 use std::array::from_fn;
 
 /// Steps of `k` taken at once: a bit of a `u64` each.
@@ -12,86 +19,89 @@ const ROWS: usize = 128;
 const WIDTH: usize = 96;
 /// The most vectors of sums that leave registers for the operands.
 const MAX_VECTORS: usize = 12;
-/// Fewer rows read `rhs` where it lies, for copies of its columns would not pay.
-const MANY_ROWS: usize = 12;
-/// The dense product is faster if a larger share of the elements is nonzero, but for a single row, where memory decides.
-const MAX_DENSITY: f64 = 0.7;
-/// Rows or columns of `lhs` whose nonzero elements are counted.
-const SAMPLES: usize = 8;
-/// Elements of a cache line.
-const LINE: usize = 16;
-
 #[repr(align(64))]
 pub(super) struct Scratch {
     columns: [f32; STEPS * WIDTH],
+    /// Columns of a turned product's result.
+    sums: [f32; ROWS * WIDTH],
     /// Of every row which steps have a nonzero element of `lhs`.
     nonzero: [u64; ROWS],
 }
 
 impl Scratch {
-    pub(super) const NEW: Self = Self { columns: [0.0; STEPS * WIDTH], nonzero: [0; ROWS] };
+    pub(super) const NEW: Self =
+        Self { columns: [0.0; STEPS * WIDTH], sums: [0.0; ROWS * WIDTH], nonzero: [0; ROWS] };
 }
 
-/// `dst (+)= lhs · rhs`, of at least one row, column and step. Its `unsafe` functions need the matrices in bounds for
-/// `m`, `n` and the term's `k`, rows of `dst` contiguous and apart from the others, and a CPU with the vector's
-/// instructions; so do those that they call.
-pub(super) struct SparseProduct {
+/// `dst (+)=` the sum of some terms, of at least one row, column, term and step. Its `unsafe` functions need the matrices
+/// in bounds for `m`, `n` and the terms' `k`, `dst` apart from the others, and a CPU with the vector's instructions; so do
+/// those that they call.
+pub(super) struct SparseProduct<'a> {
     pub m: usize,
     pub n: usize,
     pub dst: Matrix,
-    pub term: Term,
+    pub terms: &'a [Term],
     pub add: bool,
+    /// Whether columns of `dst` are contiguous, not rows.
+    pub turned: bool,
 }
 
-impl SparseProduct {
-    /// Whether it is faster than the dense product.
-    pub(super) unsafe fn pays(&self) -> bool {
-        let Self { m, n, term: Term { k, lhs, rhs }, .. } = *self;
-        if n < LINE || rhs.col != 1 && m < MANY_ROWS {
-            return false;
-        }
-        if m == 1 {
-            return true;
-        }
-        let (lhs, lines, len) = if lhs.col == 1 { (lhs, m, k) } else { (lhs.t(), k, m) };
-        if lhs.col != 1 {
-            return false;
-        }
-        let samples = lines.min(SAMPLES);
-        let nonzeros = |sample| {
-            // SAFETY: the caller's promise; `len` elements are contiguous.
-            let values = unsafe { std::slice::from_raw_parts(lhs.from(sample * lines / samples, 0).at, len) };
-            values.iter().map(|&value| usize::from(value != 0.0)).sum::<usize>()
-        };
-        (0..samples).map(nonzeros).sum::<usize>() as f64 <= MAX_DENSITY * (samples * len) as f64
-    }
-
+impl SparseProduct<'_> {
     #[inline(always)]
     pub(super) unsafe fn run<V: Vector>(self, scratch: &mut Scratch) {
-        let Self { m, n, dst, term, add } = self;
-        for (top, start) in
-            (0..m).step_by(ROWS).flat_map(|top| (0..term.k).step_by(STEPS).map(move |k| (top, k)))
+        let Self { m, n, turned, .. } = self;
+        if !turned {
+            for top in (0..m).step_by(ROWS) {
+                // SAFETY: the caller's promises; the rows are below `m`.
+                unsafe { self.rows::<V>(scratch, top, (0, n), self.dst.from(top, 0), self.add) };
+            }
+            return;
+        }
+        let width = n.div_ceil(n.div_ceil(WIDTH));
+        for left in (0..n).step_by(width) {
+            for top in (0..m).step_by(ROWS) {
+                let (rows, columns) = (ROWS.min(m - top), width.min(n - left));
+                let sums = Matrix { at: scratch.sums.as_mut_ptr(), row: WIDTH as isize, col: 1 };
+                // SAFETY: the caller's promises; rows and columns are below `m` and `n`.
+                unsafe {
+                    let dst = self.dst.from(top, left);
+                    if self.add {
+                        copy_matrix::<V>(dst, rows, columns, sums);
+                    }
+                    self.rows::<V>(scratch, top, (left, columns), sums, self.add);
+                    copy_matrix::<V>(sums.t(), columns, rows, dst.t());
+                }
+            }
+        }
+    }
+
+    /// Up to `ROWS` rows of some columns, the first and how many, into `dst`, whose rows are contiguous.
+    #[inline(always)]
+    unsafe fn rows<V: Vector>(
+        &self,
+        scratch: &mut Scratch,
+        top: usize,
+        (left, columns): (usize, usize),
+        dst: Matrix,
+        mut load: bool,
+    ) {
+        for (term, start) in
+            self.terms.iter().flat_map(|term| (0..term.k).step_by(STEPS).map(move |start| (term, start)))
         {
             let steps = STEPS.min(term.k - start);
-            // SAFETY: the caller's promises; rows and steps are below `m` and `k`.
+            // SAFETY: the caller's promises; the steps are below `k`.
             unsafe {
                 let Term { lhs, rhs, .. } = term.steps(start, steps);
-                let block = Block {
-                    rows: ROWS.min(m - top),
-                    steps,
-                    n,
-                    dst: dst.from(top, 0),
-                    lhs: lhs.from(top, 0),
-                    rhs,
-                    load: add || start > 0,
-                };
+                let (lhs, rhs) = (lhs.from(top, 0), rhs.from(0, left));
+                let block = Block { rows: ROWS.min(self.m - top), steps, n: columns, dst, lhs, rhs, load };
                 block.find_nonzeros(&mut scratch.nonzero);
-                if m < MANY_ROWS {
+                if self.m < MANY_ROWS {
                     block.in_place::<V>(&scratch.nonzero);
                 } else {
                     block.panels::<V>(scratch, start + STEPS < term.k);
                 }
             }
+            load = true;
         }
     }
 }

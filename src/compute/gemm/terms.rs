@@ -1,4 +1,4 @@
-use super::matrix::Matrix;
+use super::{matrix::Matrix, way::Way};
 
 /// The most steps of `k` taken with a tile in registers.
 pub(super) const K_BLOCK: usize = 512;
@@ -32,35 +32,35 @@ impl Term {
     }
 }
 
-/// Terms to be summed at once: a single one, or several with at most [`K_BLOCK`] steps in all. All or none are turned.
+/// Terms to be summed at once, all of them one way: a single one, or several with at most [`K_BLOCK`] steps in all.
 pub(super) struct Terms {
     terms: [Term; MAX_TERMS],
     len: usize,
-    turned: bool,
+    way: Way,
 }
 
 impl Terms {
     pub(super) fn new() -> Self {
-        Self { terms: [Term::NONE; MAX_TERMS], len: 0, turned: false }
+        Self { terms: [Term::NONE; MAX_TERMS], len: 0, way: Way { sparse: false, turned: false } }
     }
 
     pub(super) fn as_slice(&self) -> &[Term] {
         &self.terms[..self.len]
     }
 
-    pub(super) fn is_turned(&self) -> bool {
-        self.turned
+    pub(super) fn way(&self) -> Way {
+        self.way
     }
 
     /// Whether one more would keep to the limits.
-    pub(super) fn have_room_for(&self, term: Term, turned: bool) -> bool {
+    pub(super) fn have_room_for(&self, term: Term, way: Way) -> bool {
         let steps: usize = self.as_slice().iter().map(|term| term.k).sum();
-        self.len == 0 || self.len < MAX_TERMS && steps + term.k <= K_BLOCK && self.turned == turned
+        self.len == 0 || self.len < MAX_TERMS && steps + term.k <= K_BLOCK && self.way == way
     }
 
-    pub(super) fn push(&mut self, term: Term, turned: bool) {
-        self.terms[self.len] = term;
+    pub(super) fn push(&mut self, term: Term, way: Way) {
+        self.terms[self.len] = if way.turned { term.t() } else { term };
         self.len += 1;
-        self.turned = turned;
+        self.way = way;
     }
 }

@@ -1,6 +1,6 @@
 //! The product against a chain of multiply-adds, bit for bit, on every path that the CPU has.
 
-use super::{Accum, gemm, gemm_sum, matrix::Matrix, sparse::SparseProduct, terms::Term, vector::FUSED};
+use super::{Accum, gemm, gemm_sum, matrix::Matrix, terms::Term, vector::FUSED, way::Way};
 use crate::compute::cpu::{Isa, tests::on_every_isa};
 use ndarray::{Array2, ArrayView2, s};
 
@@ -54,16 +54,16 @@ impl Laid {
     }
 }
 
-/// With a left side that is dense, and with one that has many zeros.
+/// With dense sides, with many zeros in the left one, with many in the right one.
 fn check(isa: Isa, m: usize, k: usize, n: usize) {
-    for density in [1.0, 0.3] {
-        check_product(isa, &with_zeros(m, k, 1, |_| density), n);
+    for (left, right) in [(1.0, 1.0), (0.3, 1.0), (1.0, 0.3)] {
+        check_product(isa, &with_zeros(m, k, 1, |_| left), &with_zeros(k, n, 2, |_| right));
     }
 }
 
-fn check_product(isa: Isa, a: &Array2<f32>, n: usize) {
-    let (m, k) = a.dim();
-    let (b, c) = (random(k, n, 2), random(m, n, 3));
+fn check_product(isa: Isa, a: &Array2<f32>, b: &Array2<f32>) {
+    let ((m, k), n) = (a.dim(), b.ncols());
+    let c = random(m, n, 3);
     let fused = FUSED || isa != Isa::Portable;
     for accum in [Accum::Replace, Accum::Add] {
         let start = |i, j| if accum == Accum::Add { c[[i, j]] } else { 0.0 };
@@ -82,7 +82,7 @@ fn check_product(isa: Isa, a: &Array2<f32>, n: usize) {
             if accum == Accum::Add {
                 dst.assign(&c);
             }
-            gemm(accum, dst, Laid::new(a, lhs).view(), Laid::new(&b, rhs).view());
+            gemm(accum, dst, Laid::new(a, lhs).view(), Laid::new(b, rhs).view());
             let what = format!("{isa:?}, {accum:?}, {m}x{k}x{n}, layouts {lhs} and {rhs}");
             let inside = store.slice(s![.., 2..n + 2]);
             assert!(inside.iter().zip(&chain).all(|(x, y)| x.to_bits() == y.to_bits()), "{what}");
@@ -164,9 +164,12 @@ fn a_sum_is_one_product_after_the_other() {
             let terms: Vec<_> = (1..)
                 .zip(sum)
                 .map(|(seed, &(k, layout))| {
-                    // Every other one with many zeros.
-                    let lhs = with_zeros(m, k, seed, |_| if seed % 2 == 0 { 0.3 } else { 1.0 });
-                    (Laid::new(&lhs, 1), Laid::new(&random(k, n, seed + 100), layout))
+                    // Many zeros in the left side, in the right side, in neither.
+                    let densities = [(0.3, 1.0), (1.0, 0.3), (1.0, 0.3), (1.0, 1.0)];
+                    let (left, right) = densities[seed as usize % densities.len()];
+                    let (lhs, rhs) =
+                        (with_zeros(m, k, seed, |_| left), with_zeros(k, n, seed + 100, |_| right));
+                    (Laid::new(&lhs, 1), Laid::new(&rhs, layout))
                 })
                 .collect();
             let pairs = || terms.iter().map(|(lhs, rhs)| (lhs.view(), rhs.view()));
@@ -185,22 +188,36 @@ fn a_sum_is_one_product_after_the_other() {
 }
 
 #[test]
-fn zeros_decide_which_product_is_taken() {
-    let pays = |a: &Array2<f32>, layout: usize, n: usize| {
-        let (m, k) = a.dim();
-        let b = Laid::new(&random(k, n, 2), layout);
+fn zeros_decide_which_way_is_taken() {
+    let [dense, turned, sparse, both] = [(false, false), (false, true), (true, false), (true, true)]
+        .map(|(sparse, turned)| Way { sparse, turned });
+    let ways = |a: &Array2<f32>, b: &Array2<f32>| {
         let matrix = |view: ArrayView2<f32>| Matrix::new(view.as_ptr().cast_mut(), view.strides());
-        let term = Term { k, lhs: matrix(a.view()), rhs: matrix(b.view()) };
-        // SAFETY: the views outlive the call.
-        unsafe { SparseProduct { m, n, dst: Matrix::NONE, term, add: false }.pays() }
+        [(0, 0), (0, 1), (0, 2), (1, 0)].map(|(left, right)| {
+            let (a, b) = (Laid::new(a, left), Laid::new(b, right));
+            let term = Term { k: a.view().ncols(), lhs: matrix(a.view()), rhs: matrix(b.view()) };
+            // SAFETY: the views outlive the call.
+            unsafe { Way::of(a.view().nrows(), b.view().ncols(), term) }
+        })
     };
-    let (dense, sparse) = (random(64, 100, 1), with_zeros(64, 100, 1, |_| 0.5));
-    assert_eq!([0, 1, 2].map(|layout| pays(&dense, layout, 100)), [false; 3]);
-    assert_eq!([0, 1, 2].map(|layout| pays(&sparse, layout, 100)), [true; 3]);
-    // A single row, if the right side's rows are contiguous; too few columns for a vector.
+    let full = random(64, 100, 1);
+    let [fifth, half, most] = [0.2, 0.5, 0.8].map(|share| with_zeros(64, 100, 1, |_| share));
+    let b = random(100, 100, 2);
+    let half_b = with_zeros(100, 100, 2, |_| 0.5);
+    assert_eq!(ways(&full, &b), [dense, turned, turned, dense]);
+    assert_eq!(ways(&half, &b), [sparse; 4]);
+    assert_eq!(ways(&most, &b), [dense, turned, turned, dense]);
+    // Zeros of the right side count for gradients: with a left side of contiguous columns.
+    assert_eq!(ways(&full, &half_b), [dense, turned, turned, both]);
+    assert_eq!(ways(&most, &half_b), [dense, turned, turned, both]);
+    assert_eq!(ways(&half, &half_b), [sparse; 4]);
+    assert_eq!(ways(&fifth, &half_b), [sparse; 4]);
+    assert_eq!(ways(&half, &with_zeros(100, 100, 2, |_| 0.2)), [sparse, sparse, sparse, both]);
+    // A single row, if the right side's rows are contiguous; too few columns for a vector; too few rows to turn.
     let row = random(1, 100, 1);
-    assert_eq!([0, 1, 2].map(|layout| pays(&row, layout, 100)), [true, false, false]);
-    assert!(!pays(&sparse, 0, 15));
+    assert_eq!(ways(&row, &b), [sparse, turned, turned, sparse]);
+    assert_eq!(ways(&half, &random(100, 15, 2)), [dense, turned, turned, dense]);
+    assert_eq!(ways(&random(15, 100, 1), &half_b), [dense, turned, turned, dense]);
 }
 
 #[test]

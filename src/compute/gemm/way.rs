@@ -1,0 +1,73 @@
+//! Which of the ways to compute a product is the fastest.
+
+use super::{matrix::Matrix, terms::Term};
+
+/// Fewer rows read `rhs` where it lies, for copies of its columns would not pay.
+pub(super) const MANY_ROWS: usize = 12;
+/// The dense product is faster if a larger share of the elements is nonzero, but for a single row, where memory decides.
+const MAX_DENSITY: f64 = 0.7;
+/// A turned product whose left side has a share so much smaller is faster: it transposes what it computed.
+const TURNING: f64 = 0.1;
+/// Rows or columns of a factor whose nonzero elements are counted.
+const SAMPLES: usize = 8;
+/// Elements of a cache line.
+pub(super) const LINE: usize = 16;
+
+/// How a product is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Whether zeros of the left side are left out.
+    pub sparse: bool,
+    /// Whether the product is that of the transposed factors, the product's transpose.
+    pub turned: bool,
+}
+
+impl Way {
+    /// The fastest way to a product `[m, n]`, of at least one row, column and step.
+    ///
+    /// # Safety
+    /// The term must be in bounds for `m`, `n` and its `k`.
+    pub(super) unsafe fn of(m: usize, n: usize, term: Term) -> Self {
+        let Term { k, lhs, rhs } = term;
+        let in_rows = rhs.col == 1;
+        let dense = Self { sparse: false, turned: !in_rows };
+        if n < LINE || !in_rows && m < MANY_ROWS {
+            return dense;
+        }
+        let sparse = Self { sparse: true, turned: false };
+        if m == 1 {
+            return sparse;
+        }
+        // SAFETY: the caller's promise.
+        let [left, right] = unsafe {
+            // A left side of contiguous columns is a layer's input, in the product for its weights' gradient. Elsewhere
+            // the right side are weights, whose zeros should not hide an input that is not a number.
+            let may_turn = in_rows && lhs.col != 1 && m >= LINE && n >= MANY_ROWS;
+            [density(lhs, m, k), if may_turn { density(rhs, k, n) } else { 1.0 }]
+        };
+        match left <= right + TURNING {
+            true if left <= MAX_DENSITY => sparse,
+            false if right + TURNING <= MAX_DENSITY => Self { sparse: true, turned: true },
+            _ => dense,
+        }
+    }
+}
+
+/// The share of nonzero elements, guessed from some rows or columns; 1 if neither are contiguous.
+///
+/// # Safety
+/// The matrix must be in bounds.
+unsafe fn density(matrix: Matrix, rows: usize, columns: usize) -> f64 {
+    let (matrix, lines, len) =
+        if matrix.col == 1 { (matrix, rows, columns) } else { (matrix.t(), columns, rows) };
+    if matrix.col != 1 {
+        return 1.0;
+    }
+    let samples = lines.min(SAMPLES);
+    let nonzeros = |sample| {
+        // SAFETY: the caller's promise; `len` elements are contiguous.
+        let values = unsafe { std::slice::from_raw_parts(matrix.from(sample * lines / samples, 0).at, len) };
+        values.iter().map(|&value| usize::from(value != 0.0)).sum::<usize>()
+    };
+    (0..samples).map(nonzeros).sum::<usize>() as f64 / (samples * len) as f64
+}
