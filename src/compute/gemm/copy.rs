@@ -29,7 +29,9 @@ pub(super) unsafe fn copy_matrix<V: Vector>(from: Matrix, rows: usize, columns: 
                 for j in (0..whole).step_by(V::LANES) {
                     to.add(j).cast::<V>().write_unaligned(from.add(j).cast::<V>().read_unaligned());
                 }
-                to.add(whole).copy_from_nonoverlapping(from.add(whole), columns - whole);
+                if columns > whole {
+                    to.add(whole).copy_from_nonoverlapping(from.add(whole), columns - whole);
+                }
             }
             return;
         }

@@ -67,7 +67,7 @@ unsafe fn density(matrix: Matrix, rows: usize, columns: usize) -> f64 {
     let nonzeros = |sample| {
         // SAFETY: the caller's promise; `len` elements are contiguous.
         let values = unsafe { std::slice::from_raw_parts(matrix.from(sample * lines / samples, 0).at, len) };
-        values.iter().map(|&value| usize::from(value != 0.0)).sum::<usize>()
+        values.iter().map(|&value| u32::from(value != 0.0)).sum::<u32>()
     };
-    (0..samples).map(nonzeros).sum::<usize>() as f64 / (samples * len) as f64
+    (0..samples).map(nonzeros).map(f64::from).sum::<f64>() / (samples * len) as f64
 }
