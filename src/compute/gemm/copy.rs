@@ -23,22 +23,36 @@ pub(super) unsafe fn copy_matrix<V: Vector>(from: Matrix, rows: usize, columns: 
             }
         }
         if from.col == 1 && to.col == 1 {
-            let whole = columns - columns % V::LANES;
-            for i in 0..rows {
-                let (from, to) = (from.from(i, 0).at, to.from(i, 0).at);
-                for j in (0..whole).step_by(V::LANES) {
-                    to.add(j).cast::<V>().write_unaligned(from.add(j).cast::<V>().read_unaligned());
-                }
-                if columns > whole {
-                    to.add(whole).copy_from_nonoverlapping(from.add(whole), columns - whole);
-                }
-            }
-            return;
+            return match columns == 2 * V::LANES {
+                true => copy_rows::<V>(from, rows, 2 * V::LANES, to),
+                false => copy_rows::<V>(from, rows, columns, to),
+            };
         }
         for i in 0..rows {
             let done = if i < 8 * blocks { 8 * blocks_across } else { 0 };
             for j in done..columns {
                 *to.from(i, j).at = *from.from(i, j).at;
+            }
+        }
+    }
+}
+
+/// Copies a matrix of contiguous rows.
+///
+/// # Safety
+/// As [`copy_matrix`].
+#[inline(always)]
+unsafe fn copy_rows<V: Vector>(from: Matrix, rows: usize, columns: usize, to: Matrix) {
+    let whole = columns - columns % V::LANES;
+    for i in 0..rows {
+        // SAFETY: the caller's promises.
+        unsafe {
+            let (from, to) = (from.from(i, 0).at, to.from(i, 0).at);
+            for j in (0..whole).step_by(V::LANES) {
+                to.add(j).cast::<V>().write_unaligned(from.add(j).cast::<V>().read_unaligned());
+            }
+            if columns > whole {
+                to.add(whole).copy_from_nonoverlapping(from.add(whole), columns - whole);
             }
         }
     }
