@@ -94,7 +94,7 @@ impl SparseProduct<'_> {
                 let Term { lhs, rhs, .. } = term.steps(start, steps);
                 let (lhs, rhs) = (lhs.from(top, 0), rhs.from(0, left));
                 let block = Block { rows: ROWS.min(self.m - top), steps, n: columns, dst, lhs, rhs, load };
-                block.find_nonzeros(&mut scratch.nonzero);
+                block.find_nonzeros::<V>(&mut scratch.nonzero);
                 if self.m < MANY_ROWS {
                     block.in_place::<V>(&scratch.nonzero);
                 } else {
@@ -120,22 +120,27 @@ struct Block {
 impl Block {
     /// A bit for each step of a row, from the lowest.
     #[inline(always)]
-    unsafe fn find_nonzeros(&self, nonzero: &mut [u64; ROWS]) {
+    unsafe fn find_nonzeros<V: Vector>(&self, nonzero: &mut [u64; ROWS]) {
         let Self { rows, steps, lhs, .. } = *self;
         let nonzero = &mut nonzero[..rows];
+        nonzero.fill(0);
         let bit = |value: f32, step: usize| u64::from(value != 0.0) << step;
         // SAFETY: the caller's promises.
         unsafe {
             if lhs.row == 1 {
-                nonzero.fill(0);
                 for step in 0..steps {
                     let column = std::slice::from_raw_parts(lhs.from(0, step).at, rows);
                     nonzero.iter_mut().zip(column).for_each(|(bits, &value)| *bits |= bit(value, step));
                 }
-            } else {
-                for (row, bits) in nonzero.iter_mut().enumerate() {
-                    *bits = (0..steps).fold(0, |bits, step| bits | bit(*lhs.from(row, step).at, step));
+                return;
+            }
+            let in_vectors = if lhs.col == 1 { steps - steps % V::LANES } else { 0 };
+            for (row, bits) in nonzero.iter_mut().enumerate() {
+                for step in (0..in_vectors).step_by(V::LANES) {
+                    let values = lhs.from(row, step).at.cast::<V>().read_unaligned();
+                    *bits |= u64::from(values.nonzero()) << step;
                 }
+                *bits |= (in_vectors..steps).fold(0, |bits, step| bits | bit(*lhs.from(row, step).at, step));
             }
         }
     }

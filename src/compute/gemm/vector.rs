@@ -25,11 +25,17 @@ pub(super) trait Vector: Copy {
     /// # Safety
     /// The CPU must have the type's instructions.
     unsafe fn multiply_add(x: Self, y: Self, z: Self) -> Self;
+
+    /// A bit for each lane, from the lowest, set if it is not 0 (NaN is not).
+    ///
+    /// # Safety
+    /// The CPU must have the type's instructions.
+    unsafe fn nonzero(self) -> u32;
 }
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
-    ($vector:ident, $lanes:literal, $rows:literal, $splat:ident, $multiply_add:ident) => {
+    ($vector:ident, $lanes:literal, $rows:literal, $splat:ident, $multiply_add:ident, $nonzero:expr) => {
         impl Vector for $vector {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
@@ -45,15 +51,35 @@ macro_rules! x86_vector {
                 // SAFETY: the caller's promise.
                 unsafe { $multiply_add(x, y, z) }
             }
+
+            #[inline(always)]
+            unsafe fn nonzero(self) -> u32 {
+                // SAFETY: the caller's promise.
+                unsafe { $nonzero(self) }
+            }
         }
     };
 }
 
 // 32 registers: 24 sums, and room for two columns and a broadcast. 16 registers: 12 sums.
 #[cfg(target_arch = "x86_64")]
-x86_vector!(__m512, 16, 12, _mm512_set1_ps, _mm512_fmadd_ps);
+x86_vector!(__m512, 16, 12, _mm512_set1_ps, _mm512_fmadd_ps, nonzero512);
 #[cfg(target_arch = "x86_64")]
-x86_vector!(__m256, 8, 6, _mm256_set1_ps, _mm256_fmadd_ps);
+x86_vector!(__m256, 8, 6, _mm256_set1_ps, _mm256_fmadd_ps, nonzero256);
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn nonzero512(x: __m512) -> u32 {
+    u32::from(_mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps()))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx")]
+fn nonzero256(x: __m256) -> u32 {
+    _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(x, _mm256_setzero_ps())) as u32
+}
 
 /// The compiler keeps it in an SSE or NEON register. Only aarch64 always has fused multiply-add and 32 registers.
 impl Vector for [f32; 4] {
@@ -68,6 +94,11 @@ impl Vector for [f32; 4] {
     #[inline(always)]
     unsafe fn multiply_add(x: Self, y: Self, z: Self) -> Self {
         from_fn(|i| if FUSED { x[i].mul_add(y[i], z[i]) } else { x[i] * y[i] + z[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn nonzero(self) -> u32 {
+        (0..4).map(|i| u32::from(self[i] != 0.0) << i).sum()
     }
 }
 
