@@ -42,7 +42,7 @@ pub(super) unsafe fn copy_matrix<V: Vector>(from: Matrix, rows: usize, columns: 
 /// # Safety
 /// As [`copy_matrix`].
 #[inline(always)]
-unsafe fn copy_rows<V: Vector>(from: Matrix, rows: usize, columns: usize, to: Matrix) {
+pub(super) unsafe fn copy_rows<V: Vector>(from: Matrix, rows: usize, columns: usize, to: Matrix) {
     let whole = columns - columns % V::LANES;
     for i in 0..rows {
         // SAFETY: the caller's promises.

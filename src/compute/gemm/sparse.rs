@@ -2,7 +2,7 @@
 //! zeros.
 
 use super::{
-    copy::copy_matrix,
+    copy::{copy_matrix, copy_rows},
     matrix::Matrix,
     terms::Term,
     tile::prefetch,
@@ -184,7 +184,10 @@ impl Block {
             // SAFETY: the caller's promises; the columns are below `n`, and with `more` there are more than `STEPS`.
             unsafe {
                 let columns = Matrix { at: scratch.columns.as_mut_ptr(), row: WIDTH as isize, col: 1 };
-                copy_matrix::<V>(rhs.from(0, start), steps, end - start, columns);
+                let whole = rhs.col == 1 && end - start == width * V::LANES;
+                if !whole {
+                    copy_matrix::<V>(rhs.from(0, start), steps, end - start, columns);
+                }
                 let sweep = Sweep {
                     dst: self.dst.from(0, start),
                     columns: end - start,
@@ -197,7 +200,12 @@ impl Block {
                 macro_rules! run {
                     ($($vectors:literal)*) => {
                         match width {
-                            $($vectors => sweep.run::<V, $vectors>(),)*
+                            $($vectors => {
+                                if whole {
+                                    copy_rows::<V>(rhs.from(0, start), steps, $vectors * V::LANES, columns);
+                                }
+                                sweep.run::<V, $vectors>()
+                            })*
                             _ => unreachable!("a panel of {width} vectors"),
                         }
                     };
