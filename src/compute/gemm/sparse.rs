@@ -19,18 +19,24 @@ const ROWS: usize = 128;
 const WIDTH: usize = 96;
 /// The most vectors of sums that leave registers for the operands.
 const MAX_VECTORS: usize = 12;
-#[repr(align(64))]
 pub(super) struct Scratch {
-    columns: [f32; STEPS * WIDTH],
+    block: BlockScratch,
     /// Columns of a turned product's result.
     sums: [f32; ROWS * WIDTH],
+}
+
+#[repr(align(64))]
+struct BlockScratch {
+    columns: [f32; STEPS * WIDTH],
     /// Of every row which steps have a nonzero element of `lhs`.
     nonzero: [u64; ROWS],
 }
 
 impl Scratch {
-    pub(super) const NEW: Self =
-        Self { columns: [0.0; STEPS * WIDTH], sums: [0.0; ROWS * WIDTH], nonzero: [0; ROWS] };
+    pub(super) const NEW: Self = Self {
+        block: BlockScratch { columns: [0.0; STEPS * WIDTH], nonzero: [0; ROWS] },
+        sums: [0.0; ROWS * WIDTH],
+    };
 }
 
 /// `dst (+)=` the sum of some terms, of at least one row, column, term and step. Its `unsafe` functions need the matrices
@@ -53,7 +59,7 @@ impl SparseProduct<'_> {
         if !turned {
             for top in (0..m).step_by(ROWS) {
                 // SAFETY: the caller's promises; the rows are below `m`.
-                unsafe { self.rows::<V>(scratch, top, (0, n), self.dst.from(top, 0), self.add) };
+                unsafe { self.rows::<V>(&mut scratch.block, top, (0, n), self.dst.from(top, 0), self.add) };
             }
             return;
         }
@@ -68,7 +74,7 @@ impl SparseProduct<'_> {
                     if self.add {
                         copy_matrix::<V>(dst, rows, columns, sums);
                     }
-                    self.rows::<V>(scratch, top, (left, columns), sums, self.add);
+                    self.rows::<V>(&mut scratch.block, top, (left, columns), sums, self.add);
                     copy_matrix::<V>(sums.t(), columns, rows, dst.t());
                 }
             }
@@ -79,7 +85,7 @@ impl SparseProduct<'_> {
     #[inline(always)]
     unsafe fn rows<V: Vector>(
         &self,
-        scratch: &mut Scratch,
+        scratch: &mut BlockScratch,
         top: usize,
         (left, columns): (usize, usize),
         dst: Matrix,
@@ -169,7 +175,7 @@ impl Block {
 
     /// Columns after columns of `rhs`, copied together for all rows. `more` says whether the product has more steps.
     #[inline(always)]
-    unsafe fn panels<V: Vector>(&self, scratch: &mut Scratch, more: bool) {
+    unsafe fn panels<V: Vector>(&self, scratch: &mut BlockScratch, more: bool) {
         let Self { rows, steps, n, lhs, rhs, load, .. } = *self;
         let vectors = n.div_ceil(V::LANES);
         let panels = vectors.div_ceil(MAX_VECTORS.min(WIDTH / V::LANES));

@@ -8,8 +8,9 @@ pub(super) const MANY_ROWS: usize = 12;
 const MAX_DENSITY: f64 = 0.7;
 /// A turned product whose left side has a share so much smaller is faster: it transposes what it computed.
 const TURNING: f64 = 0.1;
-/// Rows or columns of a factor whose nonzero elements are counted.
+/// Rows or columns of a factor in which nonzero elements are counted, and of how many elements each.
 const SAMPLES: usize = 8;
+const SAMPLE: usize = 128;
 /// Elements of a cache line.
 pub(super) const LINE: usize = 16;
 
@@ -63,11 +64,12 @@ unsafe fn density(matrix: Matrix, rows: usize, columns: usize) -> f64 {
     if matrix.col != 1 {
         return 1.0;
     }
-    let samples = lines.min(SAMPLES);
-    let nonzeros = |sample| {
-        // SAFETY: the caller's promise; `len` elements are contiguous.
-        let values = unsafe { std::slice::from_raw_parts(matrix.from(sample * lines / samples, 0).at, len) };
+    let (samples, sample) = (lines.min(SAMPLES), len.min(SAMPLE));
+    let nonzeros = |i| {
+        let (line, start) = (i * lines / samples, i * (len - sample) / samples);
+        // SAFETY: the caller's promise; a line's `len` elements are contiguous.
+        let values = unsafe { std::slice::from_raw_parts(matrix.from(line, start).at, sample) };
         values.iter().map(|&value| u32::from(value != 0.0)).sum::<u32>()
     };
-    (0..samples).map(nonzeros).map(f64::from).sum::<f64>() / (samples * len) as f64
+    (0..samples).map(nonzeros).map(f64::from).sum::<f64>() / (samples * sample) as f64
 }
