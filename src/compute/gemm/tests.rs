@@ -188,6 +188,26 @@ fn a_sum_is_one_product_after_the_other() {
 }
 
 #[test]
+fn what_is_not_a_number_is_not_left_out() {
+    on_every_isa(|isa| {
+        for (layout, rows) in [0, 1, 2].into_iter().flat_map(|layout| [1, 3, 40].map(|rows| (layout, rows))) {
+            let (row, place) = (rows - 1, format!("{isa:?}, layout {layout}, {rows} rows"));
+            let product = |a: &Array2<f32>, b: &Array2<f32>| {
+                let mut result = Array2::zeros((a.nrows(), b.ncols()));
+                gemm(Accum::Replace, result.view_mut(), Laid::new(a, layout).view(), b.view());
+                result
+            };
+            let mut sparse = with_zeros(rows, 70, 1, |_| 0.3);
+            sparse[[row, 5]] = f32::NAN;
+            assert!(product(&sparse, &random(70, 50, 2)).row(row).iter().all(|x| x.is_nan()), "{place}");
+            let mut sparse = with_zeros(70, 50, 1, |_| 0.3);
+            sparse[[5, 49]] = f32::NAN;
+            assert!(product(&random(rows, 70, 2), &sparse).column(49).iter().all(|x| x.is_nan()), "{place}");
+        }
+    });
+}
+
+#[test]
 fn zeros_decide_which_way_is_taken() {
     let [dense, turned, sparse, both] = [(false, false), (false, true), (true, false), (true, true)]
         .map(|(sparse, turned)| Way { sparse, turned });
