@@ -6,10 +6,11 @@
 //! chain, so the bits of a row do not depend on the other rows nor those of a column on the other columns, and all
 //! CPUs with fused multiply-add agree. (An x86-64 without it rounds twice.)
 //!
-//! *Zeros.* Images on black and outputs of ReLU are zero in most or many places. Where many elements of `lhs` are, the
-//! `sparse` product leaves out their terms. Adding a zero changes no number, so that its bits are those of the `dense`
-//! one, which is taken where few are zero; but for the sign of a zero, and as long as `rhs` is finite (zero times
-//! infinity may count as zero).
+//! *Zeros.* Images on black and outputs of ReLU are zero in most or many places, and so are deltas that went back through
+//! ReLU. Where many elements of `lhs` are, the `sparse` product leaves out their terms; where more of `rhs` are, in the
+//! product for a weights' gradient, it is turned around, `dstᵀ = rhsᵀ lhsᵀ`. Adding a zero changes no number, so that its
+//! bits are those of the `dense` one, which is taken where few are zero; but for the sign of a zero, and as long as the
+//! other side is finite (zero times infinity or NaN may count as zero). A NaN is not taken for a zero.
 //!
 //! *Speed.* Vectors run along the columns of the result, and a tile of it stays in registers while a block of `k`
 //! passes. With AVX-512 both operands are read where they lie: at so few rows copying costs more than it saves. With
@@ -18,8 +19,8 @@
 //! `rhs` in place and transposes just the two small matrices. The sparse product goes row by row through copied columns
 //! of `rhs`. Nothing is allocated.
 //!
-//! `terms` are what is summed, `dense` (with its `tile` in registers) and `sparse` compute, `vector` is what differs
-//! between CPUs, `copy` transposes.
+//! `terms` are what is summed, `way` says how, `dense` (with its `tile` in registers) and `sparse` compute, `vector` is
+//! what differs between CPUs, `copy` copies and transposes.
 #![allow(unsafe_code)]
 
 mod copy;
