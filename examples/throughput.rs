@@ -15,7 +15,8 @@ use common::{DataFlags, Failure, Images, WidthFlags};
 use serde_json::json;
 use std::{hint::black_box, process::ExitCode, time::Instant};
 
-/// Measures training, evaluation and single-image speed and prints one line of JSON.
+/// Measures training, evaluation and single-image speed and prints one line of JSON. Noise and dropout are those of the
+/// training; evaluation and single images are without.
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 struct Flags {
@@ -96,6 +97,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         "widths": model.widths(),
         "batch": flags.batch_size,
         "threads": threads,
+        "noise_variance": flags.noise_variance,
+        "dropout": flags.dropout,
     });
     common::say(&line.to_string())
 }

@@ -53,6 +53,9 @@ fn wrong_widths_are_errors() {
         assert_eq!(result.unwrap_err().to_string(), expected);
     }
     let images = Array2::zeros((2, 784));
+    let mut wide = Array2::zeros((2, 800));
+    model.reconstruct_into(images.view(), wide.slice_mut(s![.., 8..792])).unwrap();
+    assert_eq!(wide.slice(s![.., 8..792]), model.reconstruct(images.view()).unwrap());
     assert!(model.reconstruct_into(images.view(), Array2::zeros((1, 784)).view_mut()).is_err());
     assert!(model.reconstruct_into(images.view(), Array2::zeros((2, 783)).view_mut()).is_err());
     assert!(

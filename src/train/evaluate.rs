@@ -21,7 +21,8 @@ pub struct Evaluation {
     pub noisy_input: Option<Quality>,
 }
 
-/// The mean squared error of each row's reconstruction: how unlike it is to the rows that the model was trained on.
+/// The mean squared error of each row's reconstruction: how unlike it is to the rows that the model was trained on. It is NaN
+/// for a row with a NaN or an infinity.
 ///
 /// ```
 /// use autoencoder::{Autoencoder, data::digits, train::reconstruction_errors};
@@ -37,7 +38,8 @@ pub fn reconstruction_errors(model: &Autoencoder, samples: &dyn Samples) -> Resu
     Ok(squared_errors(model, samples, None, 0)?.into_iter().map(|[output, _]| output / features).collect())
 }
 
-/// Reconstructs every row, corrupted by `noise` if given, and compares with the clean row.
+/// Reconstructs every row, corrupted by `noise` if given, and compares with the clean row. One row with a NaN makes the
+/// means NaN.
 ///
 /// The noise of a row is a function of seed and row: that of [`Noise::corrupt`] with the same seed. It runs on the
 /// `rayon` pool that it is called in, and the result is the same bits for any number of threads.

@@ -3,21 +3,21 @@
 //!
 //! *Bits.* Every element of the result is one chain of fused multiply-adds over ascending `k`, started from zero
 //! ([`Accum::Replace`]) or from the element ([`Accum::Add`]). No blocking, tile shape or vector width alters that
-//! chain, so the bits of a row do not depend on the other rows nor those of a column on the other columns, and all
-//! CPUs with fused multiply-add agree. (An x86-64 without it rounds twice.)
+//! chain, so the bits of a row do not depend on the other rows nor those of a column on the other columns, as long as
+//! both sides are finite, and all CPUs with fused multiply-add agree. (An x86-64 without it rounds twice.)
 //!
 //! *Zeros.* Images on black and outputs of ReLU are zero in most or many places, and so are deltas that went back through
-//! ReLU. Where many elements of `lhs` are, the `sparse` product leaves out their terms; where more of `rhs` are, in the
-//! product for a weights' gradient, it is turned around, `dstᵀ = rhsᵀ lhsᵀ`. Adding a zero changes no number, so that its
-//! bits are those of the `dense` one, which is taken where few are zero; but for the sign of a zero, and as long as the
-//! other side is finite (zero times infinity or NaN may count as zero). A NaN is not taken for a zero.
+//! ReLU. Where many elements of `lhs` are, the `sparse` product leaves out their terms; in a sum of products (a weights'
+//! gradient) also where more of `rhs` are: it is then turned around, `dstᵀ = rhsᵀ lhsᵀ`. Adding a zero changes no number, so
+//! that its bits are those of the `dense` one, which is taken where few are zero; but for the sign of a zero, and zero times
+//! infinity or NaN may count as zero. A NaN is not taken for a zero.
 //!
 //! *Speed.* Vectors run along the columns of the result, and a tile of it stays in registers while a block of `k`
-//! passes. With AVX-512 both operands are read where they lie: at so few rows copying costs more than it saves. With
-//! AVX2 columns of `rhs` are copied together first, the next ones fetched meanwhile. When the columns of `rhs` are not
-//! contiguous (a transposed weight matrix) the product is turned around, `dstᵀ = rhsᵀ lhsᵀ`, which leaves the large
-//! `rhs` in place and transposes just the two small matrices. The sparse product goes row by row through copied columns
-//! of `rhs`. Nothing is allocated.
+//! passes. With AVX-512 the dense product reads both operands where they lie: at so few rows copying costs more than it
+//! saves. With AVX2 columns of `rhs` are copied together first, the next ones fetched meanwhile. When the rows of `rhs` are
+//! not contiguous (a transposed weight matrix) the dense product is turned around, which leaves the large `rhs` in place and
+//! transposes just the two small matrices. The sparse product goes row by row, through copied columns of `rhs` if there are
+//! many rows. Nothing is allocated.
 //!
 //! `terms` are what is summed, `way` says how, `dense` (with its `tile` in registers) and `sparse` compute, `vector` is
 //! what differs between CPUs, `copy` copies and transposes.
@@ -60,25 +60,39 @@ pub enum Accum {
 
 /// The product of `lhs` `[m, k]` and `rhs` `[k, n]` into `dst` `[m, n]`, on the calling thread.
 ///
-/// `lhs` and `rhs` may be transposed or strided in any way. A row's bits do not depend on the other rows.
+/// `lhs` and `rhs` may be transposed or strided in any way. A row's bits do not depend on the other rows, as long as `rhs`
+/// is finite. A NaN or an infinity of `lhs` shows in its row of the result.
 ///
 /// # Panics
 /// If the shapes do not fit each other or a row of `dst` is not contiguous.
 #[track_caller]
 pub fn gemm(accum: Accum, dst: ArrayViewMut2<f32>, lhs: ArrayView2<f32>, rhs: ArrayView2<f32>) {
-    gemm_sum(accum, dst, std::iter::once((lhs, rhs)));
+    sum(accum, dst, std::iter::once((lhs, rhs)), false);
 }
 
-/// The sum of the products of several pairs into `dst`, in their order: the bits of one [`gemm()`] after the other,
-/// but the sums stay in registers from pair to pair.
+/// The sum of the products of several pairs into `dst`, in their order: the bits of one [`gemm()`] after the other, as
+/// long as both sides are finite. It is faster where sums can stay in registers from pair to pair, and where there are
+/// zeros in `rhs`.
 ///
 /// # Panics
 /// As [`gemm()`].
 #[track_caller]
 pub fn gemm_sum<'a>(
     accum: Accum,
+    dst: ArrayViewMut2<f32>,
+    pairs: impl IntoIterator<Item = (ArrayView2<'a, f32>, ArrayView2<'a, f32>)>,
+) {
+    sum(accum, dst, pairs, true);
+}
+
+/// With `either_side`, terms with a zero in `rhs` may be left out, too. Zeros of weights should not: they would hide an
+/// input that is not a number.
+#[track_caller]
+fn sum<'a>(
+    accum: Accum,
     mut dst: ArrayViewMut2<f32>,
     pairs: impl IntoIterator<Item = (ArrayView2<'a, f32>, ArrayView2<'a, f32>)>,
+    either_side: bool,
 ) {
     let (m, n) = dst.dim();
     assert!(n == 1 || dst.is_empty() || dst.strides()[1] == 1, "gemm: rows of the result must be contiguous");
@@ -95,7 +109,7 @@ pub fn gemm_sum<'a>(
         let [lhs, rhs] = [lhs, rhs].map(|view| Matrix::new(view.as_ptr().cast_mut(), view.strides()));
         let term = Term { k, lhs, rhs };
         // SAFETY: the shapes agree, and the views outlive this call.
-        let way = unsafe { Way::of(m, n, term) };
+        let way = unsafe { Way::of(m, n, term, either_side) };
         if !terms.have_room_for(term, way) {
             Kernel::new(m, n, target, &terms, add).run();
             (terms, add) = (Terms::new(), true);

@@ -82,7 +82,8 @@ fn check_product(isa: Isa, a: &Array2<f32>, b: &Array2<f32>) {
             if accum == Accum::Add {
                 dst.assign(&c);
             }
-            gemm(accum, dst, Laid::new(a, lhs).view(), Laid::new(b, rhs).view());
+            // A sum, so that zeros of either side are left out.
+            gemm_sum(accum, dst, [(Laid::new(a, lhs).view(), Laid::new(b, rhs).view())]);
             let what = format!("{isa:?}, {accum:?}, {m}x{k}x{n}, layouts {lhs} and {rhs}");
             let inside = store.slice(s![.., 2..n + 2]);
             assert!(inside.iter().zip(&chain).all(|(x, y)| x.to_bits() == y.to_bits()), "{what}");
@@ -200,7 +201,13 @@ fn what_is_not_a_number_is_not_left_out() {
             let mut sparse = with_zeros(rows, 70, 1, |_| 0.3);
             sparse[[row, 5]] = f32::NAN;
             assert!(product(&sparse, &random(70, 50, 2)).row(row).iter().all(|x| x.is_nan()), "{place}");
+            let mut dense = random(rows, 70, 1);
+            dense[[row, 5]] = f32::NAN;
             let mut sparse = with_zeros(70, 50, 1, |_| 0.3);
+            assert!(
+                product(&dense, &sparse).row(row).iter().all(|x| x.is_nan()),
+                "{place}, zeros of weights"
+            );
             sparse[[5, 49]] = f32::NAN;
             assert!(product(&random(rows, 70, 2), &sparse).column(49).iter().all(|x| x.is_nan()), "{place}");
         }
@@ -217,7 +224,7 @@ fn zeros_decide_which_way_is_taken() {
             let (a, b) = (Laid::new(a, left), Laid::new(b, right));
             let term = Term { k: a.view().ncols(), lhs: matrix(a.view()), rhs: matrix(b.view()) };
             // SAFETY: the views outlive the call.
-            unsafe { Way::of(a.view().nrows(), b.view().ncols(), term) }
+            unsafe { Way::of(a.view().nrows(), b.view().ncols(), term, true) }
         })
     };
     let full = random(64, 100, 1);
@@ -227,12 +234,12 @@ fn zeros_decide_which_way_is_taken() {
     assert_eq!(ways(&full, &b), [dense, turned, turned, dense]);
     assert_eq!(ways(&half, &b), [sparse; 4]);
     assert_eq!(ways(&most, &b), [dense, turned, turned, dense]);
-    // Zeros of the right side count for gradients: with a left side of contiguous columns.
-    assert_eq!(ways(&full, &half_b), [dense, turned, turned, both]);
-    assert_eq!(ways(&most, &half_b), [dense, turned, turned, both]);
+    // Zeros of the right side count in a sum.
+    assert_eq!(ways(&full, &half_b), [both, turned, turned, both]);
+    assert_eq!(ways(&most, &half_b), [both, turned, turned, both]);
     assert_eq!(ways(&half, &half_b), [sparse; 4]);
     assert_eq!(ways(&fifth, &half_b), [sparse; 4]);
-    assert_eq!(ways(&half, &with_zeros(100, 100, 2, |_| 0.2)), [sparse, sparse, sparse, both]);
+    assert_eq!(ways(&half, &with_zeros(100, 100, 2, |_| 0.2)), [both, sparse, sparse, both]);
     // A single row, if the right side's rows are contiguous; too few columns for a vector; too few rows to turn.
     let row = random(1, 100, 1);
     assert_eq!(ways(&row, &b), [sparse, turned, turned, sparse]);

@@ -11,7 +11,8 @@ pub(super) trait Vector: Copy {
     /// Whether columns of `rhs` are copied together before many rows meet them. At two vectors of eight lanes a column
     /// block is one cache line wide, and lines that lie a row of weights apart evict each other.
     const PACKS: bool = Self::LANES == 8;
-    /// The most steps of `k` taken with a tile in registers; copied columns of so many leave room in the first cache.
+    /// The most steps of one term taken with a tile in registers; copied columns of so many leave room in the first
+    /// cache.
     const K_BLOCK: usize = if Self::PACKS { 256 } else { K_BLOCK };
 
     /// Every lane `x`.
@@ -26,7 +27,7 @@ pub(super) trait Vector: Copy {
     /// The CPU must have the type's instructions.
     unsafe fn multiply_add(x: Self, y: Self, z: Self) -> Self;
 
-    /// A bit for each lane, from the lowest, set if it is not 0 (NaN is not).
+    /// A bit for each lane, from the lowest, set unless it is 0. NaN is not 0.
     ///
     /// # Safety
     /// The CPU must have the type's instructions.

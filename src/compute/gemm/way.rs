@@ -24,11 +24,12 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// The fastest way to a product `[m, n]`, of at least one row, column and step.
+    /// The fastest way to a product `[m, n]`, of at least one row, column and step, which leaves out zeros of the right
+    /// side only if `either_side`.
     ///
     /// # Safety
     /// The term must be in bounds for `m`, `n` and its `k`.
-    pub(super) unsafe fn of(m: usize, n: usize, term: Term) -> Self {
+    pub(super) unsafe fn of(m: usize, n: usize, term: Term, either_side: bool) -> Self {
         let Term { k, lhs, rhs } = term;
         let in_rows = rhs.col == 1;
         let dense = Self { sparse: false, turned: !in_rows };
@@ -41,9 +42,7 @@ impl Way {
         }
         // SAFETY: the caller's promise.
         let [left, right] = unsafe {
-            // A left side of contiguous columns is a layer's input, in the product for its weights' gradient. Elsewhere
-            // the right side are weights, whose zeros should not hide an input that is not a number.
-            let may_turn = in_rows && lhs.col != 1 && m >= LINE && n >= MANY_ROWS;
+            let may_turn = either_side && in_rows && m >= LINE && n >= MANY_ROWS;
             [density(lhs, m, k), if may_turn { density(rhs, k, n) } else { 1.0 }]
         };
         match left <= right + TURNING {
