@@ -28,3 +28,8 @@ pub fn rows<'a>(matrix: ArrayView2<'a, f32>) -> impl Iterator<Item = &'a [f32]> 
 pub fn rows_mut<'a>(matrix: ArrayViewMut2<'a, f32>) -> impl Iterator<Item = &'a mut [f32]> {
     matrix.into_outer_iter_mut().map(|row| row.into_slice().expect("contiguous rows"))
 }
+
+/// Whether every row of a matrix is a slice, as the products and [`rows_mut`] need it of what they write.
+pub(crate) fn has_contiguous_rows(matrix: ArrayView2<f32>) -> bool {
+    matrix.is_empty() || matrix.ncols() == 1 || matrix.strides()[1] == 1
+}

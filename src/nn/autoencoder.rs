@@ -1,4 +1,5 @@
 use crate::{
+    compute,
     error::{Error, Result},
     nn::{Activation, Builder, Dense, Dropout},
 };
@@ -198,7 +199,7 @@ fn apply_into(layers: &[Layer], inputs: ArrayView2<f32>, mut output: ArrayViewMu
     if output.dim() != (inputs.nrows(), outputs) {
         return Err(Error::shape("buffer for the output", (inputs.nrows(), outputs), output.dim()));
     }
-    if !output.is_empty() && outputs > 1 && output.strides()[1] != 1 {
+    if !compute::has_contiguous_rows(output.view()) {
         return Err(Error::shape("buffer for the output", "contiguous rows", "strided ones"));
     }
     let block = |input: ArrayView2<f32>, output: ArrayViewMut2<f32>| {

@@ -1,6 +1,7 @@
 use super::{
     copy::copy_matrix,
     matrix::Matrix,
+    product::Product,
     terms::{K_BLOCK, MAX_TERMS, Term},
     tile::{prefetch, tile},
     vector::Vector,
@@ -44,18 +45,6 @@ impl Panel {
         Self { columns: Columns::NONE, terms: [Term::NONE; MAX_TERMS], copied: false, copy_dst: false };
 }
 
-/// `dst (+)=` the sum of some terms, of at least one row, column, term and step. Its `unsafe` functions need the matrices
-/// in bounds for `m`, `n` and the terms' `k`, `dst` apart from the others, and a CPU with the vector's instructions.
-pub(super) struct DenseProduct<'a> {
-    pub m: usize,
-    pub n: usize,
-    pub dst: Matrix,
-    pub terms: &'a [Term],
-    pub add: bool,
-    /// Neither `dst` nor any `rhs` need have contiguous rows; otherwise all have.
-    pub turned: bool,
-}
-
 /// Columns `start..start + columns` of the result, of which those before `new` are done already: the last columns
 /// are taken together with some before them, so that they too fill whole vectors.
 #[derive(Clone, Copy)]
@@ -66,9 +55,9 @@ struct Columns {
     vectors: usize,
 }
 
-impl DenseProduct<'_> {
+impl Product<'_> {
     #[inline(always)]
-    pub(super) unsafe fn run<V: Vector>(self, scratch: &mut Scratch) {
+    pub(super) unsafe fn run_dense<V: Vector>(&self, scratch: &mut Scratch) {
         let [term] = *self.terms else {
             // SAFETY: the caller's promises.
             return unsafe { self.block::<V>(scratch, self.terms, self.add) };

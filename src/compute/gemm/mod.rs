@@ -19,14 +19,15 @@
 //! transposes just the two small matrices. The sparse product goes row by row, through copied columns of `rhs` if there are
 //! many rows. Nothing is allocated.
 //!
-//! `terms` are what is summed, `way` says how, `dense` (with its `tile` in registers) and `sparse` compute, `vector` is
-//! what differs between CPUs, `copy` copies and transposes.
+//! `terms` are what a `product` sums, `way` says how, `dense` (with its `tile` in registers) and `sparse` compute, `vector`
+//! is what differs between CPUs, `copy` copies and transposes.
 #![allow(unsafe_code)]
 
 mod copy;
 mod dense;
 mod matrix;
 mod peak;
+mod product;
 mod sparse;
 mod terms;
 #[cfg(test)]
@@ -37,11 +38,10 @@ mod way;
 
 pub use peak::peak_gflops;
 
-use super::cpu::Isa;
-use dense::DenseProduct;
+use super::{cpu::Isa, has_contiguous_rows};
 use matrix::Matrix;
 use ndarray::{ArrayView2, ArrayViewMut2};
-use sparse::SparseProduct;
+use product::Product;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
 use std::cell::RefCell;
@@ -95,7 +95,7 @@ fn sum<'a>(
     either_side: bool,
 ) {
     let (m, n) = dst.dim();
-    assert!(n == 1 || dst.is_empty() || dst.strides()[1] == 1, "gemm: rows of the result must be contiguous");
+    assert!(has_contiguous_rows(dst.view()), "gemm: rows of the result must be contiguous");
     let target = Matrix::new(dst.as_mut_ptr(), dst.strides());
     let mut add = accum == Accum::Add;
     let mut terms = Terms::new();
@@ -111,77 +111,62 @@ fn sum<'a>(
         // SAFETY: the shapes agree, and the views outlive this call.
         let way = unsafe { Way::of(m, n, term, either_side) };
         if !terms.have_room_for(term, way) {
-            Kernel::new(m, n, target, &terms, add).run();
+            run(m, n, target, &terms, add);
             (terms, add) = (Terms::new(), true);
         }
         terms.push(term, way);
     }
     if !terms.as_slice().is_empty() {
-        Kernel::new(m, n, target, &terms, add).run();
+        run(m, n, target, &terms, add);
     } else if !add {
         dst.fill(0.0);
     }
 }
 
-/// A product by one of the two ways. Both come from `gemm_sum` alone: shapes agree, so that every index below m, n and k
-/// is in bounds of the views that the matrices were made of, and the views outlive its call; `dst` is borrowed
-/// exclusively and the others are only read.
-enum Kernel<'a> {
-    Dense(DenseProduct<'a>),
-    Sparse(SparseProduct<'a>),
+/// The sum of the terms into `dst` `[m, n]`. It comes from `sum` alone: shapes agree, so that every index below m, n and k is
+/// in bounds of the views that the matrices were made of, and the views outlive its call; `dst` is borrowed exclusively and
+/// the others are only read.
+fn run(m: usize, n: usize, dst: Matrix, terms: &Terms, add: bool) {
+    let Way { sparse, turned } = terms.way();
+    let (m, n, dst) = if turned { (n, m, dst.t()) } else { (m, n, dst) };
+    let product = Product { m, n, dst, terms: terms.as_slice(), add, turned };
+    SCRATCH.with_borrow_mut(|scratch| {
+        // SAFETY: the CPU has the instructions.
+        unsafe {
+            match Isa::best() {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => run_avx512(&product, sparse, scratch),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => run_avx2(&product, sparse, scratch),
+                Isa::Portable => run_with::<[f32; 4]>(&product, sparse, scratch),
+            }
+        }
+    });
 }
 
-impl<'a> Kernel<'a> {
-    /// The product into `dst` `[m, n]`.
-    fn new(m: usize, n: usize, dst: Matrix, terms: &'a Terms, add: bool) -> Self {
-        let Way { sparse, turned } = terms.way();
-        let (m, n, dst) = if turned { (n, m, dst.t()) } else { (m, n, dst) };
-        let terms = terms.as_slice();
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn run_avx512(product: &Product, sparse: bool, scratch: &mut Scratch) {
+    // SAFETY: the caller's promise.
+    unsafe { run_with::<__m512>(product, sparse, scratch) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_avx2(product: &Product, sparse: bool, scratch: &mut Scratch) {
+    // SAFETY: the caller's promise.
+    unsafe { run_with::<__m256>(product, sparse, scratch) }
+}
+
+/// # Safety
+/// The CPU must have the vector's instructions.
+#[inline(always)]
+unsafe fn run_with<V: Vector>(product: &Product, sparse: bool, scratch: &mut Scratch) {
+    // SAFETY: the caller's promise, and what holds of `run`'s product.
+    unsafe {
         match sparse {
-            false => Self::Dense(DenseProduct { m, n, dst, terms, add, turned }),
-            true => Self::Sparse(SparseProduct { m, n, dst, terms, add, turned }),
-        }
-    }
-
-    fn run(self) {
-        SCRATCH.with_borrow_mut(|scratch| {
-            // SAFETY: the CPU has the instructions.
-            unsafe {
-                match Isa::best() {
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 => self.run_avx512(scratch),
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2 => self.run_avx2(scratch),
-                    Isa::Portable => self.run_with::<[f32; 4]>(scratch),
-                }
-            }
-        });
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    unsafe fn run_avx512(self, scratch: &mut Scratch) {
-        // SAFETY: the caller's promise.
-        unsafe { self.run_with::<__m512>(scratch) }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn run_avx2(self, scratch: &mut Scratch) {
-        // SAFETY: the caller's promise.
-        unsafe { self.run_with::<__m256>(scratch) }
-    }
-
-    /// # Safety
-    /// The CPU must have the vector's instructions.
-    #[inline(always)]
-    unsafe fn run_with<V: Vector>(self, scratch: &mut Scratch) {
-        // SAFETY: the caller's promise, and what holds of a kernel.
-        unsafe {
-            match self {
-                Self::Dense(product) => product.run::<V>(&mut scratch.dense),
-                Self::Sparse(product) => product.run::<V>(&mut scratch.sparse),
-            }
+            false => product.run_dense::<V>(&mut scratch.dense),
+            true => product.run_sparse::<V>(&mut scratch.sparse),
         }
     }
 }

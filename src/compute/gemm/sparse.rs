@@ -4,6 +4,7 @@
 use super::{
     copy::{copy_matrix, copy_rows},
     matrix::Matrix,
+    product::Product,
     terms::Term,
     tile::prefetch,
     vector::Vector,
@@ -39,23 +40,10 @@ impl Scratch {
     };
 }
 
-/// `dst (+)=` the sum of some terms, of at least one row, column, term and step. Its `unsafe` functions need the matrices
-/// in bounds for `m`, `n` and the terms' `k`, `dst` apart from the others, and a CPU with the vector's instructions; so do
-/// those that they call.
-pub(super) struct SparseProduct<'a> {
-    pub m: usize,
-    pub n: usize,
-    pub dst: Matrix,
-    pub terms: &'a [Term],
-    pub add: bool,
-    /// Whether columns of `dst` are contiguous, not rows.
-    pub turned: bool,
-}
-
-impl SparseProduct<'_> {
+impl Product<'_> {
     #[inline(always)]
-    pub(super) unsafe fn run<V: Vector>(self, scratch: &mut Scratch) {
-        let Self { m, n, turned, .. } = self;
+    pub(super) unsafe fn run_sparse<V: Vector>(&self, scratch: &mut Scratch) {
+        let Self { m, n, turned, .. } = *self;
         if !turned {
             for top in (0..m).step_by(ROWS) {
                 // SAFETY: the caller's promises; the rows are below `m`.
