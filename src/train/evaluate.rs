@@ -21,8 +21,8 @@ pub struct Evaluation {
     pub noisy_input: Option<Quality>,
 }
 
-/// The mean squared error of each row's reconstruction: how unlike it is to the rows that the model was trained on. It is NaN
-/// for a row with a NaN or an infinity.
+/// The mean squared error of each row's reconstruction: how unlike it is to the rows that the model was trained on. It is not
+/// finite for a row that is not.
 ///
 /// ```
 /// use autoencoder::{Autoencoder, data::digits, train::reconstruction_errors};
