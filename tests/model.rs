@@ -48,7 +48,7 @@ fn wrong_widths_are_errors() {
     for (result, expected) in [
         (model.reconstruct(Array2::zeros((2, 783)).view()), "features of a row: expected 784, found 783"),
         (model.encode(Array2::zeros((2, 0)).view()), "features of a row: expected 784, found 0"),
-        (model.decode(Array2::zeros((2, 11)).view()), "features of a row: expected 10, found 11"),
+        (model.decode(Array2::zeros((2, 11)).view()), "values of a code: expected 10, found 11"),
     ] {
         assert_eq!(result.unwrap_err().to_string(), expected);
     }

@@ -3,6 +3,7 @@
 //! Everything here runs on the calling thread; who runs what in parallel is decided by the callers.
 //! [`gemm()`] is the matrix product, [`elementwise`] everything that goes over slices.
 
+pub(crate) mod aligned;
 mod cpu;
 pub mod elementwise;
 mod gemm;

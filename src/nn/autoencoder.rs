@@ -1,9 +1,9 @@
 use crate::{
-    compute,
+    compute::{self, aligned::Buffer},
     error::{Error, Result},
     nn::{Activation, Builder, Dense, Dropout},
 };
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 use std::cell::RefCell;
 
@@ -146,7 +146,7 @@ impl Autoencoder {
     /// # Errors
     /// If the inputs have another number of features than the model.
     pub fn encode(&self, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
-        apply(&self.layers[..self.encoder_depth], inputs)
+        apply(&self.layers[..self.encoder_depth], ROW, inputs)
     }
 
     /// The reconstructions `[batch, features]` of codes `[batch, code]`.
@@ -154,7 +154,7 @@ impl Autoencoder {
     /// # Errors
     /// If the codes have another width than the model's.
     pub fn decode(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>> {
-        apply(&self.layers[self.encoder_depth..], codes)
+        apply(&self.layers[self.encoder_depth..], "values of a code", codes)
     }
 
     /// The reconstructions of inputs, both `[batch, features]`: `decode(encode(inputs))` in one go.
@@ -162,7 +162,7 @@ impl Autoencoder {
     /// # Errors
     /// If the inputs have another number of features than the model.
     pub fn reconstruct(&self, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
-        apply(&self.layers, inputs)
+        apply(&self.layers, ROW, inputs)
     }
 
     /// As [`reconstruct`](Self::reconstruct), into a buffer `[batch, features]` with contiguous rows. Up to 128 rows
@@ -181,20 +181,29 @@ impl Autoencoder {
     /// # Errors
     /// If the inputs have another number of features than the model, or the buffer another shape than the inputs.
     pub fn reconstruct_into(&self, inputs: ArrayView2<f32>, output: ArrayViewMut2<f32>) -> Result<()> {
-        apply_into(&self.layers, inputs, output)
+        apply_into(&self.layers, ROW, inputs, output)
     }
 }
 
-fn apply(layers: &[Layer], inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
+/// What a row of a model's inputs has, for errors.
+const ROW: &str = "features of a row";
+
+/// Inputs through some layers. `width` says what a row of them has.
+fn apply(layers: &[Layer], width: &'static str, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
     let mut output = Array2::zeros((inputs.nrows(), layers[layers.len() - 1].dense.outputs()));
-    apply_into(layers, inputs, output.view_mut())?;
+    apply_into(layers, width, inputs, output.view_mut())?;
     Ok(output)
 }
 
-fn apply_into(layers: &[Layer], inputs: ArrayView2<f32>, mut output: ArrayViewMut2<f32>) -> Result<()> {
+fn apply_into(
+    layers: &[Layer],
+    width: &'static str,
+    inputs: ArrayView2<f32>,
+    mut output: ArrayViewMut2<f32>,
+) -> Result<()> {
     let (features, outputs) = (layers[0].dense.inputs(), layers[layers.len() - 1].dense.outputs());
     if inputs.ncols() != features {
-        return Err(Error::shape("features of a row", features, inputs.ncols()));
+        return Err(Error::shape(width, features, inputs.ncols()));
     }
     if output.dim() != (inputs.nrows(), outputs) {
         return Err(Error::shape("buffer for the output", (inputs.nrows(), outputs), output.dim()));
@@ -215,13 +224,13 @@ fn apply_into(layers: &[Layer], inputs: ArrayView2<f32>, mut output: ArrayViewMu
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { front: vec![], back: vec![] }) };
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { front: Buffer::new(0, 0), back: Buffer::new(0, 0) });
 }
 
 /// Two buffers that hidden layers write to in turn. Each thread keeps its own, as large as it has needed.
 struct Scratch {
-    front: Vec<f32>,
-    back: Vec<f32>,
+    front: Buffer,
+    back: Buffer,
 }
 
 impl Scratch {
@@ -231,24 +240,22 @@ impl Scratch {
         let Some((first, rest)) = hidden.split_first() else {
             return last.dense.forward(input, last.activation, output);
         };
-        let size = rows * hidden.iter().map(|layer| layer.dense.outputs()).max().unwrap_or(0);
-        for buffer in [&mut self.front, &mut self.back] {
-            buffer.resize(size.max(buffer.len()), 0.0);
-        }
-        first.dense.forward(input, first.activation, matrix(&mut self.front, rows, first));
+        let width = hidden.iter().map(|layer| layer.dense.outputs()).max().unwrap_or(0);
+        self.front.make_room(rows, width);
+        self.back.make_room(rows, width);
+        first.dense.forward(input, first.activation, outputs(&mut self.front, rows, first));
         let mut before = first;
         for layer in rest {
-            let input = matrix(&mut self.front, rows, before);
-            layer.dense.forward(input.view(), layer.activation, matrix(&mut self.back, rows, layer));
+            let input = outputs(&mut self.front, rows, before);
+            layer.dense.forward(input.view(), layer.activation, outputs(&mut self.back, rows, layer));
             std::mem::swap(&mut self.front, &mut self.back);
             before = layer;
         }
-        last.dense.forward(matrix(&mut self.front, rows, before).view(), last.activation, output);
+        last.dense.forward(outputs(&mut self.front, rows, before).view(), last.activation, output);
     }
 }
 
-/// The front of a buffer as the outputs `[rows, out]` of a layer.
-fn matrix<'a>(buffer: &'a mut [f32], rows: usize, layer: &Layer) -> ArrayViewMut2<'a, f32> {
-    let shape = (rows, layer.dense.outputs());
-    ArrayViewMut2::from_shape(shape, &mut buffer[..shape.0 * shape.1]).expect("as many elements as the shape")
+/// Where a layer's outputs `[rows, out]` are in a buffer.
+fn outputs<'a>(buffer: &'a mut Buffer, rows: usize, layer: &Layer) -> ArrayViewMut2<'a, f32> {
+    buffer.view_mut(rows).slice_move(s![.., ..layer.dense.outputs()])
 }

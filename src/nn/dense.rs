@@ -1,5 +1,5 @@
 use crate::{
-    compute::{self, Accum, elementwise, gemm, gemm_sum},
+    compute::{self, Accum, aligned, elementwise, gemm, gemm_sum},
     error::{Error, Result},
     nn::Activation,
 };
@@ -29,11 +29,10 @@ impl Dense {
         if weight.is_empty() {
             return Err(Error::setting("shape of a layer", weight.dim(), "at least 1 input and 1 output"));
         }
+        let mut aligned = aligned::zeros2(weight.dim());
+        aligned.assign(&weight);
         // The kernels go over rows as slices.
-        Ok(Self {
-            weight: weight.as_standard_layout().into_owned(),
-            bias: bias.as_standard_layout().into_owned(),
-        })
+        Ok(Self { weight: aligned, bias: bias.as_standard_layout().into_owned() })
     }
 
     /// The number of inputs.

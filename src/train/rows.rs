@@ -1,10 +1,10 @@
 use crate::{
-    compute::{self, elementwise},
+    compute::{aligned::Buffer, elementwise},
     nn::{Activation, Autoencoder, Layer, RowLoss},
     random::{self, Stream},
     train::{Batch, Objective},
 };
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::ArrayView2;
 
 /// A share of a batch's rows with everything that is computed of them: the rows phase fills it, the weights phase
 /// reads it. A row's numbers depend on nothing but the row and the weights.
@@ -160,45 +160,5 @@ impl RowBlock {
                 layer.activation.backward(delta, output, layer.dropout.scale());
             }
         }
-    }
-}
-
-/// A matrix of up to so many rows, each followed by unused elements.
-///
-/// Layers are often 256 or 512 wide. Rows that lie a power of two apart share few sets of the first cache, and a
-/// product that goes down a column would evict its own operands.
-#[derive(Debug)]
-struct Buffer {
-    padded: Array2<f32>,
-    width: usize,
-}
-
-impl Buffer {
-    /// One cache line.
-    const PADDING: usize = 16;
-
-    fn new(capacity: usize, width: usize) -> Self {
-        Self { padded: Array2::zeros((capacity, width + Self::PADDING)), width }
-    }
-
-    fn capacity(&self) -> usize {
-        self.padded.nrows()
-    }
-
-    /// The first rows, `[rows, width]`.
-    fn view(&self, rows: usize) -> ArrayView2<'_, f32> {
-        self.padded.slice(s![..rows, ..self.width])
-    }
-
-    fn view_mut(&mut self, rows: usize) -> ArrayViewMut2<'_, f32> {
-        self.padded.slice_mut(s![..rows, ..self.width])
-    }
-
-    fn rows(&self, rows: usize) -> impl Iterator<Item = &[f32]> {
-        compute::rows(self.view(rows))
-    }
-
-    fn rows_mut(&mut self, rows: usize) -> impl Iterator<Item = &mut [f32]> {
-        compute::rows_mut(self.view_mut(rows))
     }
 }

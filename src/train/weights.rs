@@ -1,4 +1,5 @@
 use crate::{
+    compute::aligned,
     nn::{Autoencoder, Dense, Layer},
     train::{
         Objective,
@@ -91,7 +92,7 @@ impl LayerUpdate {
 /// memory.
 #[derive(Debug, Default)]
 pub(crate) struct TileGradients {
-    of_worker: Vec<Mutex<Vec<f32>>>,
+    of_worker: Vec<Mutex<Array1<f32>>>,
 }
 
 impl TileGradients {
@@ -99,13 +100,13 @@ impl TileGradients {
     fn prepare(&mut self, model: &Autoencoder) {
         let shapes = model.layers().iter().map(|layer| layer.dense.weight().dim());
         let largest = shapes.map(|shape| tile_rows(shape) * shape.1).max();
-        let room = || Mutex::new(vec![0.0; largest.unwrap_or(0)]);
+        let room = || Mutex::new(aligned::zeros(largest.unwrap_or(0)));
         let workers = rayon::current_num_threads();
         self.of_worker.resize_with(workers.max(self.of_worker.len()), room);
     }
 
     /// The calling worker's room.
-    fn of_this_worker(&self) -> MutexGuard<'_, Vec<f32>> {
+    fn of_this_worker(&self) -> MutexGuard<'_, Array1<f32>> {
         let worker = rayon::current_thread_index().unwrap_or(0);
         // Nobody else has it: a worker finishes one tile before it takes the next.
         self.of_worker[worker].lock().unwrap_or_else(PoisonError::into_inner)
@@ -160,7 +161,7 @@ impl Phase<'_> {
         let update_tiles = || {
             tiles.with_max_len(1).for_each(|(index, ((tile, weights), moments))| {
                 let mut gradient = self.gradients.of_this_worker();
-                let gradient = &mut gradient[..weights.len()];
+                let gradient = &mut slice_mut(gradient.view_mut())[..weights.len()];
                 self.weight_gradient(index * tile_rows, outputs, gradient);
                 self.update(tile, weights, gradient, moments);
             });
