@@ -3,7 +3,7 @@ use super::{
     matrix::Matrix,
     product::Product,
     terms::{K_BLOCK, MAX_TERMS, Term},
-    tile::{prefetch, tile},
+    tile::{Ahead, tile},
     vector::Vector,
 };
 
@@ -159,19 +159,13 @@ impl Product<'_> {
             }
             for t in 0..tiles {
                 let [first, end] = [t, t + 1].map(|t| t * (rows / tiles) + t.min(rows % tiles));
-                // A share of what the next panel copies, out of the third cache while this tile is computed.
-                if let Some(next) = next {
-                    for term in sources {
-                        for step in term.k * t / tiles..term.k * (t + 1) / tiles {
-                            prefetch(term.rhs.from(step, next).at);
-                        }
-                    }
-                }
+                let ahead = next.map(|column| Ahead { terms: sources, column, part: t, parts: tiles });
                 macro_rules! tile_of {
                     ($($rows:literal x $vectors:literal)*) => {
                         match (end - first, vectors) {
                             $(($rows, $vectors) if $rows <= V::ROWS => {
-                                tile::<V, $rows, $vectors>(sums.from(first, 0), terms, (top + first, column), load);
+                                let (dst, from) = (sums.from(first, 0), (top + first, column));
+                                tile::<V, $rows, $vectors>(dst, terms, from, load, ahead);
                             })*
                             _ => unreachable!("a tile of {} rows by {vectors} vectors", end - first),
                         }

@@ -3,18 +3,29 @@ use super::{matrix::Matrix, terms::Term, vector::Vector};
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::array::from_fn;
 
+/// What to fetch out of the third cache while a tile is computed: its share, one of `parts`, of a column of every
+/// `rhs`, a line every `parts` steps. Fetched at once, they would keep the tile's own operands waiting.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead<'a> {
+    pub terms: &'a [Term],
+    pub column: usize,
+    pub part: usize,
+    pub parts: usize,
+}
+
 /// `dst` (+)= the sum over some terms of `R` rows of `lhs`, from row `first` on, times `C` vectors of columns of
 /// `rhs`, from `column` on. The sums stay in registers.
 ///
 /// # Safety
-/// Those rows of every `lhs` must be readable, rows of `C` contiguous vectors of every `rhs` likewise, `R` rows of `C`
-/// contiguous vectors of `dst` writable; the CPU must have the vector's instructions.
+/// Those rows of every `lhs` must be readable, rows of `C` contiguous vectors of every `rhs` likewise, what is ahead in
+/// bounds, `R` rows of `C` contiguous vectors of `dst` writable; the CPU must have the vector's instructions.
 #[inline(always)]
 pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
     dst: Matrix,
     terms: &[Term],
     (first, column): (usize, usize),
     load: bool,
+    ahead: Option<Ahead>,
 ) {
     // SAFETY: the caller's promises; `b_at` and `a` may point past the end only after the last step.
     unsafe {
@@ -28,22 +39,33 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
                 }
             }
         }
-        for &Term { k, lhs, rhs: b } in terms {
+        for (i, &Term { k, lhs, rhs: b }) in terms.iter().enumerate() {
             let (mut a, mut b_at) = (lhs.from(first, 0), b.from(0, column).at);
-            for _ in 0..k {
-                let right: [V; C] = from_fn(|c| b_at.add(c * V::LANES).cast::<V>().read_unaligned());
-                if R > 1 && !V::PACKS {
-                    // The next columns, out of the third cache while these are used.
-                    (C..2 * C).for_each(|c| prefetch(b_at.wrapping_add(c * V::LANES)));
+            let mut fetched = match ahead {
+                Some(Ahead { terms, column, part, parts }) => terms[i].rhs.from(k * part / parts, column),
+                None => Matrix::NONE,
+            };
+            let stretch = ahead.map_or(k, |ahead| ahead.parts);
+            for start in (0..k).step_by(stretch) {
+                if ahead.is_some() {
+                    prefetch(fetched.at);
+                    fetched.at = fetched.at.wrapping_offset(fetched.row);
                 }
-                for (r, row) in sums.iter_mut().enumerate() {
-                    let left = V::splat(*a.from(r, 0).at);
-                    for (sum, right) in row.iter_mut().zip(right) {
-                        *sum = V::multiply_add(left, right, *sum);
+                for _ in 0..stretch.min(k - start) {
+                    let right: [V; C] = from_fn(|c| b_at.add(c * V::LANES).cast::<V>().read_unaligned());
+                    if R > 1 && !V::PACKS {
+                        // The next columns, out of the third cache while these are used.
+                        (C..2 * C).for_each(|c| prefetch(b_at.wrapping_add(c * V::LANES)));
                     }
+                    for (r, row) in sums.iter_mut().enumerate() {
+                        let left = V::splat(*a.from(r, 0).at);
+                        for (sum, right) in row.iter_mut().zip(right) {
+                            *sum = V::multiply_add(left, right, *sum);
+                        }
+                    }
+                    a.at = a.at.wrapping_offset(a.col);
+                    b_at = b_at.wrapping_offset(b.row);
                 }
-                a.at = a.at.wrapping_offset(a.col);
-                b_at = b_at.wrapping_offset(b.row);
             }
         }
         for (r, row) in sums.iter().enumerate() {
