@@ -1,4 +1,4 @@
-//! Memory that starts at a cache line, so that no vector of the kernels lies across two.
+//! Memory that starts at a cache line, so that fewer vectors of the kernels lie across two: none of a row that starts a line.
 
 use super::{rows, rows_mut};
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, s};
@@ -6,16 +6,24 @@ use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, s};
 /// Elements of a cache line.
 const LINE: usize = 16;
 
-/// Zeros, of which the first starts a cache line. A clone need not.
+/// Zeros, of which the first starts a cache line. A clone's need not.
 pub(crate) fn zeros(len: usize) -> Array1<f32> {
     let zeros = Array1::<f32>::zeros(len + LINE - 1);
+    // At most so many, whatever `align_offset` may say.
     let start = zeros.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE - 1);
     zeros.slice_move(s![start..start + len])
 }
 
 /// Zeros `[rows, columns]` without gaps, of which the first starts a cache line.
-pub(crate) fn zeros2(shape: (usize, usize)) -> Array2<f32> {
+fn zeros2(shape: (usize, usize)) -> Array2<f32> {
     zeros(shape.0 * shape.1).into_shape_with_order(shape).expect("as many elements as the shape")
+}
+
+/// A copy in standard layout, of which the first element starts a cache line.
+pub(crate) fn copy(matrix: ArrayView2<f32>) -> Array2<f32> {
+    let mut copy = zeros2(matrix.dim());
+    copy.assign(&matrix);
+    copy
 }
 
 /// A matrix of up to so many rows, each of which starts a cache line and may be followed by unused elements.
@@ -30,7 +38,12 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     pub(crate) fn new(capacity: usize, width: usize) -> Self {
-        Self { lines: zeros2((capacity, (width.div_ceil(LINE) | 1) * LINE)), width }
+        Self { lines: zeros2((capacity, Self::elements_of_a_row(width))), width }
+    }
+
+    /// What a row of so many elements takes.
+    pub(crate) fn elements_of_a_row(width: usize) -> usize {
+        (width.div_ceil(LINE) | 1) * LINE
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -85,7 +98,11 @@ mod tests {
             assert_eq!(buffer.view(capacity).nrows(), capacity);
         }
         assert_eq!(buffer.view(4).dim(), (4, 9));
-        let matrix = zeros2((5, 3));
-        assert!((matrix.as_ptr() as usize).is_multiple_of(64) && matrix.is_standard_layout());
+        let matrix = Array2::from_shape_fn((5, 3), |(i, j)| (3 * i + j) as f32);
+        for view in [matrix.view(), matrix.t()] {
+            let copy = copy(view);
+            assert!((copy.as_ptr() as usize).is_multiple_of(64) && copy.is_standard_layout());
+            assert_eq!(copy, view);
+        }
     }
 }

@@ -166,7 +166,7 @@ impl Autoencoder {
     }
 
     /// As [`reconstruct`](Self::reconstruct), into a buffer `[batch, features]` with contiguous rows. Up to 128 rows
-    /// allocate nothing, once a thread has had as many before: for services that answer image by image.
+    /// allocate nothing, once a thread has had as many and layers as wide before: for services that answer image by image.
     ///
     /// ```
     /// use autoencoder::Autoencoder;
@@ -227,7 +227,8 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { front: Buffer::new(0, 0), back: Buffer::new(0, 0) });
 }
 
-/// Two buffers that hidden layers write to in turn. Each thread keeps its own, as large as it has needed.
+/// Two buffers that hidden layers write to in turn. Each thread keeps its own, for the most rows and the widest layer
+/// that it has had.
 struct Scratch {
     front: Buffer,
     back: Buffer,

@@ -11,10 +11,16 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMu
 ///
 /// Backward, with `delta` `[batch, out]` the loss's derivative by the sums `x W + b`:
 /// by the input it is `delta Wᵀ`, by the weights `xᵀ delta`, by the biases the sum of delta's rows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Dense {
     weight: Array2<f32>,
     bias: Array1<f32>,
+}
+
+impl Clone for Dense {
+    fn clone(&self) -> Self {
+        Self { weight: aligned::copy(self.weight()), bias: self.bias.clone() }
+    }
 }
 
 impl Dense {
@@ -29,10 +35,8 @@ impl Dense {
         if weight.is_empty() {
             return Err(Error::setting("shape of a layer", weight.dim(), "at least 1 input and 1 output"));
         }
-        let mut aligned = aligned::zeros2(weight.dim());
-        aligned.assign(&weight);
         // The kernels go over rows as slices.
-        Ok(Self { weight: aligned, bias: bias.as_standard_layout().into_owned() })
+        Ok(Self { weight: aligned::copy(weight.view()), bias: bias.as_standard_layout().into_owned() })
     }
 
     /// The number of inputs.

@@ -54,7 +54,7 @@ impl RowBlock {
 
     /// What a row takes of memory.
     pub(crate) fn elements_of_a_row(model: &Autoencoder) -> usize {
-        let widths = model.widths();
+        let widths: Vec<_> = model.widths().iter().map(|&width| Buffer::elements_of_a_row(width)).collect();
         // Input and target; of each layer outputs, deltas and perhaps a mask.
         2 * widths[0] + 3 * widths[1..].iter().sum::<usize>()
     }

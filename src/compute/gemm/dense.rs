@@ -159,7 +159,7 @@ impl Product<'_> {
             }
             for t in 0..tiles {
                 let [first, end] = [t, t + 1].map(|t| t * (rows / tiles) + t.min(rows % tiles));
-                let ahead = next.map(|column| Ahead { terms: sources, column, part: t, parts: tiles });
+                let ahead = next.map(|column| Ahead { sources, column, part: t, parts: tiles });
                 macro_rules! tile_of {
                     ($($rows:literal x $vectors:literal)*) => {
                         match (end - first, vectors) {

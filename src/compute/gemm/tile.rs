@@ -4,10 +4,11 @@ use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::array::from_fn;
 
 /// What to fetch out of the third cache while a tile is computed: its share, one of `parts`, of a column of every
-/// `rhs`, a line every `parts` steps. Fetched at once, they would keep the tile's own operands waiting.
+/// `rhs`, a line every `parts` steps. All at once, these fetches would keep the tile's own operands waiting.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead<'a> {
-    pub terms: &'a [Term],
+    /// The terms before their columns were copied.
+    pub sources: &'a [Term],
     pub column: usize,
     pub part: usize,
     pub parts: usize,
@@ -17,8 +18,9 @@ pub(super) struct Ahead<'a> {
 /// `rhs`, from `column` on. The sums stay in registers.
 ///
 /// # Safety
-/// Those rows of every `lhs` must be readable, rows of `C` contiguous vectors of every `rhs` likewise, what is ahead in
-/// bounds, `R` rows of `C` contiguous vectors of `dst` writable; the CPU must have the vector's instructions.
+/// Those rows of every `lhs` must be readable, rows of `C` contiguous vectors of every `rhs` likewise, `R` rows of `C`
+/// contiguous vectors of `dst` writable; `k` is at least 1; sources are as many as terms, with their `k`, and have the column;
+/// the CPU must have the vector's instructions.
 #[inline(always)]
 pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
     dst: Matrix,
@@ -27,7 +29,8 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
     load: bool,
     ahead: Option<Ahead>,
 ) {
-    // SAFETY: the caller's promises; `b_at` and `a` may point past the end only after the last step.
+    // SAFETY: the caller's promises; `b_at`, `a` and `fetched`, which is not read, may point past the end only
+    // after the last step.
     unsafe {
         let dst_at = |r, c| dst.from(r, 0).at.add(c * V::LANES).cast::<V>();
         let mut sums = [[V::splat(0.0); C]; R];
@@ -42,7 +45,7 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
         for (i, &Term { k, lhs, rhs: b }) in terms.iter().enumerate() {
             let (mut a, mut b_at) = (lhs.from(first, 0), b.from(0, column).at);
             let mut fetched = match ahead {
-                Some(Ahead { terms, column, part, parts }) => terms[i].rhs.from(k * part / parts, column),
+                Some(Ahead { sources, column, part, parts }) => sources[i].rhs.from(k * part / parts, column),
                 None => Matrix::NONE,
             };
             let stretch = ahead.map_or(k, |ahead| ahead.parts);
