@@ -1,12 +1,13 @@
-//! Memory that starts at a cache line, so that fewer vectors of the kernels lie across two: none of a row that starts a line.
+//! Memory that starts at a cache line, so that fewer vectors of the kernels lie across two: none of a row that starts
+//! a line.
 
 use super::{rows, rows_mut};
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, s};
 
 /// Elements of a cache line.
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
 
-/// Zeros, of which the first starts a cache line. A clone's need not.
+/// Zeros, of which the first starts a cache line. A clone of them need not.
 pub(crate) fn zeros(len: usize) -> Array1<f32> {
     let zeros = Array1::<f32>::zeros(len + LINE - 1);
     // At most so many, whatever `align_offset` may say.

@@ -166,7 +166,8 @@ impl Autoencoder {
     }
 
     /// As [`reconstruct`](Self::reconstruct), into a buffer `[batch, features]` with contiguous rows. Up to 128 rows
-    /// allocate nothing, once a thread has had as many and layers as wide before: for services that answer image by image.
+    /// allocate nothing, once a thread has had as many and layers as wide before: for services that answer image by
+    /// image.
     ///
     /// ```
     /// use autoencoder::Autoencoder;
@@ -188,22 +189,22 @@ impl Autoencoder {
 /// What a row of a model's inputs has, for errors.
 const ROW: &str = "features of a row";
 
-/// Inputs through some layers. `width` says what a row of them has.
-fn apply(layers: &[Layer], width: &'static str, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
+/// Inputs through some layers. `what` names the width of a row of them in errors.
+fn apply(layers: &[Layer], what: &'static str, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
     let mut output = Array2::zeros((inputs.nrows(), layers[layers.len() - 1].dense.outputs()));
-    apply_into(layers, width, inputs, output.view_mut())?;
+    apply_into(layers, what, inputs, output.view_mut())?;
     Ok(output)
 }
 
 fn apply_into(
     layers: &[Layer],
-    width: &'static str,
+    what: &'static str,
     inputs: ArrayView2<f32>,
     mut output: ArrayViewMut2<f32>,
 ) -> Result<()> {
     let (features, outputs) = (layers[0].dense.inputs(), layers[layers.len() - 1].dense.outputs());
     if inputs.ncols() != features {
-        return Err(Error::shape(width, features, inputs.ncols()));
+        return Err(Error::shape(what, features, inputs.ncols()));
     }
     if output.dim() != (inputs.nrows(), outputs) {
         return Err(Error::shape("buffer for the output", (inputs.nrows(), outputs), output.dim()));

@@ -54,9 +54,10 @@ impl RowBlock {
 
     /// What a row takes of memory.
     pub(crate) fn elements_of_a_row(model: &Autoencoder) -> usize {
-        let widths: Vec<_> = model.widths().iter().map(|&width| Buffer::elements_of_a_row(width)).collect();
+        let widths = model.widths();
+        let row = |&width: &usize| Buffer::elements_of_a_row(width);
         // Input and target; of each layer outputs, deltas and perhaps a mask.
-        2 * widths[0] + 3 * widths[1..].iter().sum::<usize>()
+        2 * row(&widths[0]) + 3 * widths[1..].iter().map(row).sum::<usize>()
     }
 
     /// Whether the block has none of the batch's rows, as when the last batch is short.

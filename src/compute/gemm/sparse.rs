@@ -8,8 +8,9 @@ use super::{
     terms::Term,
     tile::prefetch,
     vector::Vector,
-    way::{LINE, MANY_ROWS},
+    way::MANY_ROWS,
 };
+use crate::compute::aligned::LINE;
 use std::array::from_fn;
 
 /// Steps of `k` taken at once: a bit of a `u64` each.

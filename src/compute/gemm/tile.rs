@@ -19,8 +19,8 @@ pub(super) struct Ahead<'a> {
 ///
 /// # Safety
 /// Those rows of every `lhs` must be readable, rows of `C` contiguous vectors of every `rhs` likewise, `R` rows of `C`
-/// contiguous vectors of `dst` writable; `k` is at least 1; sources are as many as terms, with their `k`, and have the column;
-/// the CPU must have the vector's instructions.
+/// contiguous vectors of `dst` writable; `k` is at least 1; sources are as many as terms, with their `k`, and have the
+/// column; the CPU must have the vector's instructions.
 #[inline(always)]
 pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
     dst: Matrix,
@@ -44,11 +44,12 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
         }
         for (i, &Term { k, lhs, rhs: b }) in terms.iter().enumerate() {
             let (mut a, mut b_at) = (lhs.from(first, 0), b.from(0, column).at);
-            let mut fetched = match ahead {
-                Some(Ahead { sources, column, part, parts }) => sources[i].rhs.from(k * part / parts, column),
-                None => Matrix::NONE,
+            let (mut fetched, stretch) = match ahead {
+                Some(Ahead { sources, column, part, parts }) => {
+                    (sources[i].rhs.from(k * part / parts, column), parts)
+                }
+                None => (Matrix::NONE, k),
             };
-            let stretch = ahead.map_or(k, |ahead| ahead.parts);
             for start in (0..k).step_by(stretch) {
                 if ahead.is_some() {
                     prefetch(fetched.at);

@@ -1,6 +1,7 @@
 //! Which of the ways to compute a product is the fastest.
 
 use super::{matrix::Matrix, terms::Term};
+use crate::compute::aligned::LINE;
 
 /// Fewer rows read `rhs` where it lies, for copies of its columns would not pay.
 pub(super) const MANY_ROWS: usize = 12;
@@ -11,8 +12,6 @@ const TURNING: f64 = 0.1;
 /// Rows or columns of a factor in which nonzero elements are counted, and of how many elements each.
 const SAMPLES: usize = 8;
 const SAMPLE: usize = 128;
-/// Elements of a cache line.
-pub(super) const LINE: usize = 16;
 
 /// How a product is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
