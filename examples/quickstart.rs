@@ -52,9 +52,6 @@ struct Flags {
     /// Worker threads [default: one a core]
     #[arg(long)]
     threads: Option<usize>,
-    /// Trains on the first so many images
-    #[arg(long)]
-    limit: Option<usize>,
     /// Keeps checkpoints of every so many steps, under checkpoints/ in the folder for the results
     #[arg(long)]
     checkpoint_every: Option<u64>,
@@ -112,7 +109,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     checkpoints.as_ref().map_or(Ok(()), Checkpoints::check)?;
     files::create_folder(&flags.out)?;
 
-    let Images { train, test, notice } = flags.data.load()?.limited(flags.limit)?;
+    let Images { train, test, notice } = flags.data.load()?;
     let mut model = flags
         .widths
         .builder(train.features())

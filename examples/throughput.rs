@@ -46,13 +46,14 @@ fn main() -> ExitCode {
 
 fn run(flags: &Flags) -> Result<(), Failure> {
     let threads = common::set_threads(flags.threads)?;
-    let Images { train, test, .. } = flags.data.load()?;
-    let builder = flags.widths.builder(train.features());
-    let mut model = builder.dropout(flags.dropout).build()?;
     let mut config = TrainConfig::new().epochs(flags.epochs).batch_size(flags.batch_size);
     if flags.noise_variance != 0.0 {
         config = config.noise(Noise::gaussian(flags.noise_variance)?);
     }
+    config.check()?;
+    let Images { train, test, .. } = flags.data.load()?;
+    let builder = flags.widths.builder(train.features());
+    let mut model = builder.dropout(flags.dropout).build()?;
     let history = Trainer::new(config).fit(&mut model, &train)?;
 
     let images = test.to_array();

@@ -152,6 +152,9 @@ pub struct DataFlags {
     /// Folder that holds mnist/ or fashion-mnist/ [default: $AUTOENCODER_DATA, else data]
     #[arg(long)]
     data_dir: Option<PathBuf>,
+    /// Trains on the first so many images
+    #[arg(long)]
+    limit: Option<usize>,
 }
 
 /// What a run trains on and is measured on.
@@ -168,9 +171,9 @@ impl DataFlags {
         match self.dataset {
             DatasetName::Mnist => self.known(Known::Mnist),
             DatasetName::FashionMnist => self.known(Known::FashionMnist),
-            DatasetName::Digits => Images::drawn(None),
+            DatasetName::Digits => self.drawn(None),
             DatasetName::Auto => self.known(Known::Mnist).or_else(|error| match error {
-                Error::NotFound { .. } => Images::drawn(Some(format!(
+                Error::NotFound { .. } => self.drawn(Some(format!(
                     "{error}.\n\
                      Using digits that the library draws. Real ones that stand elsewhere are found through\n\
                      --data-dir or {DATA_VARIABLE}, the folder that holds mnist/ or torchvision's MNIST/raw/."
@@ -181,7 +184,13 @@ impl DataFlags {
     }
 
     fn known(&self, known: Known) -> Result<Images, Error> {
-        Images::known(known, self.data_dir.as_deref())
+        let images = Images::known(known, self.data_dir.as_deref())?;
+        Ok(Images { train: head(images.train, self.limit)?, ..images })
+    }
+
+    fn drawn(&self, notice: Option<String>) -> Result<Images, Error> {
+        let (train, test) = drawn(self.limit, None)?;
+        Ok(Images { train, test, notice })
     }
 }
 
@@ -191,24 +200,21 @@ impl Images {
         let load = |split| known.load(split, data_dir);
         Ok(Self { train: load(Split::Train)?, test: load(Split::Test)?, notice: None })
     }
+}
 
-    fn drawn(notice: Option<String>) -> Result<Self, Error> {
-        drawn(None).map(|(train, test)| Self { train, test, notice })
-    }
-
-    /// The same with the first `limit` training images only, if given.
-    pub fn limited(self, limit: Option<usize>) -> Result<Self, Error> {
-        match limit {
-            Some(limit) => Ok(Self { train: self.train.head(limit)?, ..self }),
-            None => Ok(self),
-        }
+/// The first `limit` images, if given.
+pub fn head(images: Dataset, limit: Option<usize>) -> Result<Dataset, Error> {
+    match limit {
+        Some(limit) => images.head(limit),
+        None => Ok(images),
     }
 }
 
-/// Digits in MNIST's numbers, or the first `limit` of them.
-pub fn drawn(limit: Option<usize>) -> Result<(Dataset, Dataset), Error> {
-    let count = |all: usize| limit.map_or(all, |limit| limit.min(all));
-    Ok((digits::generate(count(60_000), 1)?, digits::generate(count(10_000), 2)?))
+/// Digits in MNIST's numbers, or the first so many of them, for training and for tests.
+pub fn drawn(train: Option<usize>, test: Option<usize>) -> Result<(Dataset, Dataset), Error> {
+    let draw =
+        |limit: Option<usize>, all, seed| digits::generate(limit.map_or(all, |limit| limit.min(all)), seed);
+    Ok((draw(train, 60_000, 1)?, draw(test, 10_000, 2)?))
 }
 
 /// The flags for the widths of a mirrored model.

@@ -206,11 +206,8 @@ impl StudyFlags {
         self.config(0).check()?;
         files::create_folder(out)?;
         let set = |name: &str, train: Dataset, test: Dataset| {
-            let head = |images: Dataset| match self.limit {
-                Some(limit) => images.head(limit),
-                None => Ok(images),
-            };
-            Ok::<_, Error>(Set::new(name, head(train)?, head(test)?))
+            let [train, test] = [train, test].map(|images| common::head(images, self.limit));
+            Ok::<_, Error>(Set::new(name, train?, test?))
         };
         let known = |name, known| {
             let common::Images { train, test, .. } = common::Images::known(known, self.data_dir.as_deref())?;
@@ -223,7 +220,7 @@ impl StudyFlags {
             StudyDataset::FashionMnist => Ok(vec![fashion_mnist()?]),
             StudyDataset::Both => Ok(vec![mnist()?, fashion_mnist()?]),
             StudyDataset::Digits => {
-                let (train, test) = common::drawn(self.limit)?;
+                let (train, test) = common::drawn(self.limit, self.limit)?;
                 Ok(vec![set("digits", train, test)?])
             }
         }

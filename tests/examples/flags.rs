@@ -255,12 +255,13 @@ fn throughput() {
     hostile(
         "throughput",
         25,
-        "--dataset digits --epochs 1 --hidden 4 --code 2 --batch-size 1000",
+        "--dataset digits --limit 100 --epochs 1 --hidden 4 --code 2 --batch-size 1000",
         &[
             ("--dataset", Kind::Dataset),
             ("--data-dir", Kind::Path),
             ("--hidden", Kind::Widths),
             ("--code", Kind::Width),
+            ("--limit", Kind::Count),
             ("--threads", Kind::Threads),
             ("--epochs", Kind::Count),
             ("--noise-variance", Kind::Real),

@@ -95,7 +95,7 @@ fn quickstart_uses_drawn_digits_where_there_is_no_mnist_and_says_so() {
 #[test]
 fn quickstart_goes_on_after_a_kill_to_the_same_model() {
     let [whole, killed] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let flags = ["--epochs", "80", "--batch-size", "64", "--dropout", "0.3", "--lasso", "1e-5"];
+    let flags = ["--epochs", "15", "--batch-size", "64", "--dropout", "0.3", "--lasso", "1e-5"];
     quickstart(whole.path(), &[&flags[..], &["--threads", "2"]].concat());
 
     let checkpoints = killed.path().join("checkpoints");
