@@ -74,7 +74,7 @@ pub enum Error {
     NotFinite {
         /// What stopped being finite.
         what: Quantity,
-        /// The layer, from 0 at the input; `None` for the loss and in validation.
+        /// The layer, from 0 at the input; `None` for inputs, for the loss and in validation.
         layer: Option<usize>,
         /// The epoch, from 1.
         epoch: usize,
@@ -105,7 +105,9 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Quantity {
-    /// The loss of a batch.
+    /// A value in the rows of a batch.
+    Input,
+    /// The loss of a batch whose rows are finite.
     Loss,
     /// The gradient of a layer's weights or biases.
     Gradient,
@@ -118,6 +120,7 @@ pub enum Quantity {
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Input => "input",
             Self::Loss => "loss",
             Self::Gradient => "gradient",
             Self::Weight => "weight",

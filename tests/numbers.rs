@@ -153,7 +153,7 @@ fn a_pixel_that_is_no_number_is_named() {
             format!("pixel = {bad} at row 217, column 93: expected a number in [0, 1]")
         );
 
-        // Trained on as it is: the loss of its batch, also where noise hides it from the input.
+        // Trained on as it is: its batch, also where noise hides it from the input.
         let masked = Noise::new(NoiseKind::Masking { probability: 1.0 }).unwrap();
         for noise in [None, Some(masked), Some(Noise::gaussian(0.1).unwrap().clamped())] {
             let mut config = TrainConfig::new().batch_size(50).seed(5);
@@ -161,7 +161,7 @@ fn a_pixel_that_is_no_number_is_named() {
             let mut model = Autoencoder::builder(784).hidden(&[16]).code(4).dropout(0.5).build().unwrap();
             let error = Trainer::new(config).fit(&mut model, &pixels).unwrap_err();
             let batch = shuffled(300, 5, 1).iter().position(|&row| row == 217).unwrap() / 50 + 1;
-            assert_eq!(error.to_string(), format!("loss not finite in epoch 1, batch {batch}"));
+            assert_eq!(error.to_string(), format!("input not finite in epoch 1, batch {batch}"));
             assert!(weights_are_finite(&model));
         }
 

@@ -174,13 +174,13 @@ fn failure(config: TrainConfig, rows: &dyn Samples) -> Error {
 
 #[test]
 fn what_is_not_finite_stops_training_and_is_named() {
-    // One row of NaN: the loss of its batch.
+    // One row of NaN: its batch.
     let mut rows = images().to_array();
     rows.row_mut(17).fill(f32::NAN);
     let order = autoencoder::random::shuffled(300, 0, 1);
     let place = order.iter().position(|&row| row == 17).unwrap();
     let Error::NotFinite { what, layer, epoch, batch } = failure(TrainConfig::new(), &rows) else { panic!() };
-    assert_eq!((what, layer, epoch, batch), (Quantity::Loss, None, 1, place / 128 + 1));
+    assert_eq!((what, layer, epoch, batch), (Quantity::Input, None, 1, place / 128 + 1));
 
     // Rows so large that the loss is finite in f64 but the gradient of the first weights overflows f32.
     let rows = Array2::from_elem((10, 784), 1e25_f32);

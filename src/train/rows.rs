@@ -65,6 +65,11 @@ impl RowBlock {
         self.rows == 0
     }
 
+    /// Whether all values of the rows, without noise, are finite.
+    pub(crate) fn targets_are_finite(&self) -> bool {
+        self.target.rows(self.rows).flatten().all(|value| value.is_finite())
+    }
+
     /// The inputs of a layer, `[rows, in]`.
     pub(crate) fn layer_input(&self, layer: usize) -> ArrayView2<'_, f32> {
         let input = layer.checked_sub(1).map_or(&self.input, |before| &self.outputs[before]);

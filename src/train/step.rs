@@ -131,8 +131,9 @@ impl Step {
     /// # Errors
     /// [`Error::Shape`] if the batch is empty, larger than the step was made for, or of another width than the
     /// model, or if model or optimiser are of other layers than the step was made for; [`Error::Setting`] if the
-    /// loss is the cross-entropy and a target is outside [0, 1]; [`Error::NotFinite`] if the loss, a gradient or a
-    /// weight is not finite. Only after a gradient or a weight that is not finite have the weights been updated.
+    /// loss is the cross-entropy and a target is outside [0, 1]; [`Error::NotFinite`] if a row, the
+    /// loss, a gradient or a weight is not finite. Only after a gradient or a weight that is not finite have the weights
+    /// been updated.
     ///
     /// # Panics
     /// If a row is outside the data set.
@@ -151,7 +152,9 @@ impl Step {
             return Err(Error::setting("loss", place, expected));
         }
         if !loss.data.is_finite() {
-            return Err(not_finite(Quantity::Loss, None, batch));
+            let rows_are_finite = self.blocks.iter().all(RowBlock::targets_are_finite);
+            let what = if rows_are_finite { Quantity::Loss } else { Quantity::Input };
+            return Err(not_finite(what, None, batch));
         }
         let (updates, gradients) = (&mut self.updates, &mut self.gradients);
         weights::run(model, &self.objective, optimizer, learning_rate, &self.blocks, updates, gradients);
