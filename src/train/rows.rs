@@ -19,22 +19,12 @@ pub(crate) struct RowBlock {
     masks: Vec<Option<Buffer>>,
     /// The loss's derivative by a layer's sums.
     deltas: Vec<Buffer>,
-    /// Loss, squared error and penalties on the code, summed over the rows.
-    pub sums: RowSums,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RowSums {
-    pub loss: RowLoss,
-    pub code_penalty: f64,
+    /// What each row adds to the loss and to the penalties on the code: apart, so that their sum has one order however
+    /// the batch is cut into blocks.
+    pub losses: Vec<RowLoss>,
+    pub code_penalties: Vec<f64>,
     /// Whether the loss is defined for all targets.
     pub targets_fit: bool,
-}
-
-impl Default for RowSums {
-    fn default() -> Self {
-        Self { loss: RowLoss::default(), code_penalty: 0.0, targets_fit: true }
-    }
 }
 
 impl RowBlock {
@@ -48,7 +38,9 @@ impl RowBlock {
             outputs: layers.iter().map(buffer).collect(),
             masks: layers.iter().map(|layer| (!layer.dropout.is_none()).then(|| buffer(layer))).collect(),
             deltas: layers.iter().map(buffer).collect(),
-            sums: RowSums::default(),
+            losses: Vec::with_capacity(capacity),
+            code_penalties: Vec::with_capacity(capacity),
+            targets_fit: true,
         }
     }
 
@@ -86,7 +78,9 @@ impl RowBlock {
         let end = batch.rows.len().min(first + self.input.capacity());
         let rows = &batch.rows[first.min(end)..end];
         self.rows = rows.len();
-        self.sums = RowSums::default();
+        self.losses.clear();
+        self.code_penalties.clear();
+        self.targets_fit = true;
         if rows.is_empty() {
             return;
         }
@@ -135,14 +129,12 @@ impl RowBlock {
         let outputs = self.outputs[last].rows_mut(self.rows);
         let targets = self.target.rows(self.rows);
         for ((output, target), delta) in outputs.zip(targets).zip(self.deltas[last].rows_mut(self.rows)) {
-            self.sums.targets_fit &= objective.loss.allows(target);
-            let row = objective.loss.row(activation, output, target, elements, delta);
-            self.sums.loss.loss += row.loss;
-            self.sums.loss.squared_error += row.squared_error;
+            self.targets_fit &= objective.loss.allows(target);
+            self.losses.push(objective.loss.row(activation, output, target, elements, delta));
         }
         for code in self.outputs[model.encoder_depth() - 1].rows(self.rows) {
-            let penalties = objective.penalties.iter();
-            self.sums.code_penalty += penalties.map(|p| p.of_code(code, batch_rows)).sum::<f64>();
+            let penalties = objective.penalties.iter().map(|penalty| penalty.of_code(code, batch_rows));
+            self.code_penalties.push(penalties.sum());
         }
     }
 

@@ -11,8 +11,10 @@ use crate::{
 };
 use rayon::prelude::*;
 
-/// Rows of a block. It decides who computes a row, never what comes out of it.
-const BLOCK_ROWS: usize = 64;
+/// Rows of a block, where the batch has them. They decide who computes a row, never what comes out of it: more rows
+/// share what is read of the weights, fewer keep more workers busy.
+const MIN_BLOCK_ROWS: usize = 64;
+const MAX_BLOCK_ROWS: usize = 128;
 
 /// What a step minimises: a loss and the penalties added to it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,9 +64,9 @@ impl BatchLoss {
 ///
 /// A step has two parallel regions and no lock. In the *rows phase* a worker takes a block of the batch's rows
 /// through gather, noise, all layers forward, the loss, and all deltas backward. In the *weights phase* it takes a
-/// tile of a layer's weights through the gradient over the whole batch, the penalties and the optimiser. Blocks
-/// and tiles are cut by the batch's and the model's sizes and each is summed in one order, so that the result is
-/// the same bits for any number of threads.
+/// tile of a layer's weights through the gradient over the whole batch, the penalties and the optimiser. What is
+/// summed over the batch is summed row after row, wherever blocks end, so that the result is the same bits for any
+/// number of threads.
 ///
 /// ```
 /// use autoencoder::{Autoencoder, data::digits, nn::Loss};
@@ -87,13 +89,14 @@ pub struct Step {
     /// What the buffers and checks were made for.
     layers: Vec<LayerShape>,
     encoder_depth: usize,
+    block_rows: usize,
     blocks: Vec<RowBlock>,
     updates: Vec<LayerUpdate>,
     gradients: TileGradients,
 }
 
 impl Step {
-    /// Buffers for steps of up to `batch_size` rows.
+    /// Buffers for steps of up to `batch_size` rows, shared out among the workers of the pool that it is called in.
     ///
     /// # Errors
     /// If the batch size is 0 or its buffers do not fit memory, the loss does not fit the model's output, or a
@@ -104,8 +107,10 @@ impl Step {
         }
         objective.loss.check(model.output_layer().activation)?;
         objective.penalties.iter().try_for_each(|penalty| penalty.check())?;
-        let blocks = batch_size.div_ceil(BLOCK_ROWS);
-        let rows = blocks.checked_mul(batch_size.min(BLOCK_ROWS));
+        let of_a_worker = batch_size.div_ceil(rayon::current_num_threads());
+        let block_rows = of_a_worker.clamp(MIN_BLOCK_ROWS, MAX_BLOCK_ROWS).min(batch_size);
+        let blocks = batch_size.div_ceil(block_rows);
+        let rows = blocks.checked_mul(block_rows);
         let elements = rows.and_then(|rows| rows.checked_mul(RowBlock::elements_of_a_row(model)));
         memory::check("batch size", batch_size, elements)?;
         Ok(Self {
@@ -113,7 +118,8 @@ impl Step {
             batch_size,
             layers: model.layers().iter().map(LayerShape::from).collect(),
             encoder_depth: model.encoder_depth(),
-            blocks: (0..blocks).map(|_| RowBlock::new(model, batch_size.min(BLOCK_ROWS))).collect(),
+            block_rows,
+            blocks: (0..blocks).map(|_| RowBlock::new(model, block_rows)).collect(),
             updates: model.layers().iter().map(LayerUpdate::new).collect(),
             gradients: TileGradients::default(),
         })
@@ -131,9 +137,8 @@ impl Step {
     /// # Errors
     /// [`Error::Shape`] if the batch is empty, larger than the step was made for, or of another width than the
     /// model, or if model or optimiser are of other layers than the step was made for; [`Error::Setting`] if the
-    /// loss is the cross-entropy and a target is outside [0, 1]; [`Error::NotFinite`] if a row, the
-    /// loss, a gradient or a weight is not finite. Only after a gradient or a weight that is not finite have the weights
-    /// been updated.
+    /// loss is the cross-entropy and a target is outside [0, 1]; [`Error::NotFinite`] if a row, the loss, a gradient or
+    /// a weight is not finite. Only after a gradient or a weight that is not finite have the weights been updated.
     ///
     /// # Panics
     /// If a row is outside the data set.
@@ -146,7 +151,7 @@ impl Step {
     ) -> Result<BatchLoss> {
         self.check(model, optimizer, batch)?;
         let loss = self.rows_phase(model, batch);
-        if self.blocks.iter().any(|block| !block.sums.targets_fit) {
+        if self.blocks.iter().any(|block| !block.targets_fit) {
             let (loss, expected) = (self.objective.loss, "a loss that fits the rows; bce needs [0, 1]");
             let place = format_args!("{loss:?} in epoch {}, batch {}", batch.epoch, batch.number);
             return Err(Error::setting("loss", place, expected));
@@ -175,16 +180,16 @@ impl Step {
 
     /// Loss and deltas of every row; the penalty is that on the code.
     fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch) -> BatchLoss {
-        let objective = &self.objective;
+        let (objective, block_rows) = (&self.objective, self.block_rows);
         self.blocks.par_iter_mut().enumerate().with_max_len(1).for_each(|(index, block)| {
-            block.run(model, objective, batch, index * BLOCK_ROWS);
+            block.run(model, objective, batch, index * block_rows);
         });
         let elements = (batch.rows.len() * model.inputs()) as f64;
-        let sum = |part: fn(&RowBlock) -> f64| self.blocks.iter().map(part).sum::<f64>();
+        let losses = || self.blocks.iter().flat_map(|block| &block.losses);
         BatchLoss {
-            data: sum(|block| block.sums.loss.loss) / elements,
-            penalty: sum(|block| block.sums.code_penalty),
-            mse: sum(|block| block.sums.loss.squared_error) / elements,
+            data: losses().map(|row| row.loss).sum::<f64>() / elements,
+            penalty: self.blocks.iter().flat_map(|block| &block.code_penalties).sum(),
+            mse: losses().map(|row| row.squared_error).sum::<f64>() / elements,
         }
     }
 

@@ -8,9 +8,9 @@
 //!
 //! *Zeros.* Images on black and outputs of ReLU are zero in most or many places, and so are deltas that went back through
 //! ReLU. Where many elements of `lhs` are, the `sparse` product leaves out their terms; in a sum of products (a weights'
-//! gradient) also where more of `rhs` are: it is then turned around, `dstᵀ = rhsᵀ lhsᵀ`. Adding a zero changes no number, so
-//! that its bits are those of the `dense` one, which is taken where few are zero; but for the sign of a zero, and zero times
-//! infinity or NaN may count as zero. A NaN is not taken for a zero.
+//! gradient) also where more of `rhs` are: it is then turned around, `dstᵀ = rhsᵀ lhsᵀ`. Adding a zero changes no number
+//! but -0, and results are stored without that, so that its bits are those of the `dense` one, which is taken where few are
+//! zero; but zero times infinity or NaN may count as zero. A NaN is not taken for a zero.
 //!
 //! *Speed.* Vectors run along the columns of the result, and a tile of it stays in registers while a block of `k`
 //! passes. With AVX-512 the dense product reads both operands where they lie: at so few rows copying costs more than it

@@ -256,7 +256,7 @@ impl Sweep<'_> {
                     }
                 }
                 for (c, &sum) in sums.iter().enumerate() {
-                    write(sum, dst.add(c * V::LANES), lanes(c));
+                    write(sum.without_signed_zero(), dst.add(c * V::LANES), lanes(c));
                 }
             }
         }
@@ -302,7 +302,7 @@ unsafe fn add_rows<V: Vector, const K: usize>(
             for (&factor, row) in factors.iter().zip(rows) {
                 sum = V::multiply_add(factor, row.add(column).cast::<V>().read_unaligned(), sum);
             }
-            dst.add(column).cast::<V>().write_unaligned(sum);
+            dst.add(column).cast::<V>().write_unaligned(sum.without_signed_zero());
         };
         // The last vector has some columns of the one before, from before they are changed.
         let last = n - V::LANES;

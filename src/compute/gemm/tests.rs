@@ -259,3 +259,19 @@ fn a_strided_result_panics() {
     let mut dst = Array2::zeros((5, 2)).reversed_axes();
     gemm(Accum::Add, dst.view_mut(), random(2, 3, 1).view(), random(3, 5, 1).view());
 }
+
+/// Whichever way a product goes: zeros that are left out would have turned -0 into 0.
+#[test]
+fn sums_that_underflow_are_zero_without_a_sign() {
+    on_every_isa(|isa| {
+        for (m, n) in [(1, 16), (1, 100), (7, 16), (64, 33), (64, 100)] {
+            for nonzero in [40, 4] {
+                let lhs = Array2::from_shape_fn((m, 40), |(_, p)| if p < nonzero { 1e-30 } else { 0.0 });
+                let rhs = Array2::from_elem((40, n), -1e-30);
+                let mut dst = Array2::from_elem((m, n), f32::NAN);
+                gemm(Accum::Replace, dst.view_mut(), lhs.view(), rhs.view());
+                assert!(dst.iter().all(|x| x.to_bits() == 0), "{isa:?}, {m}x{n}, {nonzero} of 40");
+            }
+        }
+    });
+}

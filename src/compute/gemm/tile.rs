@@ -74,7 +74,7 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(
         }
         for (r, row) in sums.iter().enumerate() {
             for (c, sum) in row.iter().enumerate() {
-                dst_at(r, c).write_unaligned(*sum);
+                dst_at(r, c).write_unaligned(sum.without_signed_zero());
             }
         }
     }

@@ -27,6 +27,23 @@ pub(super) trait Vector: Copy {
     /// The CPU must have the type's instructions.
     unsafe fn multiply_add(x: Self, y: Self, z: Self) -> Self;
 
+    /// `x + y`.
+    ///
+    /// # Safety
+    /// The CPU must have the type's instructions.
+    unsafe fn add(x: Self, y: Self) -> Self;
+
+    /// A finished sum, with 0 for -0. A sum that starts at 0 is -0 only where products underflow, and there the zeros
+    /// that a sparse product leaves out would have made it 0.
+    ///
+    /// # Safety
+    /// The CPU must have the type's instructions.
+    #[inline(always)]
+    unsafe fn without_signed_zero(self) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Self::add(self, Self::splat(0.0)) }
+    }
+
     /// A bit for each lane, from the lowest, set unless it is 0. NaN is not 0.
     ///
     /// # Safety
@@ -36,7 +53,7 @@ pub(super) trait Vector: Copy {
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
-    ($vector:ident, $lanes:literal, $rows:literal, $splat:ident, $multiply_add:ident, $nonzero:expr) => {
+    ($vector:ident, $lanes:literal, $rows:literal, $splat:ident, $multiply_add:ident, $add:ident, $nonzero:expr) => {
         impl Vector for $vector {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
@@ -54,6 +71,12 @@ macro_rules! x86_vector {
             }
 
             #[inline(always)]
+            unsafe fn add(x: Self, y: Self) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $add(x, y) }
+            }
+
+            #[inline(always)]
             unsafe fn nonzero(self) -> u32 {
                 // SAFETY: the caller's promise.
                 unsafe { $nonzero(self) }
@@ -64,9 +87,9 @@ macro_rules! x86_vector {
 
 // 32 registers: 24 sums, and room for two columns and a broadcast. 16 registers: 12 sums.
 #[cfg(target_arch = "x86_64")]
-x86_vector!(__m512, 16, 12, _mm512_set1_ps, _mm512_fmadd_ps, nonzero512);
+x86_vector!(__m512, 16, 12, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps, nonzero512);
 #[cfg(target_arch = "x86_64")]
-x86_vector!(__m256, 8, 6, _mm256_set1_ps, _mm256_fmadd_ps, nonzero256);
+x86_vector!(__m256, 8, 6, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_add_ps, nonzero256);
 
 #[cfg(target_arch = "x86_64")]
 #[inline]
@@ -95,6 +118,11 @@ impl Vector for [f32; 4] {
     #[inline(always)]
     unsafe fn multiply_add(x: Self, y: Self, z: Self) -> Self {
         from_fn(|i| if FUSED { x[i].mul_add(y[i], z[i]) } else { x[i] * y[i] + z[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn add(x: Self, y: Self) -> Self {
+        from_fn(|i| x[i] + y[i])
     }
 
     #[inline(always)]
