@@ -159,10 +159,12 @@ fn a_pixel_that_is_no_number_is_named() {
             let mut config = TrainConfig::new().batch_size(50).seed(5);
             config.noise = noise;
             let mut model = Autoencoder::builder(784).hidden(&[16]).code(4).dropout(0.5).build().unwrap();
-            let error = Trainer::new(config).fit(&mut model, &pixels).unwrap_err();
+            let error = Trainer::new(config.clone()).fit(&mut model, &pixels).unwrap_err();
             let batch = shuffled(300, 5, 1).iter().position(|&row| row == 217).unwrap() / 50 + 1;
             assert_eq!(error.to_string(), format!("input not finite in epoch 1, batch {batch}"));
             assert!(weights_are_finite(&model));
+            let error = Trainer::new(config.loss(Loss::Bce)).fit(&mut model, &pixels).unwrap_err();
+            assert_eq!(error.to_string(), format!("input not finite in epoch 1, batch {batch}"));
         }
 
         // Validated on: the first epoch's end.

@@ -151,15 +151,19 @@ impl Step {
     ) -> Result<BatchLoss> {
         self.check(model, optimizer, batch)?;
         let loss = self.rows_phase(model, batch);
-        if self.blocks.iter().any(|block| !block.targets_fit) {
-            let (loss, expected) = (self.objective.loss, "a loss that fits the rows; bce needs [0, 1]");
-            let place = format_args!("{loss:?} in epoch {}, batch {}", batch.epoch, batch.number);
-            return Err(Error::setting("loss", place, expected));
-        }
-        if !loss.data.is_finite() {
+        let targets_fit = self.blocks.iter().all(|block| block.targets_fit);
+        if !targets_fit || !loss.data.is_finite() {
             let rows_are_finite = self.blocks.iter().all(RowBlock::targets_are_finite);
-            let what = if rows_are_finite { Quantity::Loss } else { Quantity::Input };
-            return Err(not_finite(what, None, batch));
+            return Err(match (rows_are_finite, targets_fit) {
+                (false, _) => not_finite(Quantity::Input, None, batch),
+                (true, true) => not_finite(Quantity::Loss, None, batch),
+                (true, false) => {
+                    let (loss, expected) =
+                        (self.objective.loss, "a loss that fits the rows; bce needs [0, 1]");
+                    let place = format_args!("{loss:?} in epoch {}, batch {}", batch.epoch, batch.number);
+                    Error::setting("loss", place, expected)
+                }
+            });
         }
         let (updates, gradients) = (&mut self.updates, &mut self.gradients);
         weights::run(model, &self.objective, optimizer, learning_rate, &self.blocks, updates, gradients);

@@ -116,9 +116,9 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Setting`] or [`Error::Shape`] if a setting or the data do not fit, [`Error::Threads`] if the
     /// threads cannot be started, [`Error::Resume`] if the checkpoint is of another run: the model is then as it was.
-    /// [`Error::NotFinite`] as soon as a loss, gradient, weight or error in validation is not finite, [`Error::Io`] if
-    /// a checkpoint cannot be written: the model is then as the last batch left it; earlier ones are in the
-    /// checkpoints.
+    /// [`Error::NotFinite`] as soon as a row, loss, gradient, weight or error in validation is not finite,
+    /// [`Error::Setting`] at a row outside [0, 1] for the cross-entropy, [`Error::Io`] if a checkpoint cannot be
+    /// written: the model is then as the last batch left it; earlier ones are in the checkpoints.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Samples) -> Result<History> {
         self.config.check()?;
         match self.config.threads {
