@@ -73,10 +73,9 @@ impl RowBlock {
         self.deltas[layer].view(self.rows)
     }
 
-    /// The rows phase: gather, noise, forward, loss, backward, for some rows of a batch from `first` on.
-    pub(crate) fn run(&mut self, model: &Autoencoder, objective: &Objective, batch: &Batch, first: usize) {
-        let end = batch.rows.len().min(first + self.input.capacity());
-        let rows = &batch.rows[first.min(end)..end];
+    /// The rows phase: gather, noise, forward, loss, backward, for the `index`th share of a batch.
+    pub(crate) fn run(&mut self, model: &Autoencoder, objective: &Objective, batch: &Batch, index: usize) {
+        let rows = batch.rows.chunks(self.input.capacity()).nth(index).unwrap_or_default();
         self.rows = rows.len();
         self.losses.clear();
         self.code_penalties.clear();

@@ -89,7 +89,6 @@ pub struct Step {
     /// What the buffers and checks were made for.
     layers: Vec<LayerShape>,
     encoder_depth: usize,
-    block_rows: usize,
     blocks: Vec<RowBlock>,
     updates: Vec<LayerUpdate>,
     gradients: TileGradients,
@@ -118,7 +117,6 @@ impl Step {
             batch_size,
             layers: model.layers().iter().map(LayerShape::from).collect(),
             encoder_depth: model.encoder_depth(),
-            block_rows,
             blocks: (0..blocks).map(|_| RowBlock::new(model, block_rows)).collect(),
             updates: model.layers().iter().map(LayerUpdate::new).collect(),
             gradients: TileGradients::default(),
@@ -184,9 +182,9 @@ impl Step {
 
     /// Loss and deltas of every row; the penalty is that on the code.
     fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch) -> BatchLoss {
-        let (objective, block_rows) = (&self.objective, self.block_rows);
+        let objective = &self.objective;
         self.blocks.par_iter_mut().enumerate().with_max_len(1).for_each(|(index, block)| {
-            block.run(model, objective, batch, index * block_rows);
+            block.run(model, objective, batch, index);
         });
         let elements = (batch.rows.len() * model.inputs()) as f64;
         let losses = || self.blocks.iter().flat_map(|block| &block.losses);
