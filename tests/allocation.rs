@@ -60,7 +60,7 @@ fn a_reconstruction() {
 fn a_step() {
     let samples = digits::generate(300, 1).unwrap();
     let rows: Vec<_> = (0..300).collect();
-    for threads in [1, 2, 4] {
+    for threads in [1, 2, 4, 16] {
         let mut model = Autoencoder::builder(784).hidden(&[128, 64]).code(20).dropout(0.3).build().unwrap();
         let mut state = OptimizerState::new(Optimizer::adam(), &model).unwrap();
         let penalties = vec![Penalty::lasso(1e-5), Penalty::CodeL1 { lambda: 1e-4 }];

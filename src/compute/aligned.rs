@@ -1,11 +1,11 @@
 //! Memory that starts at a cache line, so that fewer vectors of the kernels lie across two: none of a row that starts
 //! a line.
 
-use super::{rows, rows_mut};
+use super::rows;
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, s};
 
 /// Elements of a cache line.
-pub(super) const LINE: usize = 16;
+pub(crate) const LINE: usize = 16;
 
 /// Zeros, of which the first starts a cache line. A clone of them need not.
 pub(crate) fn zeros(len: usize) -> Array1<f32> {
@@ -72,23 +72,19 @@ impl Buffer {
     pub(crate) fn rows(&self, count: usize) -> impl Iterator<Item = &[f32]> {
         rows(self.view(count))
     }
-
-    /// The first rows as slices to be changed.
-    pub(crate) fn rows_mut(&mut self, count: usize) -> impl Iterator<Item = &mut [f32]> {
-        rows_mut(self.view_mut(count))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compute::rows_mut;
 
     #[test]
     fn every_row_starts_a_line_of_its_own() {
         for width in [1, 15, 16, 17, 100, 256, 512, 784] {
             let mut buffer = Buffer::new(3, width);
             assert_eq!((buffer.capacity(), buffer.view(2).dim()), (3, (2, width)));
-            let starts: Vec<_> = buffer.rows_mut(3).map(|row| row.as_ptr() as usize).collect();
+            let starts: Vec<_> = rows_mut(buffer.view_mut(3)).map(|row| row.as_ptr() as usize).collect();
             assert!(starts.iter().all(|start| start.is_multiple_of(64)), "{starts:?}");
             let lines = (starts[1] - starts[0]) / 64;
             assert!(lines % 2 == 1 && lines * LINE >= width, "{lines} lines for {width} elements");

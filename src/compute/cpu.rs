@@ -14,6 +14,17 @@ pub(super) enum Isa {
 }
 
 impl Isa {
+    /// Elements of a vector.
+    pub(super) fn lanes(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => 16,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 8,
+            Self::Portable => 4,
+        }
+    }
+
     /// The best that this CPU has.
     pub(super) fn best() -> Self {
         #[cfg(test)]

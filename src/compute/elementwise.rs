@@ -2,6 +2,14 @@
 //!
 //! Sums and rounding are the same on every kind: no fused multiply-add, and sums run in fixed lanes.
 //! Slices that belong together must have one length, or the functions panic.
+//!
+//! # Subnormal numbers
+//!
+//! On many CPUs an operation that reads or produces a subnormal number (below 1.2e-38) takes some 150 cycles. Training
+//! makes plenty of them: Adam's moments decay into them wherever a gradient stays zero, and behind a saturated sigmoid
+//! the delta of a dark pixel is the square of a tiny output. Rust programs may not switch the CPU to flush them, so the
+//! kernels replace magnitudes that are far too small to change a weight by zero, well before they become subnormal:
+//! [`TINY_DELTA`], [`TINY_GRADIENT`], [`TINY_MOMENT`], [`TINY_SQUARE`] and [`TINY_WEIGHT`].
 
 #[cfg(target_arch = "x86_64")]
 use super::cpu::Isa;
@@ -36,6 +44,20 @@ macro_rules! dispatched {
     )*};
 }
 
+/// Deltas (gradients with respect to pre-activations) and outputs of the sigmoid below this magnitude become zero. It
+/// is small against [`TINY_GRADIENT`], and products with weights down to 1e-12 stay normal.
+pub const TINY_DELTA: f32 = 1e-25;
+/// Gradients below this magnitude count as zero in an optimizer: they are a ten-millionth of Adam's usual epsilon, and
+/// their square is still a normal number.
+pub const TINY_GRADIENT: f32 = 1e-15;
+/// First moments and velocities below this magnitude become zero. A learning rate of 1e-7 keeps the update normal.
+pub const TINY_MOMENT: f32 = 1e-30;
+/// Second moments below this become zero. Its root is 1e-18, invisible beside Adam's epsilon; it is less than what
+/// [`TINY_GRADIENT`] adds with the usual `beta2`, so that a first moment does not outlive its second one.
+pub const TINY_SQUARE: f32 = 1e-36;
+/// Weights below this magnitude become zero, as under a long weight decay.
+pub const TINY_WEIGHT: f32 = 1e-30;
+
 /// The coefficients of one Adam step, the same for every parameter.
 #[derive(Debug, Clone, Copy)]
 pub struct AdamStep {
@@ -67,6 +89,24 @@ fn lane_sum(len: usize, term: impl Fn(usize) -> f64) -> f64 {
     }
     let tail: f64 = (whole..len).map(term).sum();
     lanes.iter().sum::<f64>() + tail
+}
+
+/// `x`, or zero where its magnitude is below `limit`. NaN stays NaN.
+#[inline(always)]
+fn flush(x: f32, limit: f32) -> f32 {
+    if x.abs() < limit { 0.0 } else { x }
+}
+
+/// `x * y`, or zero where the product's magnitude is below about [`TINY_DELTA`]. NaN stays NaN.
+///
+/// Flushing the product itself would come too late, as computing a subnormal number is what takes time. Bit patterns of
+/// floats are near their binary logarithms, so the sum of two is near that of the product, to within a factor of 1.13.
+#[inline(always)]
+fn multiply_or_flush(x: f32, y: f32) -> f32 {
+    const LIMIT: u32 = TINY_DELTA.to_bits() + 1.0_f32.to_bits();
+    let magnitude = x.abs().to_bits() + y.abs().to_bits();
+    let x = if magnitude < LIMIT { 0.0 } else { x };
+    x * y
 }
 
 /// `e^x` to within 2 ulp; NaN stays NaN. The argument is clamped to where the result is a normal number.
@@ -200,10 +240,10 @@ dispatched! {
         }
     }
 
-    /// `1 / (1 + e^-x)`.
+    /// `1 / (1 + e^-x)`, or zero where that is below [`TINY_DELTA`].
     pub fn sigmoid(values: &mut [f32]) {
         for x in values {
-            *x = 1.0 / (1.0 + exp(-*x));
+            *x = flush(1.0 / (1.0 + exp(-*x)), TINY_DELTA);
         }
     }
 
@@ -214,37 +254,46 @@ dispatched! {
         }
     }
 
-    /// Multiplies by ReLU's derivative, given its output.
+    /// Values below [`TINY_DELTA`] become zero: the derivative of the identity, as it were.
+    pub fn identity_backward(delta: &mut [f32]) {
+        for d in delta {
+            *d = flush(*d, TINY_DELTA);
+        }
+    }
+
+    /// Multiplies by ReLU's derivative, given its output. Results below [`TINY_DELTA`] become zero.
     pub fn relu_backward(delta: &mut [f32], output: &[f32]) {
         assert_eq!(delta.len(), output.len());
         for (d, &y) in delta.iter_mut().zip(output) {
-            *d = if y > 0.0 { *d } else { 0.0 };
+            *d = if y > 0.0 { flush(*d, TINY_DELTA) } else { 0.0 };
         }
     }
 
-    /// Multiplies by leaky ReLU's derivative, given its output.
+    /// Multiplies by leaky ReLU's derivative, given its output. Results below about [`TINY_DELTA`] become zero.
     pub fn leaky_relu_backward(delta: &mut [f32], output: &[f32], slope: f32) {
         assert_eq!(delta.len(), output.len());
         for (d, &y) in delta.iter_mut().zip(output) {
-            *d *= if y > 0.0 { 1.0 } else { slope };
+            *d = multiply_or_flush(*d, if y > 0.0 { 1.0 } else { slope });
         }
     }
 
-    /// Multiplies by the sigmoid's derivative y (1 - y), given its output times `scale`.
+    /// Multiplies by the sigmoid's derivative y (1 - y), given its output times `scale`. Results below about
+    /// [`TINY_DELTA`] become zero.
     pub fn sigmoid_backward(delta: &mut [f32], output: &[f32], scale: f32) {
         assert_eq!(delta.len(), output.len());
         for (d, &y) in delta.iter_mut().zip(output) {
             let y = y / scale;
-            *d *= y * (1.0 - y);
+            *d = multiply_or_flush(*d, y * (1.0 - y));
         }
     }
 
-    /// Multiplies by tanh's derivative 1 - y^2, given its output times `scale`.
+    /// Multiplies by tanh's derivative 1 - y^2, given its output times `scale`. Results below about [`TINY_DELTA`]
+    /// become zero.
     pub fn tanh_backward(delta: &mut [f32], output: &[f32], scale: f32) {
         assert_eq!(delta.len(), output.len());
         for (d, &y) in delta.iter_mut().zip(output) {
             let y = y / scale;
-            *d *= 1.0 - y * y;
+            *d = multiply_or_flush(*d, 1.0 - y * y);
         }
     }
 
@@ -257,11 +306,11 @@ dispatched! {
         })
     }
 
-    /// `delta = factor * (output - target)`.
+    /// `delta = factor * (output - target)`, or zero where that is below about [`TINY_DELTA`].
     pub fn difference(delta: &mut [f32], output: &[f32], target: &[f32], factor: f32) {
         assert_eq!((delta.len(), delta.len()), (output.len(), target.len()));
         for ((d, y), t) in delta.iter_mut().zip(output).zip(target) {
-            *d = factor * (y - t);
+            *d = multiply_or_flush(y - t, factor);
         }
     }
 
@@ -272,7 +321,9 @@ dispatched! {
         lane_sum(logits.len(), |i| {
             let (z, t) = (logits[i], target[i]);
             let positive = if z < 0.0 { 0.0 } else { z };
-            f64::from(positive - z * t + ln_1p(exp(-z.abs())))
+            // Where it is too small to change the sum, ln(1 + e^-|z|) would compute the square of a tiny number.
+            let rest = flush(exp(-z.abs()), TINY_GRADIENT);
+            f64::from(positive - z * t + ln_1p(rest))
         })
     }
 
@@ -303,31 +354,33 @@ dispatched! {
     }
 
     /// One Adam or AdamW step (Kingma and Ba 2015; Loshchilov and Hutter 2019), as PyTorch computes it.
-    /// False if a parameter is not finite afterwards.
+    /// Gradients, moments and weights that are too small to matter become zero. False if a parameter is not finite
+    /// afterwards.
     pub fn adam(w: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], step: AdamStep) -> bool {
         let len = w.len();
         assert_eq!((first.len(), second.len(), gradient.len()), (len, len, len));
         let mut finite = true;
         for i in 0..len {
-            let g = gradient[i];
-            let m = step.beta1 * first[i] + (1.0 - step.beta1) * g;
-            let v = step.beta2 * second[i] + (1.0 - step.beta2) * g * g;
-            let updated = w[i] * step.shrink - step.rate * m / (v.sqrt() * step.root_correction + step.epsilon);
+            let g = flush(gradient[i], TINY_GRADIENT);
+            let m = flush(step.beta1 * first[i] + (1.0 - step.beta1) * g, TINY_MOMENT);
+            let v = flush(step.beta2 * second[i] + (1.0 - step.beta2) * g * g, TINY_SQUARE);
+            let change = step.rate * m / (v.sqrt() * step.root_correction + step.epsilon);
+            let updated = flush(w[i] * step.shrink - change, TINY_WEIGHT);
             (first[i], second[i], w[i]) = (m, v, updated);
             finite &= is_finite(updated) & is_finite(v);
         }
         finite
     }
 
-    /// One step of gradient descent with momentum, as PyTorch computes it.
-    /// False if a parameter is not finite afterwards.
+    /// One step of gradient descent with momentum, as PyTorch computes it. Gradients, velocities and weights that are too
+    /// small to matter become zero. False if a parameter is not finite afterwards.
     pub fn sgd(w: &mut [f32], velocity: &mut [f32], gradient: &[f32], rate: f32, momentum: f32) -> bool {
         let len = w.len();
         assert_eq!((velocity.len(), gradient.len()), (len, len));
         let mut finite = true;
         for i in 0..len {
-            velocity[i] = momentum * velocity[i] + gradient[i];
-            w[i] -= rate * velocity[i];
+            velocity[i] = flush(momentum * velocity[i] + flush(gradient[i], TINY_GRADIENT), TINY_MOMENT);
+            w[i] = flush(w[i] - rate * velocity[i], TINY_WEIGHT);
             finite &= is_finite(w[i]);
         }
         finite
@@ -397,7 +450,8 @@ mod tests {
 
     #[test]
     fn every_instruction_set_gives_the_same_bits() {
-        let input: Vec<f32> = (0..101).map(|i| ((i * 37 % 101) as f32 - 50.0) / 7.0).collect();
+        let magnitude = |i: i32| if i % 5 == 0 { 2.0_f32.powi(-i) } else { 1.0 };
+        let input: Vec<f32> = (0..101).map(|i| magnitude(i) * ((i * 37 % 101) as f32 - 50.0) / 7.0).collect();
         let other: Vec<f32> = input.iter().rev().map(|x| x / 3.0).collect();
         let run = || {
             let apply = |kernel: &dyn Fn(&mut [f32])| {
@@ -418,6 +472,9 @@ mod tests {
                 apply(&tanh),
                 apply(&relu),
                 apply(&|x| leaky_relu(x, 0.1)),
+                apply(&identity_backward),
+                apply(&|x| relu_backward(x, &other)),
+                apply(&|x| leaky_relu_backward(x, &other, 0.1)),
                 apply(&|x| sigmoid_backward(x, &other, 1.25)),
                 apply(&|x| tanh_backward(x, &other, 1.25)),
                 apply(&|x| add_sign(x, 0.1, &other)),
@@ -436,6 +493,72 @@ mod tests {
         };
         let expected = run();
         on_every_isa(|isa| assert_eq!(run(), expected, "{isa:?}"));
+    }
+
+    /// Values from 1 down to subnormal ones, of both signs, and some that are not finite.
+    fn all_magnitudes() -> Vec<f32> {
+        let powers = (0..149).flat_map(|power| [1.37 * 2.0_f32.powi(-power), -2.0_f32.powi(-power)]);
+        powers.chain([0.0, -0.0, f32::NAN, f32::INFINITY]).collect()
+    }
+
+    #[test]
+    fn tiny_numbers_become_zero_and_others_stay() {
+        for x in all_magnitudes() {
+            for y in all_magnitudes() {
+                let (found, exact) = (multiply_or_flush(x, y), x * y);
+                let equal = found == exact || found.is_nan() && exact.is_nan();
+                let flushed = found == 0.0 && exact.abs() < 1.2 * TINY_DELTA;
+                assert!(
+                    flushed || equal && (exact.is_nan() || exact.abs() > 0.8 * TINY_DELTA || exact == 0.0),
+                    "{x} * {y} = {found}"
+                );
+            }
+            let mut values = [x];
+            identity_backward(&mut values);
+            assert!(
+                values[0] == if x.abs() < TINY_DELTA { 0.0 } else { x } || x.is_nan() && values[0].is_nan()
+            );
+        }
+    }
+
+    #[test]
+    fn kernels_make_no_subnormal_numbers() {
+        let values = all_magnitudes().into_iter().filter(|x| x.is_finite() && !x.is_subnormal());
+        let values: Vec<f32> = values.collect();
+        let step = AdamStep {
+            beta1: 0.9,
+            beta2: 0.999,
+            rate: 1e-3,
+            root_correction: 1.0,
+            epsilon: 1e-8,
+            shrink: 0.5,
+        };
+        let logits: Vec<f32> = (-1200..1200).map(|i| i as f32 / 10.0).collect();
+        let mut outputs = logits.clone();
+        sigmoid(&mut outputs);
+        let ones = vec![1.0; values.len()];
+        for factor in [1.0, 1e-5, 1e-8] {
+            let mut found = vec![outputs.clone()];
+            for &y in &outputs {
+                let mut delta: Vec<_> = values.iter().map(|_| 0.0).collect();
+                difference(&mut delta, &vec![y; values.len()], &values, factor);
+                sigmoid_backward(&mut delta, &vec![y; values.len()], 1.0);
+                found.push(delta);
+            }
+            let mut delta = values.clone();
+            leaky_relu_backward(&mut delta, &vec![-1.0; values.len()], factor);
+            found.push(delta);
+            let (mut w, mut m, mut v) = (values.clone(), values.clone(), ones.clone());
+            assert!(adam(&mut w, &mut m, &mut v, &values, step));
+            found.extend([w, m, v]);
+            let (mut w, mut m) = (values.clone(), values.clone());
+            assert!(sgd(&mut w, &mut m, &values, factor, 0.9));
+            found.extend([w, m]);
+            let mut v: Vec<_> = values.iter().map(|v| v.abs()).collect();
+            assert!(adam(&mut ones.clone(), &mut ones.clone(), &mut v, &vec![0.0; values.len()], step));
+            found.push(v);
+            assert!(found.iter().flatten().all(|x| !x.is_subnormal()), "factor {factor}");
+        }
     }
 
     #[test]

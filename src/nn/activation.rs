@@ -46,7 +46,7 @@ impl Activation {
     /// Where dropout has scaled the outputs, `scale` is its factor, else 1.
     pub fn backward(self, delta: &mut [f32], output: &[f32], scale: f32) {
         match self {
-            Self::Identity => {}
+            Self::Identity => elementwise::identity_backward(delta),
             Self::Relu => elementwise::relu_backward(delta, output),
             Self::LeakyRelu { slope } => elementwise::leaky_relu_backward(delta, output, slope),
             Self::Sigmoid => elementwise::sigmoid_backward(delta, output, scale),

@@ -7,9 +7,16 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 use std::cell::RefCell;
 
-/// Rows that go through all layers together in inference: enough for the products' kernels, few enough that
-/// activations stay in a core's cache.
-const BLOCK_ROWS: usize = 128;
+/// Limits of the rows that go through all layers together in inference: enough for the products' kernels, few enough
+/// that activations stay in a core's cache.
+const MIN_BLOCK_ROWS: usize = 32;
+const MAX_BLOCK_ROWS: usize = 128;
+
+/// Rows of each block where `rows` are shared out among the workers of the current pool. A block of that many rows is
+/// reconstructed on the calling thread.
+pub(crate) fn inference_block_rows(rows: usize) -> usize {
+    rows.div_ceil(rayon::current_num_threads()).clamp(MIN_BLOCK_ROWS, MAX_BLOCK_ROWS)
+}
 
 /// A dense layer, what follows it, and its dropout in training.
 #[derive(Debug, Clone, PartialEq)]
@@ -215,11 +222,12 @@ fn apply_into(
     let block = |input: ArrayView2<f32>, output: ArrayViewMut2<f32>| {
         SCRATCH.with_borrow_mut(|scratch| scratch.forward(layers, input, output));
     };
-    if inputs.nrows() <= BLOCK_ROWS {
+    if inputs.nrows() <= MAX_BLOCK_ROWS {
         block(inputs, output);
     } else {
-        let outputs = output.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS).into_par_iter();
-        outputs.zip(inputs.axis_chunks_iter(Axis(0), BLOCK_ROWS)).for_each(|(o, i)| block(i, o));
+        let rows = inference_block_rows(inputs.nrows());
+        let outputs = output.axis_chunks_iter_mut(Axis(0), rows).into_par_iter();
+        outputs.zip(inputs.axis_chunks_iter(Axis(0), rows)).for_each(|(o, i)| block(i, o));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@ use crate::{
     error::{Error, Result},
     nn::Activation,
 };
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, s};
 
 /// A fully connected layer: `y = f(x W + b)`.
 ///
@@ -72,9 +72,23 @@ impl Dense {
     /// # Panics
     /// If the shapes do not fit or a row of `output` is not contiguous.
     #[track_caller]
-    pub fn forward(&self, input: ArrayView2<f32>, activation: Activation, mut output: ArrayViewMut2<f32>) {
-        gemm(Accum::Replace, output.view_mut(), input, self.weight.view());
-        let bias = self.bias.as_slice().expect("made contiguous by `new`");
+    pub fn forward(&self, input: ArrayView2<f32>, activation: Activation, output: ArrayViewMut2<f32>) {
+        assert_eq!(output.ncols(), self.outputs(), "columns of the output");
+        self.forward_columns(input, activation, 0, output);
+    }
+
+    /// [`forward`](Self::forward) for the outputs from `start` on, as many as `output` has columns.
+    #[track_caller]
+    pub(crate) fn forward_columns(
+        &self,
+        input: ArrayView2<f32>,
+        activation: Activation,
+        start: usize,
+        mut output: ArrayViewMut2<f32>,
+    ) {
+        let columns = start..start + output.ncols();
+        gemm(Accum::Replace, output.view_mut(), input, self.weight.slice(s![.., columns.clone()]));
+        let bias = &self.bias.as_slice().expect("made contiguous by `new`")[columns];
         for row in compute::rows_mut(output) {
             elementwise::add(row, bias);
             activation.apply(row);
@@ -90,7 +104,20 @@ impl Dense {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn backward_input(&self, delta: ArrayView2<f32>, input_delta: ArrayViewMut2<f32>) {
-        gemm(Accum::Replace, input_delta, delta, self.weight.t());
+        assert_eq!(input_delta.ncols(), self.inputs(), "columns of the input's delta");
+        self.backward_columns(delta, 0, input_delta);
+    }
+
+    /// [`backward_input`](Self::backward_input) for the inputs from `start` on, as many as `input_delta` has columns.
+    #[track_caller]
+    pub(crate) fn backward_columns(
+        &self,
+        delta: ArrayView2<f32>,
+        start: usize,
+        input_delta: ArrayViewMut2<f32>,
+    ) {
+        let inputs = start..start + input_delta.ncols();
+        gemm(Accum::Replace, input_delta, delta, self.weight.slice(s![inputs, ..]).reversed_axes());
     }
 
     /// The loss's derivative by the weights, or by some rows of them, summed over the blocks of a batch:

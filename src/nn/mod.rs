@@ -14,6 +14,7 @@ mod penalty;
 mod tensors;
 
 pub use activation::Activation;
+pub(crate) use autoencoder::inference_block_rows;
 pub use autoencoder::{Autoencoder, Layer};
 pub use builder::Builder;
 pub use dense::Dense;

@@ -3,13 +3,11 @@ use crate::{
     data::{Noise, Samples},
     error::{Error, Result},
     metrics::Quality,
-    nn::Autoencoder,
+    nn::{Autoencoder, inference_block_rows},
 };
 use ndarray::Array2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-
-const BLOCK_ROWS: usize = 128;
 
 /// How well a model reconstructs rows, for values that span [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,7 +33,8 @@ pub struct Evaluation {
 /// If there are no rows, or they are of another width than the model.
 pub fn reconstruction_errors(model: &Autoencoder, samples: &dyn Samples) -> Result<Vec<f64>> {
     let features = samples.features() as f64;
-    Ok(squared_errors(model, samples, None, 0)?.into_iter().map(|[output, _]| output / features).collect())
+    let errors = squared_errors(model, samples, None, 0)?;
+    Ok(errors.into_iter().map(|error| error.output / features).collect())
 }
 
 /// Reconstructs every row, corrupted by `noise` if given, and compares with the clean row. One row with a NaN makes the
@@ -53,39 +52,59 @@ pub fn evaluate(
     seed: u64,
 ) -> Result<Evaluation> {
     let errors = squared_errors(model, samples, noise, seed)?;
-    let quality =
-        |which: usize| Quality::from_squared_errors(errors.iter().map(|e| e[which]), samples.features(), 1.0);
-    Ok(Evaluation { output: quality(0), noisy_input: noise.map(|_| quality(1)) })
+    let quality = |error: fn(&RowErrors) -> f64| {
+        Quality::from_squared_errors(errors.iter().map(error), samples.features(), 1.0)
+    };
+    Ok(Evaluation {
+        output: quality(|row| row.output),
+        noisy_input: noise.map(|_| quality(|row| row.noisy_input)),
+    })
 }
 
-/// The squared errors of each row's output and of its noisy input, summed over the features.
+/// A row's squared errors against the clean row, summed over the features.
+#[derive(Debug, Clone, Copy, Default)]
+struct RowErrors {
+    output: f64,
+    /// Zero without noise.
+    noisy_input: f64,
+}
+
 fn squared_errors(
     model: &Autoencoder,
     samples: &dyn Samples,
     noise: Option<&Noise>,
     seed: u64,
-) -> Result<Vec<[f64; 2]>> {
+) -> Result<Vec<RowErrors>> {
     let features = samples.features();
     if samples.is_empty() {
         return Err(Error::shape("rows to evaluate", "at least 1", 0));
     }
-    let mut errors = vec![[0.0; 2]; samples.len()];
-    errors.par_chunks_mut(BLOCK_ROWS).enumerate().try_for_each(|(block, errors)| {
+    let mut errors = vec![RowErrors::default(); samples.len()];
+    let block_rows = inference_block_rows(samples.len());
+    errors.par_chunks_mut(block_rows).enumerate().try_for_each(|(block, errors)| {
+        let start = block * block_rows;
         let mut clean = Array2::zeros((errors.len(), features));
         for (offset, row) in compute::rows_mut(clean.view_mut()).enumerate() {
-            samples.copy_row(block * BLOCK_ROWS + offset, row);
+            samples.copy_row(start + offset, row);
         }
-        let mut input = clean.clone();
-        if let Some(noise) = noise {
-            noise.corrupt_rows(input.view_mut(), seed, block * BLOCK_ROWS);
-        }
-        let output = model.reconstruct(input.view())?;
-        let rows = [&clean, &input, &output].map(|array| compute::rows(array.view()));
-        let [clean, input, output] = rows;
-        for (((error, clean), input), output) in errors.iter_mut().zip(clean).zip(input).zip(output) {
-            *error = [elementwise::squared_error(output, clean), elementwise::squared_error(input, clean)];
+        let output = if let Some(noise) = noise {
+            let mut noisy = clean.clone();
+            noise.corrupt_rows(noisy.view_mut(), seed, start);
+            for ((error, clean), noisy) in errors.iter_mut().zip(rows(&clean)).zip(rows(&noisy)) {
+                error.noisy_input = elementwise::squared_error(noisy, clean);
+            }
+            model.reconstruct(noisy.view())?
+        } else {
+            model.reconstruct(clean.view())?
+        };
+        for ((error, clean), output) in errors.iter_mut().zip(rows(&clean)).zip(rows(&output)) {
+            error.output = elementwise::squared_error(output, clean);
         }
         Ok(())
     })?;
     Ok(errors)
+}
+
+fn rows(array: &Array2<f32>) -> impl Iterator<Item = &[f32]> {
+    compute::rows(array.view())
 }

@@ -20,7 +20,7 @@ const ROWS: usize = 128;
 /// Columns of `rhs` copied together. `STEPS` of them leave room in the first cache.
 const WIDTH: usize = 96;
 /// The most vectors of sums that leave registers for the operands.
-const MAX_VECTORS: usize = 12;
+pub(super) const MAX_VECTORS: usize = 12;
 pub(super) struct Scratch {
     block: BlockScratch,
     /// Columns of a turned product's result.

@@ -227,10 +227,10 @@ fn zeros_decide_which_way_is_taken() {
             unsafe { Way::of(a.view().nrows(), b.view().ncols(), term, true) }
         })
     };
-    let full = random(64, 100, 1);
-    let [fifth, half, most] = [0.2, 0.5, 0.8].map(|share| with_zeros(64, 100, 1, |_| share));
+    let full = random(200, 100, 1);
+    let [fifth, half, most] = [0.2, 0.5, 0.8].map(|share| with_zeros(200, 100, 1, |_| share));
     let b = random(100, 100, 2);
-    let half_b = with_zeros(100, 100, 2, |_| 0.5);
+    let half_b = with_zeros(100, 100, 2, |_| 0.45);
     assert_eq!(ways(&full, &b), [dense, turned, turned, dense]);
     assert_eq!(ways(&half, &b), [sparse; 4]);
     assert_eq!(ways(&most, &b), [dense, turned, turned, dense]);
@@ -240,10 +240,15 @@ fn zeros_decide_which_way_is_taken() {
     assert_eq!(ways(&half, &half_b), [sparse; 4]);
     assert_eq!(ways(&fifth, &half_b), [sparse; 4]);
     assert_eq!(ways(&half, &with_zeros(100, 100, 2, |_| 0.2)), [both, sparse, sparse, both]);
+    // Narrow results need more zeros.
+    let more = with_zeros(200, 100, 1, |_| 0.55);
+    assert_eq!(ways(&more, &b)[0], sparse);
+    assert_eq!(ways(&more, &random(100, 17, 2))[0], dense);
+    assert_eq!(ways(&fifth, &random(100, 17, 2))[0], sparse);
     // A single row, if the right side's rows are contiguous; too few columns for a vector; too few rows to turn.
     let row = random(1, 100, 1);
     assert_eq!(ways(&row, &b), [sparse, turned, turned, sparse]);
-    assert_eq!(ways(&half, &random(100, 15, 2)), [dense, turned, turned, dense]);
+    assert_eq!(ways(&fifth, &random(100, 15, 2)), [dense, turned, turned, dense]);
     assert_eq!(ways(&random(15, 100, 1), &half_b), [dense, turned, turned, dense]);
 }
 

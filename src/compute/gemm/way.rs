@@ -1,11 +1,13 @@
 //! Which of the ways to compute a product is the fastest.
 
+use super::sparse::MAX_VECTORS;
 use super::{matrix::Matrix, terms::Term};
-use crate::compute::aligned::LINE;
+use crate::compute::{aligned::LINE, cpu::Isa};
 
 /// Fewer rows read `rhs` where it lies, for copies of its columns would not pay.
 pub(super) const MANY_ROWS: usize = 12;
-/// The dense product is faster if a larger share of the elements is nonzero, but for a single row, where memory decides.
+/// The dense product is faster if a larger fraction of the left side's elements is nonzero, except for a single row, where
+/// memory decides. For narrow results the limit is lower: see [`max_density`].
 const MAX_DENSITY: f64 = 0.7;
 /// A turned product whose left side has a share so much smaller is faster: it transposes what it computed.
 const TURNING: f64 = 0.1;
@@ -45,11 +47,21 @@ impl Way {
             [density(lhs, m, k), if may_turn { density(rhs, k, n) } else { 1.0 }]
         };
         match left <= right + TURNING {
-            true if left <= MAX_DENSITY => sparse,
-            false if right + TURNING <= MAX_DENSITY => Self { sparse: true, turned: true },
+            true if left <= max_density(m, n) => sparse,
+            false if right + TURNING <= max_density(n, m) => Self { sparse: true, turned: true },
             _ => dense,
         }
     }
+}
+
+/// The largest density at which the sparse product of `m` rows and `n` columns is the faster one. With each nonzero element
+/// comes work of its own, as much as about two vectors of columns, which a wide panel outweighs.
+fn max_density(m: usize, n: usize) -> f64 {
+    if m < MANY_ROWS {
+        return MAX_DENSITY;
+    }
+    let vectors = n.div_ceil(Isa::best().lanes()).min(MAX_VECTORS) as f64;
+    MAX_DENSITY * vectors / (vectors + 2.0)
 }
 
 /// The share of nonzero elements, guessed from some rows or columns; 1 if neither are contiguous.

@@ -1,64 +1,30 @@
+//! The training step.
+
+mod batch;
+mod crew;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+pub use batch::{Batch, BatchLoss, Objective};
+pub use weights::Gradient;
+
 use crate::{
-    data::{Noise, Samples},
     error::{Error, Quantity, Result},
     memory,
-    nn::{Activation, Autoencoder, Dropout, Layer, Loss, Penalty},
-    train::{
-        OptimizerState,
-        rows::RowBlock,
-        weights::{self, Gradient, LayerUpdate, TileGradients},
-    },
+    nn::{Activation, Autoencoder, Dropout, Layer},
+    train::OptimizerState,
 };
+use crew::Crew;
 use rayon::prelude::*;
+use rows::RowBlock;
+use weights::WeightsPhase;
 
-/// Rows of a block, where the batch has them. They decide who computes a row, never what comes out of it: more rows
-/// share what is read of the weights, fewer keep more workers busy.
-const MIN_BLOCK_ROWS: usize = 64;
+/// Rows of a block, where a batch is cut into blocks. The number decides who computes a row, never the result: more rows
+/// make better use of the weights that are read, fewer occupy more workers.
+const MIN_BLOCK_ROWS: usize = 48;
 const MAX_BLOCK_ROWS: usize = 128;
-
-/// What a step minimises: a loss and the penalties added to it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Objective {
-    /// The loss of the data.
-    pub loss: Loss,
-    /// Terms added to it.
-    pub penalties: Vec<Penalty>,
-}
-
-/// The rows of one step, and what makes their noise and dropout: each row's is a function of seed, epoch and row.
-#[derive(Clone, Copy)]
-pub struct Batch<'a> {
-    /// The data set.
-    pub samples: &'a dyn Samples,
-    /// The rows of the data set that make up the batch.
-    pub rows: &'a [usize],
-    /// What corrupts the input; the target stays clean.
-    pub noise: Option<&'a Noise>,
-    /// The seed of noise and dropout.
-    pub seed: u64,
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// The batch's number in the epoch, from 1, for errors.
-    pub number: usize,
-}
-
-/// What a step found, with the weights from before its update and with noise and dropout on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BatchLoss {
-    /// The loss, a mean over all elements of the batch.
-    pub data: f64,
-    /// The penalties.
-    pub penalty: f64,
-    /// The mean squared error, whatever the loss.
-    pub mse: f64,
-}
-
-impl BatchLoss {
-    /// Loss and penalties.
-    pub fn total(&self) -> f64 {
-        self.data + self.penalty
-    }
-}
 
 /// The training step, with its buffers: after the first step it allocates nothing.
 ///
@@ -90,8 +56,7 @@ pub struct Step {
     layers: Vec<LayerShape>,
     encoder_depth: usize,
     blocks: Vec<RowBlock>,
-    updates: Vec<LayerUpdate>,
-    gradients: TileGradients,
+    weights: WeightsPhase,
 }
 
 impl Step {
@@ -106,11 +71,10 @@ impl Step {
         }
         objective.loss.check(model.output_layer().activation)?;
         objective.penalties.iter().try_for_each(|penalty| penalty.check())?;
-        let of_a_worker = batch_size.div_ceil(rayon::current_num_threads());
-        let block_rows = of_a_worker.clamp(MIN_BLOCK_ROWS, MAX_BLOCK_ROWS).min(batch_size);
+        let block_rows = block_rows(batch_size, rayon::current_num_threads());
         let blocks = batch_size.div_ceil(block_rows);
         let rows = blocks.checked_mul(block_rows);
-        let elements = rows.and_then(|rows| rows.checked_mul(RowBlock::elements_of_a_row(model)));
+        let elements = rows.and_then(|rows| rows.checked_mul(RowBlock::elements_per_row(model)));
         memory::check("batch size", batch_size, elements)?;
         Ok(Self {
             objective,
@@ -118,15 +82,14 @@ impl Step {
             layers: model.layers().iter().map(LayerShape::from).collect(),
             encoder_depth: model.encoder_depth(),
             blocks: (0..blocks).map(|_| RowBlock::new(model, block_rows)).collect(),
-            updates: model.layers().iter().map(LayerUpdate::new).collect(),
-            gradients: TileGradients::default(),
+            weights: WeightsPhase::new(model, rayon::current_num_threads()),
         })
     }
 
-    /// From now on [`gradients`](Self::gradients) has those of the last step. Otherwise they live no longer than the
+    /// Keeps the gradients of each step for [`gradients`](Self::gradients). Otherwise they live no longer than the
     /// update of their weights, which is faster.
     pub fn keep_gradients(mut self) -> Self {
-        self.updates.iter_mut().for_each(LayerUpdate::keep_gradient);
+        self.weights.keep_gradients();
         self
     }
 
@@ -149,12 +112,12 @@ impl Step {
     ) -> Result<BatchLoss> {
         self.check(model, optimizer, batch)?;
         let loss = self.rows_phase(model, batch);
-        let targets_fit = self.blocks.iter().all(|block| block.targets_fit);
+        let targets_fit = self.blocks.iter().flat_map(RowBlock::results).all(|row| row.target_fits);
         if !targets_fit || !loss.data.is_finite() {
             let rows_are_finite = self.blocks.iter().all(RowBlock::targets_are_finite);
             return Err(match (rows_are_finite, targets_fit) {
-                (false, _) => not_finite(Quantity::Input, None, batch),
-                (true, true) => not_finite(Quantity::Loss, None, batch),
+                (false, _) => batch.not_finite(Quantity::Input, None),
+                (true, true) => batch.not_finite(Quantity::Loss, None),
                 (true, false) => {
                     let (loss, expected) =
                         (self.objective.loss, "a loss that fits the rows; bce needs [0, 1]");
@@ -163,35 +126,35 @@ impl Step {
                 }
             });
         }
-        let (updates, gradients) = (&mut self.updates, &mut self.gradients);
-        weights::run(model, &self.objective, optimizer, learning_rate, &self.blocks, updates, gradients);
-        if let Some(layer) = self.updates.iter().position(|update| !update.is_finite()) {
-            let gradient_finite = self.updates[layer].gradient_is_finite();
-            let what = if gradient_finite { Quantity::Weight } else { Quantity::Gradient };
-            return Err(not_finite(what, Some(layer), batch));
+        self.weights.run(model, &self.objective, optimizer, learning_rate, &self.blocks);
+        if let Some((layer, what)) = self.weights.not_finite() {
+            return Err(batch.not_finite(what, Some(layer)));
         }
-        let penalty = loss.penalty + self.updates.iter().map(LayerUpdate::penalty).sum::<f64>();
-        Ok(BatchLoss { penalty, ..loss })
+        Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
     }
 
-    /// The gradients of the last step, a layer each from the input on: none unless they are
+    /// The gradients of the last step, one per layer from the input on: none unless they are
     /// [kept](Self::keep_gradients).
     pub fn gradients(&self) -> impl Iterator<Item = Gradient> {
-        self.updates.iter().filter_map(LayerUpdate::gradient)
+        self.weights.gradients()
     }
 
     /// Loss and deltas of every row; the penalty is that on the code.
     fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch) -> BatchLoss {
         let objective = &self.objective;
-        self.blocks.par_iter_mut().enumerate().with_max_len(1).for_each(|(index, block)| {
-            block.run(model, objective, batch, index);
-        });
+        if let [block] = &mut self.blocks[..] {
+            block.run(model, objective, batch, 0, Crew::of_pool());
+        } else {
+            self.blocks.par_iter_mut().enumerate().with_max_len(1).for_each(|(index, block)| {
+                block.run(model, objective, batch, index, Crew::ALONE);
+            });
+        }
         let elements = (batch.rows.len() * model.inputs()) as f64;
-        let losses = || self.blocks.iter().flat_map(|block| &block.losses);
+        let rows = || self.blocks.iter().flat_map(RowBlock::results);
         BatchLoss {
-            data: losses().map(|row| row.loss).sum::<f64>() / elements,
-            penalty: self.blocks.iter().flat_map(|block| &block.code_penalties).sum(),
-            mse: losses().map(|row| row.squared_error).sum::<f64>() / elements,
+            data: rows().map(|row| row.loss.loss).sum::<f64>() / elements,
+            penalty: rows().map(|row| row.code_penalty).sum(),
+            mse: rows().map(|row| row.loss.squared_error).sum::<f64>() / elements,
         }
     }
 
@@ -230,6 +193,10 @@ impl From<&Layer> for LayerShape {
     }
 }
 
-fn not_finite(what: Quantity, layer: Option<usize>, batch: &Batch) -> Error {
-    Error::NotFinite { what, layer, epoch: batch.epoch, batch: batch.number }
+/// Rows of each block. Where every worker can have a block of its own, it takes the block's rows through all layers, and
+/// blocks need not wait for each other. Otherwise one block has all rows, and the workers share out its columns layer by
+/// layer.
+fn block_rows(batch_size: usize, workers: usize) -> usize {
+    let rows = batch_size.div_ceil(workers);
+    if rows < MIN_BLOCK_ROWS { batch_size } else { rows.min(MAX_BLOCK_ROWS) }
 }

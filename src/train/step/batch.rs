@@ -1,0 +1,55 @@
+use crate::{
+    data::{Noise, Samples},
+    error::{Error, Quantity},
+    nn::{Loss, Penalty},
+};
+
+/// What a step minimizes: a loss and the penalties added to it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Objective {
+    /// The loss of the data.
+    pub loss: Loss,
+    /// Terms added to it.
+    pub penalties: Vec<Penalty>,
+}
+
+/// The rows of one step. Their noise and dropout are functions of seed, epoch and row.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    /// The data set.
+    pub samples: &'a dyn Samples,
+    /// Indices of the batch's rows in the data set.
+    pub rows: &'a [usize],
+    /// Noise applied to the inputs; targets stay clean.
+    pub noise: Option<&'a Noise>,
+    /// Seed of noise and dropout.
+    pub seed: u64,
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Number of the batch in its epoch, from 1, for errors.
+    pub number: usize,
+}
+
+impl Batch<'_> {
+    pub(super) fn not_finite(&self, what: Quantity, layer: Option<usize>) -> Error {
+        Error::NotFinite { what, layer, epoch: self.epoch, batch: self.number }
+    }
+}
+
+/// The loss of one batch, computed with the weights before the update and with noise and dropout applied.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchLoss {
+    /// The loss, a mean over all elements of the batch.
+    pub data: f64,
+    /// The penalties.
+    pub penalty: f64,
+    /// The mean squared error, whatever the loss.
+    pub mse: f64,
+}
+
+impl BatchLoss {
+    /// Loss plus penalties.
+    pub fn total(&self) -> f64 {
+        self.data + self.penalty
+    }
+}

@@ -1,0 +1,237 @@
+use super::{Batch, Objective, crew::Crew};
+use crate::{
+    compute::{self, aligned::Buffer, elementwise, rows_mut},
+    nn::{Activation, Autoencoder, Layer, RowLoss},
+    random::{self, Stream},
+};
+use ndarray::{ArrayView2, Axis, Slice};
+
+/// Some of a batch's rows with everything that is computed from them: the rows phase fills it, the weights phase reads
+/// it. A row's numbers depend on the row and the weights alone.
+///
+/// The rows phase is a sequence of stages: gather, each layer forward, the loss, each layer backward. A [`Crew`] shares
+/// out the rows or the columns of a stage.
+#[derive(Debug)]
+pub(super) struct RowBlock {
+    rows: usize,
+    target: Buffer,
+    /// The targets with noise, if there is noise.
+    noisy: Buffer,
+    has_noise: bool,
+    /// Each layer's outputs after its dropout.
+    outputs: Vec<Buffer>,
+    /// Each layer's dropout mask, if it has dropout.
+    masks: Vec<Option<Buffer>>,
+    /// The gradients of the loss with respect to each layer's pre-activations.
+    deltas: Vec<Buffer>,
+    results: Vec<RowResult>,
+}
+
+/// What a row adds to the loss. Kept per row, so that sums have one order however a batch is cut into blocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RowResult {
+    pub loss: RowLoss,
+    /// The penalties on the row's code.
+    pub code_penalty: f64,
+    /// Whether the loss is defined for the target.
+    pub target_fits: bool,
+}
+
+impl RowBlock {
+    pub(super) fn new(model: &Autoencoder, capacity: usize) -> Self {
+        let layers = model.layers();
+        let buffer = |layer: &Layer| Buffer::new(capacity, layer.dense.outputs());
+        Self {
+            rows: 0,
+            target: Buffer::new(capacity, model.inputs()),
+            noisy: Buffer::new(capacity, model.inputs()),
+            has_noise: false,
+            outputs: layers.iter().map(buffer).collect(),
+            masks: layers.iter().map(|layer| (!layer.dropout.is_none()).then(|| buffer(layer))).collect(),
+            deltas: layers.iter().map(buffer).collect(),
+            results: Vec::with_capacity(capacity),
+        }
+    }
+
+    /// Buffer elements needed per row.
+    pub(super) fn elements_per_row(model: &Autoencoder) -> usize {
+        let widths = model.widths();
+        let row = |&width: &usize| Buffer::elements_of_a_row(width);
+        // Targets with and without noise; of each layer outputs, deltas and perhaps a mask.
+        2 * row(&widths[0]) + 3 * widths[1..].iter().map(row).sum::<usize>()
+    }
+
+    /// Whether the block has none of the batch's rows, as when the last batch is short.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Whether all values of the rows, without noise, are finite.
+    pub(super) fn targets_are_finite(&self) -> bool {
+        self.target.rows(self.rows).flatten().all(|value| value.is_finite())
+    }
+
+    /// One result per row.
+    pub(super) fn results(&self) -> &[RowResult] {
+        &self.results
+    }
+
+    /// The inputs of a layer, `[rows, in]`.
+    pub(super) fn layer_input(&self, layer: usize) -> ArrayView2<'_, f32> {
+        let first = if self.has_noise { &self.noisy } else { &self.target };
+        layer.checked_sub(1).map_or(first, |before| &self.outputs[before]).view(self.rows)
+    }
+
+    /// The gradient of the loss with respect to a layer's pre-activations, `[rows, out]`.
+    pub(super) fn delta(&self, layer: usize) -> ArrayView2<'_, f32> {
+        self.deltas[layer].view(self.rows)
+    }
+
+    /// The rows phase for the `index`th block of a batch.
+    pub(super) fn run(
+        &mut self,
+        model: &Autoencoder,
+        objective: &Objective,
+        batch: &Batch,
+        index: usize,
+        crew: Crew,
+    ) {
+        let rows = batch.rows.chunks(self.target.capacity()).nth(index).unwrap_or_default();
+        self.rows = rows.len();
+        self.has_noise = batch.noise.is_some();
+        self.results.clear();
+        self.results.resize(rows.len(), RowResult::default());
+        if rows.is_empty() {
+            return;
+        }
+        self.gather(batch, rows, crew);
+        self.forward(model.layers(), batch, rows, crew);
+        self.loss(model, objective, batch.rows.len(), crew);
+        self.backward(model, objective, batch.rows.len(), crew);
+    }
+
+    fn gather(&mut self, batch: &Batch, rows: &[usize], crew: Crew) {
+        let crew = crew.for_elements(self.rows * batch.samples.features());
+        let each = crew.rows_each(self.rows);
+        let (mut targets, mut noisy) = (self.target.view_mut(self.rows), self.noisy.view_mut(self.rows));
+        let targets = targets.axis_chunks_iter_mut(Axis(0), each);
+        let noisy = noisy.axis_chunks_iter_mut(Axis(0), each);
+        crew.for_each(rows.chunks(each).zip(targets.zip(noisy)), |(rows, (targets, noisy))| {
+            for ((&row, target), noisy) in rows.iter().zip(rows_mut(targets)).zip(rows_mut(noisy)) {
+                batch.samples.copy_row(row, target);
+                if let Some(noise) = batch.noise {
+                    noisy.copy_from_slice(target);
+                    noise.apply(noisy, &mut random::rng(batch.seed, Stream::TrainNoise, batch.epoch, row));
+                }
+            }
+        });
+    }
+
+    /// The outputs of all layers; of the last one its logits, for the loss applies that activation itself.
+    fn forward(&mut self, layers: &[Layer], batch: &Batch, rows: &[usize], crew: Crew) {
+        for (index, layer) in layers.iter().enumerate() {
+            self.draw_masks(index, layer, batch, rows, crew);
+            let (before, after) = self.outputs.split_at_mut(index);
+            let first = if self.has_noise { &self.noisy } else { &self.target };
+            let input = before.last().unwrap_or(first).view(self.rows);
+            let mask = self.masks[index].as_ref().map(|mask| mask.view(self.rows));
+            let is_last = index + 1 == layers.len();
+            let activation = if is_last { Activation::Identity } else { layer.activation };
+
+            let crew = crew.for_operations(input.len() * layer.dense.outputs());
+            let each = crew.columns_each(layer.dense.outputs());
+            let mut output = after[0].view_mut(self.rows);
+            let panels = output.axis_chunks_iter_mut(Axis(1), each).enumerate();
+            crew.for_each(panels, |(panel, mut output)| {
+                let start = panel * each;
+                layer.dense.forward_columns(input, activation, start, output.view_mut());
+                if let Some(mask) = mask {
+                    let mask = mask.slice_axis(Axis(1), Slice::from(start..start + output.ncols()));
+                    rows_mut(output)
+                        .zip(compute::rows(mask))
+                        .for_each(|(output, mask)| elementwise::multiply(output, mask));
+                }
+            });
+        }
+    }
+
+    fn draw_masks(&mut self, index: usize, layer: &Layer, batch: &Batch, rows: &[usize], crew: Crew) {
+        let Some(masks) = &mut self.masks[index] else { return };
+        let crew = crew.for_elements(self.rows * layer.dense.outputs());
+        let each = crew.rows_each(self.rows);
+        let mut masks = masks.view_mut(self.rows);
+        crew.for_each(rows.chunks(each).zip(masks.axis_chunks_iter_mut(Axis(0), each)), |(rows, masks)| {
+            for (&row, mask) in rows.iter().zip(rows_mut(masks)) {
+                layer.dropout.mask(mask, batch.seed, index, batch.epoch, row);
+            }
+        });
+    }
+
+    /// Each row's result, its outputs and the last layer's delta.
+    fn loss(&mut self, model: &Autoencoder, objective: &Objective, batch_rows: usize, crew: Crew) {
+        let last = self.outputs.len() - 1;
+        let code = model.encoder_depth() - 1;
+        let activation = model.output_layer().activation;
+        let elements = (batch_rows * model.inputs()) as f32;
+
+        let crew = crew.for_elements(self.rows * model.inputs());
+        let each = crew.rows_each(self.rows);
+        let (before, after) = self.outputs.split_at_mut(last);
+        let mut outputs = after[0].view_mut(self.rows);
+        let mut deltas = self.deltas[last].view_mut(self.rows);
+        let chunks =
+            outputs.axis_chunks_iter_mut(Axis(0), each).zip(deltas.axis_chunks_iter_mut(Axis(0), each));
+        let targets = self.target.view(self.rows);
+        let codes = before[code].view(self.rows);
+        let read = targets.axis_chunks_iter(Axis(0), each).zip(codes.axis_chunks_iter(Axis(0), each));
+        let chunks = chunks.zip(read).zip(self.results.chunks_mut(each));
+        crew.for_each(chunks, |(((outputs, deltas), (targets, codes)), results)| {
+            let rows =
+                rows_mut(outputs).zip(rows_mut(deltas)).zip(compute::rows(targets)).zip(compute::rows(codes));
+            for ((((output, delta), target), code), result) in rows.zip(results) {
+                let penalties = objective.penalties.iter().map(|penalty| penalty.of_code(code, batch_rows));
+                *result = RowResult {
+                    code_penalty: penalties.sum(),
+                    target_fits: objective.loss.allows(target),
+                    loss: objective.loss.row(activation, output, target, elements, delta),
+                };
+            }
+        });
+    }
+
+    /// The deltas of all layers but the last, from the back: `delta_l = (delta_(l+1) Wᵀ) * mask * f'`.
+    fn backward(&mut self, model: &Autoencoder, objective: &Objective, batch_rows: usize, crew: Crew) {
+        let layers = model.layers();
+        for index in (0..layers.len() - 1).rev() {
+            let (layer, next) = (&layers[index], &layers[index + 1].dense);
+            let (before, after) = self.deltas.split_at_mut(index + 1);
+            let delta = after[0].view(self.rows);
+            let output = self.outputs[index].view(self.rows);
+            let mask = self.masks[index].as_ref().map(|mask| mask.view(self.rows));
+
+            let crew = crew.for_operations(delta.len() * next.inputs());
+            let each = crew.columns_each(next.inputs());
+            let mut deltas = before[index].view_mut(self.rows);
+            let panels = deltas.axis_chunks_iter_mut(Axis(1), each).enumerate();
+            crew.for_each(panels, |(panel, mut deltas)| {
+                let start = panel * each;
+                next.backward_columns(delta, start, deltas.view_mut());
+                let columns = Slice::from(start..start + deltas.ncols());
+                let output = output.slice_axis(Axis(1), columns);
+                let mut masks = mask.map(|mask| compute::rows(mask.slice_axis_move(Axis(1), columns)));
+                for (delta, output) in rows_mut(deltas).zip(compute::rows(output)) {
+                    if index + 1 == model.encoder_depth() {
+                        objective
+                            .penalties
+                            .iter()
+                            .for_each(|p| p.add_code_gradient(delta, output, batch_rows));
+                    }
+                    if let Some(mask) = masks.as_mut().and_then(Iterator::next) {
+                        elementwise::multiply(delta, mask);
+                    }
+                    layer.activation.backward(delta, output, layer.dropout.scale());
+                }
+            });
+        }
+    }
+}
