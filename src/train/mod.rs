@@ -27,6 +27,5 @@ pub use history::{EpochRecord, History};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use schedule::Schedule;
 pub use step::{Batch, BatchLoss, Objective, Step};
-pub(crate) use trainer::pool;
 pub use trainer::{Event, Trainer};
 pub use weights::Gradient;

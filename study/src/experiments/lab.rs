@@ -1,18 +1,18 @@
 //! What the study's experiments share: their flags, their data sets, a sweep with progress, their files.
 
-use super::{
-    progress::SweepProgress,
-    records,
-    section::{Picture, Section},
+use super::{progress::SweepProgress, records};
+use crate::{
+    baseline::Pca,
+    cli::{self, Failure, Init, Loss, OutputFlags, files, say, set_threads},
+    plots::Chart,
+    report::{Picture, Section},
+    sweep::{Images, Record, Run, Sweep},
 };
-use crate::common::{self, Failure, Init, Loss, OutputFlags, files, say, set_threads};
 use autoencoder::{
     Autoencoder, Error, TrainConfig,
-    baseline::Pca,
     data::{Dataset, catalog::Known},
     ndarray::ArrayView2,
-    report::{self, Chart},
-    sweep::{Images, Record, Run, Sweep},
+    report::save_grid,
 };
 use clap::{Args, Parser, ValueEnum};
 use std::{
@@ -185,9 +185,9 @@ struct Flags<E: Args> {
 
 /// Does one experiment: the whole of an example.
 pub fn alone<E: Args + Experiment>(name: &str) -> ExitCode {
-    let Flags::<E> { study, out, experiment } = common::flags();
+    let Flags::<E> { study, out, experiment } = cli::flags();
     let out = out.unwrap_or_else(|| Path::new("out").join(name));
-    common::finish(study.start(&out).and_then(|sets| {
+    cli::finish(study.start(&out).and_then(|sets| {
         let runs = Runs::new(out.join("runs"));
         let lab = Lab { flags: &study, sets: &sets, runs: &runs, out: out.clone() };
         let (section, _) = experiment.run(&lab)?;
@@ -206,11 +206,11 @@ impl StudyFlags {
         self.config(0).check()?;
         files::create_folder(out)?;
         let set = |name: &str, train: Dataset, test: Dataset| {
-            let [train, test] = [train, test].map(|images| common::head(images, self.limit));
+            let [train, test] = [train, test].map(|images| cli::head(images, self.limit));
             Ok::<_, Error>(Set::new(name, train?, test?))
         };
         let known = |name, known| {
-            let common::Images { train, test, .. } = common::Images::known(known, self.data_dir.as_deref())?;
+            let cli::Images { train, test, .. } = cli::Images::known(known, self.data_dir.as_deref())?;
             set(name, train, test)
         };
         let mnist = || known("mnist", Known::Mnist);
@@ -220,7 +220,7 @@ impl StudyFlags {
             StudyDataset::FashionMnist => Ok(vec![fashion_mnist()?]),
             StudyDataset::Both => Ok(vec![mnist()?, fashion_mnist()?]),
             StudyDataset::Digits => {
-                let (train, test) = common::drawn(self.limit, self.limit)?;
+                let (train, test) = cli::drawn(self.limit, self.limit)?;
                 Ok(vec![set("digits", train, test)?])
             }
         }
@@ -308,7 +308,7 @@ impl Lab<'_> {
         if done.is_empty() && !failed.is_empty() {
             return Err(failed.swap_remove(0).1.into());
         }
-        failed.iter().for_each(|(title, error)| common::complain(&format!("{title}: {error}")));
+        failed.iter().for_each(|(title, error)| cli::complain(&format!("{title}: {error}")));
         self.runs.failed.set(self.runs.failed.get() + failed.len());
         records::write(&self.out, &done)?;
         Ok(done)
@@ -335,7 +335,7 @@ impl Lab<'_> {
         rows: &[ArrayView2<f32>],
     ) -> Result<Picture, Failure> {
         let path = self.out.join(format!("{name}.png"));
-        report::save_grid(&path, set.test.image_shape(), rows, 2)?;
+        save_grid(&path, set.test.image_shape(), rows, 2)?;
         Ok(Picture { path, caption: caption.to_owned() })
     }
 }

@@ -2,19 +2,20 @@
 
 use super::{
     lab::{Experiment, Lab, Set, chosen},
-    layers,
-    section::{Picture, Section, Spread, cell, signed},
-    short, sorted,
+    layers, short, sorted,
 };
-use crate::common::{Failure, files};
+use crate::{
+    baseline::LinearMap,
+    cli::{Failure, files},
+    plots::{Chart, Curve},
+    report::{Picture, Section, Spread, cell, signed},
+    sweep::{Record, Run, SSIM_IMAGES},
+};
 use autoencoder::{
     Error,
-    baseline::LinearMap,
     data::{Noise, NoiseKind},
     metrics::{Quality, ssim_mean},
     ndarray::{Array2, ArrayView2},
-    report::{Chart, Curve},
-    sweep::{Record, Run, SSIM_IMAGES},
     train::{EpochRecord, evaluate},
 };
 use clap::{Args, ValueEnum};

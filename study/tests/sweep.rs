@@ -3,11 +3,10 @@
 use autoencoder::{
     Autoencoder, Error, Result,
     data::{Dataset, Noise, digits},
-    ndarray::array,
-    nn::{Activation, Dense, Dropout, Init, Layer, Penalty},
-    sweep::{self, Images, Run, Sweep},
+    nn::{Init, Penalty},
     train::{Event, TrainConfig},
 };
+use autoencoder_study::sweep::{self, Images, Run, Sweep};
 use std::{fs, ops::ControlFlow, path::Path};
 
 fn grid() -> Vec<Run> {
@@ -177,18 +176,4 @@ fn what_decides_a_result_decides_the_id() {
     let mut threaded = runs[0].clone();
     threaded.train = threaded.train.threads(3);
     assert_eq!(threaded.id(), runs[0].id());
-}
-
-#[test]
-fn sparsity_counts_the_encoders_weights() {
-    let layer = |weight: ndarray::Array2<f32>| Layer {
-        dense: Dense::new(weight.clone(), ndarray::Array1::zeros(weight.ncols())).unwrap(),
-        activation: Activation::Identity,
-        dropout: Dropout::NONE,
-    };
-    let encoder = vec![layer(array![[0.0, 1e-3], [-1e-3, 2e-3], [1.0, -2.0]]), layer(array![[0.0], [5.0]])];
-    let decoder = vec![layer(array![[0.0, 0.0, 0.0]])];
-    let model = Autoencoder::from_layers(encoder, decoder).unwrap();
-    assert_eq!(model.encoder_sparsity(1e-3), 4.0 / 8.0);
-    assert_eq!(model.encoder_sparsity(0.0), 2.0 / 8.0);
 }

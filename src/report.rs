@@ -1,3 +1,5 @@
+//! Pictures of what a model does (feature `png`).
+
 use crate::{
     atomic,
     error::{Error, Result},

@@ -3,15 +3,17 @@
 use super::{
     lab::{Experiment, Lab, Set},
     layers,
-    section::{Picture, Section},
 };
-use crate::common::{Failure, files};
+use crate::{
+    baseline::Pca,
+    cli::{Failure, files},
+    plots::{Chart, Curve, Mark},
+    report::{Picture, Section},
+    sweep::Record,
+};
 use autoencoder::{
     Autoencoder,
-    baseline::Pca,
     ndarray::{Array1, Array2, ArrayView1, Axis, s},
-    report::{Chart, Curve, Mark},
-    sweep::Record,
 };
 use clap::Args;
 

@@ -1,5 +1,4 @@
-//! The study's experiments. Each example of their names does one; `study` does all.
-#![allow(dead_code, reason = "each example uses a part")]
+//! The study's experiments. Each command of their names does one; `study` does all.
 
 pub mod anomaly;
 pub mod architectures;
@@ -7,11 +6,9 @@ pub mod denoising;
 pub mod lab;
 pub mod latent_space;
 pub mod longer;
-pub mod page;
 mod progress;
 pub mod records;
 pub mod regularization;
-pub mod section;
 pub mod starts;
 
 use clap::Args;

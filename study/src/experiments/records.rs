@@ -1,11 +1,13 @@
 //! `runs.csv`, a row a run, and `history.csv`, a row an epoch.
 
 use super::{joined, short};
-use crate::common::{Failure, files};
+use crate::{
+    cli::{Failure, files},
+    sweep::{Record, Run},
+};
 use autoencoder::{
     data::NoiseKind,
     nn::Penalty,
-    sweep::{Record, Run},
     train::{EpochRecord, TrainConfig},
 };
 use std::path::Path;

@@ -4,11 +4,11 @@ use super::{
     GridFlags,
     lab::{Experiment, Lab, chosen},
     regularization::Regularizer,
-    section::{Section, Spread, cell},
 };
-use crate::common::Failure;
-use autoencoder::{
-    report::{Chart, Curve},
+use crate::{
+    cli::Failure,
+    plots::{Chart, Curve},
+    report::{Section, Spread, cell},
     sweep::{Record, Run},
 };
 

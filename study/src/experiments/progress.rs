@@ -1,14 +1,14 @@
 //! A sweep as it goes.
 
 use super::records::title;
-use crate::common::{
-    progress::{style, target},
-    say,
-};
-use autoencoder::{
+use crate::{
+    cli::{
+        progress::{style, target},
+        say,
+    },
     sweep::Run,
-    train::{EpochRecord, Event},
 };
+use autoencoder::train::{EpochRecord, Event};
 use indicatif::{MultiProgress, ProgressBar};
 use std::{
     collections::BTreeMap,

@@ -3,26 +3,25 @@
 //! A killed sweep loses at most the runs in flight; started again with `resume` it reads the records that stand and
 //! goes on. A run that fails is reported and the sweep goes on.
 
-use crate::{
-    Error, Result, atomic,
+use crate::errors;
+use autoencoder::{
+    Autoencoder, Error, Result, TrainConfig, Trainer, atomic,
     data::Dataset,
-    metrics::{Quality, ssim_mean},
-    nn::{Autoencoder, Init},
-    train::{Evaluation, Event, History, Objective, Step, TrainConfig, Trainer, pool},
+    metrics::ssim_mean,
+    nn::Init,
+    train::{Evaluation, Event, History, Objective, Step, evaluate},
 };
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::s;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
-    fs,
+    fs, iter,
     ops::ControlFlow,
-    panic::resume_unwind,
     path::Path,
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
-    thread::{self, ScopedJoinHandle},
     time::Instant,
 };
 
@@ -54,7 +53,7 @@ impl Run {
     /// The untrained model for images of `inputs` pixels.
     ///
     /// # Errors
-    /// As [`Builder::build`](crate::nn::Builder::build).
+    /// As [`Builder::build`](autoencoder::nn::Builder::build).
     pub fn model(&self, inputs: usize) -> Result<Autoencoder> {
         let builder = Autoencoder::builder(inputs).hidden(&self.hidden).code(self.code);
         builder.dropout(self.dropout).init(self.init).seed(self.train.seed).build()
@@ -141,36 +140,47 @@ pub fn run_one(
     mut callback: impl FnMut(Event) -> ControlFlow<()> + Send,
 ) -> Result<(Autoencoder, Record)> {
     let Images { train, test } = images;
+    let Run { train: config, .. } = run;
     let mut model = run.model(train.features())?;
     let clean = test.to_array();
-    let noisy = run.train.noise.as_ref().map(|noise| noise.corrupt(clean.view(), run.train.seed));
+    let noisy = config.noise.as_ref().map(|noise| noise.corrupt(clean.view(), config.seed));
     let input = noisy.as_ref().unwrap_or(&clean);
-    let ssim = |output: ArrayView2<f32>| {
-        ssim_mean(output, clean.slice(s![..output.nrows(), ..]), test.image_shape(), 1.0).ok()
+    // Of the first `count` test images; `None` where images are too small.
+    let ssim = |model: &Autoencoder, count: usize| -> Option<f64> {
+        let first = s![..count, ..];
+        let output = model.reconstruct(input.slice(first)).ok()?;
+        ssim_mean(output.view(), clean.slice(first), test.image_shape(), 1.0).ok()
     };
-    let few = SSIM_IMAGES.min(test.len());
 
     let start = Instant::now();
     let mut epoch_ssim = Vec::new();
-    let trainer = Trainer::new(run.train.clone()).validate(test).callback(|event| {
+    let trainer = Trainer::new(config.clone()).validate(test).callback(|event| {
         if let Event::Epoch { model, .. } = event {
-            let output = model.reconstruct(input.slice(s![..few, ..])).ok();
-            epoch_ssim.extend(output.and_then(|output| ssim(output.view())));
+            epoch_ssim.extend(ssim(model, SSIM_IMAGES.min(test.len())));
         }
         callback(event)
     });
     let history = trainer.fit(&mut model, train)?;
     let seconds = start.elapsed().as_secs_f64();
 
-    let output = model.reconstruct(input.view())?;
-    let quality = |images: &Array2<f32>| Quality::of(images.view(), clean.view(), 1.0);
+    // After early stopping or a stop within an epoch the model is not that of the last validation.
+    let is_last = config.early_stopping.is_none() && history.epochs.len() == config.epochs;
+    let validation = history.epochs.last().filter(|_| is_last).and_then(|epoch| epoch.validation);
+    let test_quality = match validation {
+        Some(found) => found,
+        None => evaluate(&model, test, config.noise.as_ref(), config.seed)?,
+    };
+    let test_ssim = match epoch_ssim.last() {
+        Some(&last) if is_last && test.len() <= SSIM_IMAGES => Some(last),
+        _ => ssim(&model, test.len()),
+    };
     let record = Record {
         run: run.clone(),
         data: images.fingerprints(),
         widths: model.widths(),
         history,
-        test: Evaluation { output: quality(&output)?, noisy_input: noisy.as_ref().map(quality).transpose()? },
-        test_ssim: ssim(output.view()),
+        test: test_quality,
+        test_ssim,
         epoch_ssim,
         sparsity: model.encoder_sparsity(NEAR_ZERO),
         seconds,
@@ -223,36 +233,31 @@ impl<'a> Sweep<'a> {
         images: impl Fn(&str) -> Result<Images<'d>> + Sync,
         callback: impl FnMut(usize, Event) -> ControlFlow<()> + Send,
     ) -> Result<Vec<Outcome>> {
-        fs::create_dir_all(self.folder).map_err(Error::io(self.folder))?;
+        fs::create_dir_all(self.folder).map_err(errors::io(self.folder))?;
         let jobs = self.jobs.clamp(1, runs.len().max(1));
         let threads = rayon::current_num_threads();
         let share = |job: usize| (threads / jobs + usize::from(job < threads % jobs)).max(1);
         let pools = (0..jobs).map(|job| pool(share(job))).collect::<Result<Vec<_>>>()?;
-        let (next, stopped, callback) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(callback));
+
+        let waiting = Mutex::new(runs.iter().enumerate());
+        let callback = Mutex::new(callback);
+        let stopped = AtomicBool::new(false);
+        let next = || waiting.lock().ok()?.next().filter(|_| !stopped.load(Relaxed));
         let tell = |number, event: Event| {
-            // Another run may have been stopped, or its callback may have panicked.
+            // Another run's callback may have asked to stop, or panicked.
             let told = callback.lock().ok().filter(|_| !stopped.load(Relaxed));
             let flow = told.map_or(ControlFlow::Break(()), |mut callback| callback(number, event));
             stopped.fetch_or(flow.is_break(), Relaxed);
             flow
         };
-        let work = |pool: &rayon::ThreadPool| {
-            let _guard = StopOnPanic(&stopped);
-            let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
-            while !stopped.load(Relaxed) {
-                let number = next.fetch_add(1, Relaxed);
-                let Some(run) = runs.get(number) else { break };
-                let outcome = pool.install(|| self.outcome(run, &images, |event| tell(number, event)));
-                outcomes.extend(outcome.map(|outcome| (number, outcome)));
-            }
-            outcomes
-        };
-        let outcomes: Vec<Vec<_>> = thread::scope(|scope| {
-            let work = &work;
-            let workers: Vec<_> = pools.iter().map(|pool| scope.spawn(move || work(pool))).collect();
-            let join =
-                |worker: ScopedJoinHandle<_>| worker.join().unwrap_or_else(|panic| resume_unwind(panic));
-            workers.into_iter().map(join).collect()
+        // Not a parallel iterator over the runs: a thread that waits for a run's pool would begin another run meanwhile.
+        let outcomes = pool(jobs)?.broadcast(|job| {
+            let outcome = |(number, run)| {
+                let tell = |event: Event| tell(number, event);
+                let outcome = pools[job.index()].install(|| self.outcome(run, &images, tell));
+                outcome.map(|outcome| (number, outcome))
+            };
+            iter::from_fn(next).filter_map(outcome).collect::<Vec<_>>()
         });
         let mut outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
         outcomes.sort_by_key(|(number, _)| *number);
@@ -286,13 +291,9 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// Lets no other run begin once one has panicked.
-struct StopOnPanic<'a>(&'a AtomicBool);
-
-impl Drop for StopOnPanic<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_or(thread::panicking(), Relaxed);
-    }
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|source| Error::Threads { threads, source })
 }
 
 /// The record of exactly this run on the same images, if it stands there whole and its model too.
@@ -306,7 +307,7 @@ fn stored(path: &Path, run: &Run, images: Images) -> Option<Record> {
 /// Keeps the model, then the record, which stands for both.
 fn keep(path: &Path, model: &Autoencoder, record: Record) -> Result<Record> {
     model.save(path.with_extension("safetensors"))?;
-    let json = serde_json::to_vec_pretty(&record).map_err(std::io::Error::from).map_err(Error::io(path))?;
+    let json = serde_json::to_vec_pretty(&record).map_err(std::io::Error::from).map_err(errors::io(path))?;
     atomic::write(path, |file| file.write_all(&json))?;
     Ok(record)
 }

@@ -3,13 +3,13 @@
 use super::{
     GridFlags,
     lab::{Experiment, Lab, chosen},
-    section::{Section, Spread, cell, signed},
 };
-use crate::common::Failure;
-use autoencoder::{
-    nn::{Init, Loss},
+use crate::{
+    cli::Failure,
+    report::{Section, Spread, cell, signed},
     sweep::{Record, Run},
 };
+use autoencoder::nn::{Init, Loss};
 
 /// Compares losses and initialisations for the widest code, on the first data set.
 #[derive(Debug, Clone)]

@@ -45,40 +45,6 @@ impl Drop for Progress {
     }
 }
 
-/// Shows files as they arrive.
-pub struct Bytes {
-    bar: ProgressBar,
-}
-
-impl Bytes {
-    pub fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, target());
-        bar.set_style(style("{wide_msg} [{bar:10}] {bytes}/{total_bytes}"));
-        Self { bar }
-    }
-
-    /// Moves the bar of the file that comes from this address.
-    pub fn show(&self, url: &str, bytes: u64, total: Option<u64>) {
-        if bytes < self.bar.position() {
-            self.bar.reset();
-        }
-        self.bar.set_length(total.unwrap_or(bytes));
-        self.bar.set_position(bytes);
-        self.bar.set_message(url.rsplit('/').next().unwrap_or_default().to_owned());
-    }
-
-    /// Does something that writes lines.
-    pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
-        self.bar.suspend(write)
-    }
-}
-
-impl Drop for Bytes {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
-}
-
 fn line(record: &EpochRecord, epochs: usize, denoising: bool) -> String {
     let what = if denoising { "denoised test images" } else { "test images" };
     let test = record.validation.map_or_else(String::new, |validation| {

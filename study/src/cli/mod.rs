@@ -1,5 +1,4 @@
-//! What the examples share: flags that mean the same everywhere, data sets by name, files, and how a run ends.
-#![allow(dead_code, reason = "each example uses a part")]
+//! What the commands share: flags that mean the same everywhere, data sets by name, files, and how a run ends.
 
 pub mod files;
 pub mod progress;
@@ -44,7 +43,7 @@ pub fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
 
-/// How a failed example ends.
+/// How a failed command ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]
@@ -53,6 +52,11 @@ pub enum Failure {
     File(String, io::Error),
     #[error("{0} of the runs failed; the results are without them")]
     Runs(usize),
+}
+
+/// Parses the flags and runs a command with them.
+pub fn main<F: Parser>(run: impl FnOnce(&F) -> Result<(), Failure>) -> ExitCode {
+    finish(run(&flags()))
 }
 
 /// Exit code 0, or one line and 2 for a setting that cannot be, 1 for a run that failed.

@@ -4,16 +4,15 @@ use super::{
     GridFlags,
     architectures::loss_curve,
     lab::{Experiment, Lab, Set, chosen},
-    records,
-    section::{Section, Spread, cell},
-    short, sorted,
+    records, short, sorted,
 };
-use crate::common::{Failure, files};
-use autoencoder::{
-    nn::Penalty,
-    report::{Chart, Curve},
+use crate::{
+    cli::{Failure, files},
+    plots::{Chart, Curve},
+    report::{Section, Spread, cell},
     sweep::{NEAR_ZERO, Record, Run},
 };
+use autoencoder::nn::Penalty;
 use clap::Args;
 
 /// Compares Lasso, Dropout and neither.

@@ -1,7 +1,7 @@
-use crate::{
-    atomic,
-    error::{Error, Result},
-};
+//! Curves and scatter plots as SVG.
+
+use crate::errors::setting;
+use autoencoder::{Result, atomic};
 use plotters::prelude::*;
 use std::{io, ops::Range, path::Path};
 
@@ -62,7 +62,7 @@ pub struct Curve {
 /// Curves over common axes.
 ///
 /// ```
-/// use autoencoder::report::{Chart, Curve};
+/// use autoencoder_study::plots::{Chart, Curve};
 /// let curve = |label: &str, points| Curve { label: label.to_owned(), points, ..Curve::default() };
 /// let chart = Chart {
 ///     title: "Loss".to_owned(),
@@ -93,11 +93,11 @@ impl Chart {
     pub fn to_svg(&self) -> Result<String> {
         let points = || self.curves.iter().flat_map(|curve| &curve.points).filter(|p| is_finite(p));
         let (Some(x), Some(y)) = (range(points().map(|p| p.0)), range(points().map(|p| p.1))) else {
-            return Err(Error::setting("curves", self.curves.len(), "at least one finite point"));
+            return Err(setting("curves", self.curves.len(), "at least one finite point"));
         };
         let mut svg = String::new();
         self.draw(&mut svg, x, y).map_err(|error| {
-            Error::setting("curves", error.to_string(), "points that the plotting crate can draw")
+            setting("curves", error.to_string(), "points that the plotting crate can draw")
         })?;
         Ok(svg)
     }

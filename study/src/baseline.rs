@@ -1,13 +1,14 @@
-//! What linear methods reach, to hold autoencoders against: PCA, and the linear MMSE denoiser (feature `baseline`).
+//! Linear methods to compare autoencoders with: PCA and the linear MMSE denoiser.
 //!
 //! Both are one eigenproblem. With mean `μ` and covariance `C = U Λ Uᵀ` of the training rows, PCA of `d` components
 //! reconstructs `μ + U diag(1, .., 1, 0, .., 0) Uᵀ (x - μ)`, the best linear map of that rank; the best linear map
 //! for white noise of variance `s` is `μ + U diag(λ / (λ + s)) Uᵀ (x - μ)` (the Wiener filter).
 
-use crate::{
+use crate::errors::{setting, shape};
+use autoencoder::{
+    Result,
     compute::{Accum, elementwise, gemm, rows_mut},
     data::Samples,
-    error::{Error, Result},
 };
 use faer::{Mat, Par, Side, linalg::matmul::matmul};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
@@ -18,7 +19,8 @@ const BLOCK_ROWS: usize = 1_000;
 /// Mean, principal components and variances of rows.
 ///
 /// ```
-/// use autoencoder::{baseline::Pca, data::digits, metrics::Quality};
+/// use autoencoder::{data::digits, metrics::Quality};
+/// use autoencoder_study::baseline::Pca;
 /// let digits = digits::generate(500, 1)?;
 /// let pca = Pca::fit(&digits)?;
 /// let images = digits.to_array();
@@ -43,14 +45,14 @@ impl Pca {
     /// If there are no rows, a value is not finite, or the eigenproblem does not converge.
     pub fn fit(samples: &dyn Samples) -> Result<Self> {
         if samples.is_empty() || samples.features() == 0 {
-            return Err(Error::shape("rows to analyse", "at least 1 with 1 feature", samples.len()));
+            return Err(shape("rows to analyse", "at least 1 with 1 feature", samples.len()));
         }
         let (mean, covariance) = moments(samples);
         if !mean.iter().all(|m| m.is_finite()) {
-            return Err(Error::setting("mean of the rows", f64::NAN, "finite rows"));
+            return Err(setting("mean of the rows", f64::NAN, "finite rows"));
         }
         let eigen = covariance.self_adjoint_eigen(Side::Lower).map_err(|error| {
-            Error::setting("eigenvalues of the covariance", error, "finite ones that can be found")
+            setting("eigenvalues of the covariance", error, "finite ones that can be found")
         })?;
         let features = mean.len();
         let (vectors, values) = (eigen.U(), eigen.S().column_vector());
@@ -85,7 +87,7 @@ impl Pca {
     pub fn project(&self, rows: ArrayView2<f32>, components: usize) -> Result<Array2<f32>> {
         self.check(components)?;
         if rows.ncols() != self.mean.len() {
-            return Err(Error::shape("features of a row", self.mean.len(), rows.ncols()));
+            return Err(shape("features of a row", self.mean.len(), rows.ncols()));
         }
         let axes = self.components.slice(s![.., ..components]).mapv(|x| x as f32);
         Ok((&rows - &self.mean.mapv(|m| m as f32)).dot(&axes))
@@ -106,7 +108,7 @@ impl Pca {
     /// If the variance is negative or not finite.
     pub fn denoiser(&self, noise_variance: f64) -> Result<LinearMap> {
         if !(0.0..=f64::MAX).contains(&noise_variance) {
-            return Err(Error::setting("noise variance", noise_variance, "a finite number of at least 0"));
+            return Err(setting("noise variance", noise_variance, "a finite number of at least 0"));
         }
         Ok(self.map(|component| match self.variances[component] {
             0.0 => 0.0,
@@ -117,7 +119,7 @@ impl Pca {
     fn check(&self, components: usize) -> Result<()> {
         match components <= self.mean.len() {
             true => Ok(()),
-            false => Err(Error::setting("components", components, "at most the number of features")),
+            false => Err(setting("components", components, "at most the number of features")),
         }
     }
 
@@ -143,7 +145,7 @@ impl LinearMap {
     /// If the inputs have another number of features.
     pub fn apply(&self, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
         if inputs.ncols() != self.mean.len() {
-            return Err(Error::shape("features of a row", self.mean.len(), inputs.ncols()));
+            return Err(shape("features of a row", self.mean.len(), inputs.ncols()));
         }
         let mut outputs = Array2::zeros(inputs.dim());
         let blocks = outputs.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS).into_par_iter();

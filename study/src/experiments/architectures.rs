@@ -3,14 +3,14 @@
 use super::{
     GridFlags,
     lab::{Experiment, Lab, Set, chosen},
-    section::{Picture, Section, Spread, cell, signed},
 };
-use crate::common::{Failure, files};
-use autoencoder::{
-    metrics::Quality,
-    report::{Chart, Curve},
+use crate::{
+    cli::{Failure, files},
+    plots::{Chart, Curve},
+    report::{Picture, Section, Spread, cell, signed},
     sweep::Record,
 };
+use autoencoder::metrics::Quality;
 use clap::Args;
 
 /// Compares three and five layers a side over the width of the code.

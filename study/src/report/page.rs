@@ -1,7 +1,7 @@
-//! The study's report as one HTML file: pictures inlined, no script.
+//! A report as one HTML file: pictures inlined, no script.
 
 use super::section::{Block, Picture, Section, Table};
-use crate::common::{Failure, files};
+use crate::cli::{Failure, files};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

@@ -3,15 +3,14 @@
 use super::{
     joined,
     lab::{Experiment, Lab, Set},
-    section::{Section, Spread, cell},
 };
-use crate::common::Failure;
-use autoencoder::{
-    metrics::Roc,
-    report::{Chart, Curve},
+use crate::{
+    cli::Failure,
+    plots::{Chart, Curve},
+    report::{Section, Spread, cell},
     sweep::Record,
-    train::reconstruction_errors,
 };
+use autoencoder::{metrics::Roc, train::reconstruction_errors};
 use clap::Args;
 
 /// Points of a drawn curve.

@@ -1,4 +1,4 @@
-//! The files that examples write.
+//! The files that commands write.
 
 use super::Failure;
 use autoencoder::{
