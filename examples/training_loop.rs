@@ -23,11 +23,13 @@ fn main() -> Result<(), Error> {
     let mut optimizer = OptimizerState::new(Optimizer::adam(), &model)?;
     for epoch in 1..=5 {
         let order = shuffled(train.len(), SEED, epoch);
+        let batches = order.chunks(BATCH_SIZE);
+        let count = batches.len();
         let mut loss = 0.0;
-        for (index, rows) in order.chunks(BATCH_SIZE).enumerate() {
-            let warm = if epoch == 1 { (index + 1) as f32 / 40.0 } else { 1.0 };
+        for (index, rows) in batches.enumerate() {
+            let warm = if epoch == 1 { (index + 1) as f32 / count as f32 } else { 1.0 };
             let batch = Batch { samples: &train, rows, noise: None, seed: SEED, epoch, number: index + 1 };
-            loss += step.run(&mut model, &mut optimizer, 0.002 * warm, &batch)?.total() / 40.0;
+            loss += step.run(&mut model, &mut optimizer, 0.002 * warm, &batch)?.total() / count as f64;
         }
         let psnr = evaluate(&model, &test, None, SEED)?.output.psnr_pooled_db;
         println!("epoch {epoch}: loss {loss:.4}, test PSNR {psnr:.2} dB");
