@@ -140,7 +140,7 @@ pub fn run_one(
     mut callback: impl FnMut(Event) -> ControlFlow<()> + Send,
 ) -> Result<(Autoencoder, Record)> {
     let Images { train, test } = images;
-    let Run { train: config, .. } = run;
+    let config = &run.train;
     let mut model = run.model(train.features())?;
     let clean = test.to_array();
     let noisy = config.noise.as_ref().map(|noise| noise.corrupt(clean.view(), config.seed));
@@ -166,7 +166,7 @@ pub fn run_one(
     // After early stopping or a stop within an epoch the model is not that of the last validation.
     let is_last = config.early_stopping.is_none() && history.epochs.len() == config.epochs;
     let validation = history.epochs.last().filter(|_| is_last).and_then(|epoch| epoch.validation);
-    let test_quality = match validation {
+    let evaluation = match validation {
         Some(found) => found,
         None => evaluate(&model, test, config.noise.as_ref(), config.seed)?,
     };
@@ -179,7 +179,7 @@ pub fn run_one(
         data: images.fingerprints(),
         widths: model.widths(),
         history,
-        test: test_quality,
+        test: evaluation,
         test_ssim,
         epoch_ssim,
         sparsity: model.encoder_sparsity(NEAR_ZERO),
