@@ -3,12 +3,9 @@
 //!
 //! `cargo run --release --example anomaly -- --dataset both`
 
-mod common;
-mod experiments;
-
-use experiments::{anomaly::Anomaly, lab::alone};
+use autoencoder_study::commands;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    alone::<Anomaly>("anomaly")
+    commands::anomaly()
 }

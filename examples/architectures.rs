@@ -3,12 +3,9 @@
 //!
 //! `cargo run --release --example architectures -- --dataset both`
 
-mod common;
-mod experiments;
-
-use experiments::{architectures::Architectures, lab::alone};
+use autoencoder_study::commands;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    alone::<Architectures>("architectures")
+    commands::architectures()
 }

@@ -3,12 +3,9 @@
 //!
 //! `cargo run --release --example denoising -- --dataset both`
 
-mod common;
-mod experiments;
-
-use experiments::{denoising::Denoising, lab::alone};
+use autoencoder_study::commands;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    alone::<Denoising>("denoising")
+    commands::denoising()
 }

@@ -2,50 +2,9 @@
 //!
 //! `cargo run --release --example draw_digits -- --count 300 --out data/digits`
 
-mod common;
-
-use autoencoder::{
-    data::{digits, idx},
-    ndarray::s,
-    report,
-};
-use clap::Parser;
-use common::{Failure, files};
-use std::{path::PathBuf, process::ExitCode};
-
-/// Draws digits and writes them as IDX files with a picture of the first hundred.
-#[derive(Debug, Parser)]
-#[command(allow_negative_numbers = true)]
-struct Flags {
-    #[arg(long, default_value_t = 300)]
-    count: usize,
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Folder for the files
-    #[arg(long, default_value = "out/digits")]
-    out: PathBuf,
-}
+use autoencoder_study::commands;
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    common::finish(run(&common::flags()))
-}
-
-fn run(flags: &Flags) -> Result<(), Failure> {
-    let digits = digits::generate(flags.count, flags.seed)?;
-    files::create_folder(&flags.out)?;
-    let (height, width) = digits.image_shape();
-    for (name, shape, bytes) in [
-        ("images-idx3-ubyte.gz", &[digits.len(), height, width][..], digits.pixels()),
-        ("labels-idx1-ubyte.gz", &[digits.len()], digits.labels().unwrap_or_default()),
-    ] {
-        let path = flags.out.join(name);
-        idx::save(&path, shape, bytes, idx::Encoding::Gzip)?;
-    }
-    // The classes come in turn, so that column c of ten holds class c.
-    let images = digits.head(100)?.to_array();
-    let rows: Vec<_> = (0..images.nrows()).step_by(10).collect();
-    let rows: Vec<_> =
-        rows.iter().map(|&row| images.slice(s![row..images.nrows().min(row + 10), ..])).collect();
-    report::save_grid(flags.out.join("digits.png"), (height, width), &rows, 2)?;
-    common::say(&format!("{} digits in {}", flags.count, flags.out.display()))
+    commands::draw_digits()
 }

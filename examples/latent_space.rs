@@ -3,12 +3,9 @@
 //!
 //! `cargo run --release --example latent_space -- --dataset both`
 
-mod common;
-mod experiments;
-
-use experiments::{lab::alone, latent_space::LatentSpace};
+use autoencoder_study::commands;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    alone::<LatentSpace>("latent_space")
+    commands::latent_space()
 }

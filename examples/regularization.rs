@@ -3,12 +3,9 @@
 //!
 //! `cargo run --release --example regularization -- --dataset both`
 
-mod common;
-mod experiments;
-
-use experiments::{lab::alone, regularization::Regularization};
+use autoencoder_study::commands;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    alone::<Regularization>("regularization")
+    commands::regularization()
 }

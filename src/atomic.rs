@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! Atomic file writes.
 
 use crate::error::{Error, Result};
 use std::{
@@ -16,7 +16,10 @@ const SCRATCH: &str = ".autoencoder-scratch-";
 ///
 /// Whoever writes holds a lock on its scratch file. What a killed process leaves behind is not locked, and goes with
 /// the next write into the same folder.
-pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Io`] if `fill` fails, the file cannot be written, or `path` exists and is not a regular file.
+pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     // Through a link to what it names; what is no file, a pipe for one, is not replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if target.exists() && !target.is_file() {

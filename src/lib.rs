@@ -2,9 +2,8 @@
 //!
 //! Data flow one way, and a module uses only what stands before it: [`data`] (images, where they come from, what
 //! corrupts them) → [`nn`] (layers forward and backward, losses, penalties, the model) → [`metrics`] → [`train`]
-//! (the step in two phases, optimisers, epochs) → `report` (pictures, features `png` and `plots`). [`sweep`] runs
-//! a grid of such runs. [`random`] makes every random number a function of (seed, stream, epoch, row);
-//! [`compute`] holds the kernels; `baseline` (feature `baseline`) is what linear methods reach.
+//! (the step in two phases, optimisers, epochs) → `report` (grids of images, feature `png`). [`random`] makes every
+//! random number a function of (seed, stream, epoch, row); [`compute`] holds the kernels; [`atomic`] writes files.
 //!
 //! ```
 //! use autoencoder::{Autoencoder, TrainConfig, Trainer, data::{Noise, digits}, nn::Loss};
@@ -27,9 +26,7 @@
 //! # Ok::<(), autoencoder::Error>(())
 //! ```
 
-mod atomic;
-#[cfg(feature = "baseline")]
-pub mod baseline;
+pub mod atomic;
 pub mod compute;
 pub mod data;
 pub mod error;
@@ -37,9 +34,8 @@ mod memory;
 pub mod metrics;
 pub mod nn;
 pub mod random;
-#[cfg(any(feature = "plots", feature = "png"))]
+#[cfg(feature = "png")]
 pub mod report;
-pub mod sweep;
 pub mod train;
 
 pub use error::{Error, Result};

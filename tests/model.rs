@@ -5,8 +5,8 @@ mod common;
 use autoencoder::{
     Autoencoder, Error,
     data::digits,
-    ndarray::{Array2, Axis, s},
-    nn::{Activation, Dense, Init, Layer},
+    ndarray::{Array1, Array2, Axis, array, s},
+    nn::{Activation, Dense, Dropout, Init, Layer},
 };
 use common::digest;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -238,4 +238,18 @@ fn the_architecture_comes_back() {
     assert_eq!(loaded.layers()[0].dropout.rate(), 0.25);
     assert_eq!(loaded.layers()[1].activation, Activation::LeakyRelu { slope: 0.1 });
     assert_eq!(loaded.layers().iter().map(|l| l.dense.weight().len_of(Axis(1))).collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
+fn sparsity_counts_the_encoders_weights() {
+    let layer = |weight: Array2<f32>| Layer {
+        dense: Dense::new(weight.clone(), Array1::zeros(weight.ncols())).unwrap(),
+        activation: Activation::Identity,
+        dropout: Dropout::NONE,
+    };
+    let encoder = vec![layer(array![[0.0, 1e-3], [-1e-3, 2e-3], [1.0, -2.0]]), layer(array![[0.0], [5.0]])];
+    let decoder = vec![layer(array![[0.0, 0.0, 0.0]])];
+    let model = Autoencoder::from_layers(encoder, decoder).unwrap();
+    assert_eq!(model.encoder_sparsity(1e-3), 4.0 / 8.0);
+    assert_eq!(model.encoder_sparsity(0.0), 2.0 / 8.0);
 }

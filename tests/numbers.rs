@@ -220,31 +220,6 @@ fn figures_of_degenerate_images_are_defined() {
     }
 }
 
-#[cfg(feature = "baseline")]
-#[test]
-fn linear_methods_of_degenerate_rows_are_defined() {
-    use autoencoder::baseline::Pca;
-    for rows in [
-        Array2::zeros((9, 5)),
-        Array2::from_elem((9, 5), 0.3),
-        Array2::from_shape_fn((1, 5), |(_, column)| column as f32),
-        Array2::from_elem((1, 1), 0.3),
-    ] {
-        let pca = Pca::fit(&rows).unwrap();
-        // There is but one image: all linear methods give it, whatever they see.
-        assert!(pca.variances().iter().all(|&variance| variance < 1e-12));
-        for map in [pca.reconstruction(0), pca.reconstruction(1), pca.denoiser(0.0), pca.denoiser(1e300)] {
-            let found = map.unwrap().apply(rows.view()).unwrap();
-            assert!(Quality::of(found.view(), rows.view(), 1.0).unwrap().mse < 1e-12);
-        }
-    }
-    for bad in [f32::NAN, f32::INFINITY] {
-        assert!(matches!(Pca::fit(&Array2::from_elem((4, 3), bad)), Err(Error::Setting { .. })));
-    }
-    let pca = Pca::fit(&Array2::from_elem((4, 3), f32::MAX)).unwrap();
-    assert!(pca.variances().iter().all(|variance| variance.is_finite()));
-}
-
 /// Numbers that a caller may not have meant.
 fn number() -> impl Strategy<Value = f32> {
     let special =

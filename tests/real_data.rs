@@ -110,31 +110,6 @@ fn other_places_and_spellings_are_found() {
     assert_eq!(Known::Mnist.load(Split::Test, Some(other.path())).unwrap(), expected);
 }
 
-/// PCA and the linear denoiser on the real sets; what a separate program in f64 found.
-#[cfg(feature = "baseline")]
-#[test]
-fn linear_baselines_reach_their_figures() {
-    use autoencoder::{baseline::Pca, metrics::Quality};
-    let Some(folder) = data("linear_baselines_reach_their_figures") else { return };
-    for (known, components, expected, denoised) in
-        [(Known::Mnist, 30, 17.52, 15.75), (Known::FashionMnist, 30, 18.06, 16.16)]
-    {
-        let [train, test] =
-            [Split::Train, Split::Test].map(|split| known.load(split, Some(&folder)).unwrap());
-        let pca = Pca::fit(&train).unwrap();
-        let clean = test.to_array();
-        let quality = |output: &ndarray::Array2<f32>| Quality::of(output.view(), clean.view(), 1.0).unwrap();
-        let rough = quality(&pca.reconstruction(components).unwrap().apply(clean.view()).unwrap());
-        assert!((rough.psnr_pooled_db - expected).abs() < 0.01, "{rough:?}");
-        if known == Known::Mnist {
-            assert!((rough.mse * 784.0 - 13.866).abs() < 0.001, "{rough:?}");
-        }
-        let noisy = Noise::gaussian(0.5).unwrap().corrupt(clean.view(), 1);
-        let found = quality(&pca.denoiser(0.5).unwrap().apply(noisy.view()).unwrap());
-        assert!((found.psnr_pooled_db - denoised).abs() < 0.05, "{found:?}");
-    }
-}
-
 fn one_epoch(folder: &Path, known: Known, config: TrainConfig) -> Evaluation {
     let [train, test] = [Split::Train, Split::Test].map(|split| known.load(split, Some(folder)).unwrap());
     let mut model = Autoencoder::builder(784).hidden(&[512, 256]).code(100).build().unwrap();

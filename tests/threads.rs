@@ -7,7 +7,6 @@ use autoencoder::{
     data::{Dataset, Noise, Samples, digits},
     ndarray::{Array2, s},
     nn::Loss,
-    sweep::{Images, Run, Sweep},
     train::{evaluate, reconstruction_errors},
 };
 use common::digest;
@@ -134,35 +133,6 @@ fn work_inside_a_callers_pool_ends_with_the_same_bits() {
             let mut config = config();
             config.threads = threads;
             rayon::scope(|_| assert_eq!(trained(&config, &images), expected));
-        }
-    });
-}
-
-#[test]
-fn sweeps_inside_a_callers_pool_end() {
-    ends(|| {
-        let images = digits::generate(60, 1).unwrap();
-        let run = |code| Run {
-            dataset: "digits".to_owned(),
-            hidden: vec![16],
-            code,
-            dropout: 0.1,
-            init: autoencoder::nn::Init::He,
-            train: config(),
-        };
-        let runs: Vec<_> = (1..5).map(run).collect();
-        let sweep = |jobs| {
-            let folder = tempfile::tempdir().unwrap();
-            let find = |_: &str| Ok(Images { train: &images, test: &images });
-            let sweep = Sweep::new(folder.path()).jobs(jobs);
-            let outcomes = sweep.run(&runs, find, |_, _| ControlFlow::Continue(())).unwrap();
-            outcomes.into_iter().map(|outcome| outcome.record.unwrap().test).collect::<Vec<_>>()
-        };
-        let expected = sweep(1);
-        for threads in [1, 3] {
-            pool(threads).install(|| {
-                (1..6).into_par_iter().with_max_len(1).for_each(|jobs| assert_eq!(sweep(jobs), expected));
-            });
         }
     });
 }

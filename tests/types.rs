@@ -9,7 +9,6 @@ use autoencoder::{
     },
     metrics::{Quality, Roc},
     nn::{Activation, Builder, Dense, Dropout, Init, Layer, Loss, Penalty, Scope},
-    sweep::{Outcome, Record, Run, Sweep},
     train::{EpochRecord, Evaluation, Gradient, History, Objective, Optimizer, OptimizerState, Step},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -27,13 +26,9 @@ fn types_are_shared_and_stored() {
     all!(shared: Autoencoder, Builder, Dense, Dropout, Layer, Activation, Init, Loss, Penalty, Scope);
     all!(shared: Dataset, Noise, NoiseKind, Known, Split, IdxArray, Quality, Roc, Error);
     all!(shared: TrainConfig, Optimizer, OptimizerState, Step, Objective, Gradient);
-    all!(shared: History, EpochRecord, Evaluation, Run, Record, Outcome, Sweep<'_>);
+    all!(shared: History, EpochRecord, Evaluation);
     all!(stored: TrainConfig, Noise, NoiseKind, Optimizer, Loss, Penalty, Scope, Init, Activation);
-    all!(stored: History, EpochRecord, Evaluation, Quality, Run, Record);
-    #[cfg(feature = "baseline")]
-    all!(shared: autoencoder::baseline::Pca, autoencoder::baseline::LinearMap);
+    all!(stored: History, EpochRecord, Evaluation, Quality);
     #[cfg(feature = "download")]
     all!(shared: autoencoder::data::download::Download, autoencoder::data::download::Cause);
-    #[cfg(feature = "plots")]
-    all!(shared: autoencoder::report::Chart, autoencoder::report::Curve);
 }

@@ -8,7 +8,10 @@ mod cpu;
 pub mod elementwise;
 mod gemm;
 
-pub use gemm::{Accum, gemm, gemm_sum, peak_gflops};
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub use gemm::peak_gflops;
+pub use gemm::{Accum, gemm, gemm_sum};
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 

@@ -25,5 +25,4 @@ pub use history::{EpochRecord, History};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use schedule::Schedule;
 pub use step::{Batch, BatchLoss, Gradient, Objective, Step};
-pub(crate) use trainer::pool;
 pub use trainer::{Event, Trainer};

@@ -4,6 +4,7 @@
 mod fetch;
 mod flags;
 mod quickstart;
+mod short;
 mod study;
 mod tools;
 

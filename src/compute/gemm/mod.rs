@@ -26,6 +26,7 @@
 mod copy;
 mod dense;
 mod matrix;
+#[cfg(feature = "bench")]
 mod peak;
 mod product;
 mod sparse;
@@ -36,6 +37,7 @@ mod tile;
 mod vector;
 mod way;
 
+#[cfg(feature = "bench")]
 pub use peak::peak_gflops;
 
 use super::{cpu::Isa, has_contiguous_rows};

@@ -1,0 +1,37 @@
+//! Stops a training run and resumes it from its last checkpoint: the model is the same to the bit.
+//!
+//! `cargo run --release --example stop_and_resume`
+
+use autoencoder::{
+    Autoencoder, Error, TrainConfig, Trainer,
+    data::digits,
+    train::{Checkpoint, Checkpoints, Event},
+};
+use std::ops::ControlFlow;
+
+fn main() -> Result<(), Error> {
+    let train = digits::generate(1_000, 1)?;
+    let new_model = || Autoencoder::builder(784).hidden(&[64]).code(16).build();
+    let trainer = || Trainer::new(TrainConfig::new().epochs(6).batch_size(50));
+    let mut whole = new_model()?;
+    trainer().fit(&mut whole, &train)?;
+
+    // A callback stops this run within epoch 4; a crash would lose at most the steps since the last checkpoint.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let checkpoints = || Checkpoints::new(folder.path()).every(15); // steps
+    let stop = |event: Event| match event {
+        Event::Batch { epoch: 4, batch: 7, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    trainer().checkpoint(checkpoints()).callback(stop).fit(&mut new_model()?, &train)?;
+
+    // `latest` returns `None` if there is no checkpoint, and the run then starts from the beginning.
+    let latest = Checkpoint::latest(folder.path())?;
+    if let Some(checkpoint) = &latest {
+        println!("resuming after step {} in epoch {}", checkpoint.step(), checkpoint.epoch());
+    }
+    let mut resumed = new_model()?;
+    let history = trainer().checkpoint(checkpoints()).resume(latest).fit(&mut resumed, &train)?;
+    println!("{} epochs in the history; same weights: {}", history.epochs.len(), resumed == whole);
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! Linear methods to compare autoencoders with: PCA and the linear MMSE denoiser.
+//!
+//! Both are one eigenproblem. With mean `μ` and covariance `C = U Λ Uᵀ` of the training rows, PCA of `d` components
+//! reconstructs `μ + U diag(1, .., 1, 0, .., 0) Uᵀ (x - μ)`, the best linear map of that rank; the best linear map
+//! for white noise of variance `s` is `μ + U diag(λ / (λ + s)) Uᵀ (x - μ)` (the Wiener filter).
+
+use crate::errors::{setting, shape};
+use autoencoder::{
+    Result,
+    compute::{Accum, elementwise, gemm, rows_mut},
+    data::Samples,
+};
+use faer::{Mat, Par, Side, linalg::matmul::matmul};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use rayon::prelude::*;
+
+const BLOCK_ROWS: usize = 1_000;
+
+/// Mean, principal components and variances of rows.
+///
+/// ```
+/// use autoencoder::{data::digits, metrics::Quality};
+/// use autoencoder_study::baseline::Pca;
+/// let digits = digits::generate(500, 1)?;
+/// let pca = Pca::fit(&digits)?;
+/// let images = digits.to_array();
+/// let rough = pca.reconstruction(10)?.apply(images.view())?;
+/// let fine = pca.reconstruction(100)?.apply(images.view())?;
+/// let mse = |output: &ndarray::Array2<f32>| Quality::of(output.view(), images.view(), 1.0).map(|q| q.mse);
+/// assert!(mse(&fine)? < mse(&rough)? / 3.0);
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Pca {
+    mean: Array1<f64>,
+    /// A component a column, in the order of the variances.
+    components: Array2<f64>,
+    variances: Array1<f64>,
+}
+
+impl Pca {
+    /// Mean, components and variances (of the population, divided by the number of rows).
+    ///
+    /// # Errors
+    /// If there are no rows, a value is not finite, or the eigenproblem does not converge.
+    pub fn fit(samples: &dyn Samples) -> Result<Self> {
+        if samples.is_empty() || samples.features() == 0 {
+            return Err(shape("rows to analyse", "at least 1 with 1 feature", samples.len()));
+        }
+        let (mean, covariance) = moments(samples);
+        if !mean.iter().all(|m| m.is_finite()) {
+            return Err(setting("mean of the rows", f64::NAN, "finite rows"));
+        }
+        let eigen = covariance.self_adjoint_eigen(Side::Lower).map_err(|error| {
+            setting("eigenvalues of the covariance", error, "finite ones that can be found")
+        })?;
+        let features = mean.len();
+        let (vectors, values) = (eigen.U(), eigen.S().column_vector());
+        // They come in ascending order. A variance that rounding made negative is 0.
+        let place = |component: usize| features - 1 - component;
+        Ok(Self {
+            components: Array2::from_shape_fn((features, features), |(row, c)| vectors[(row, place(c))]),
+            variances: Array1::from_shape_fn(features, |c| values[place(c)].max(0.0)),
+            mean,
+        })
+    }
+
+    /// The mean row `[features]`.
+    pub fn mean(&self) -> &Array1<f64> {
+        &self.mean
+    }
+
+    /// The variances along the components, the largest first.
+    pub fn variances(&self) -> &Array1<f64> {
+        &self.variances
+    }
+
+    /// The components `[features, features]`, a column each, in the order of the variances.
+    pub fn components(&self) -> &Array2<f64> {
+        &self.components
+    }
+
+    /// The coordinates `[rows, components]` of rows `[rows, features]` along the first components, from the mean.
+    ///
+    /// # Errors
+    /// If there are not so many components, or the rows have another number of features.
+    pub fn project(&self, rows: ArrayView2<f32>, components: usize) -> Result<Array2<f32>> {
+        self.check(components)?;
+        if rows.ncols() != self.mean.len() {
+            return Err(shape("features of a row", self.mean.len(), rows.ncols()));
+        }
+        let axes = self.components.slice(s![.., ..components]).mapv(|x| x as f32);
+        Ok((&rows - &self.mean.mapv(|m| m as f32)).dot(&axes))
+    }
+
+    /// Reconstruction from the first `components`.
+    ///
+    /// # Errors
+    /// If there are not so many.
+    pub fn reconstruction(&self, components: usize) -> Result<LinearMap> {
+        self.check(components)?;
+        Ok(self.map(|component| f64::from(u8::from(component < components))))
+    }
+
+    /// The best linear denoiser for Gaussian noise of a variance that is added and not clamped.
+    ///
+    /// # Errors
+    /// If the variance is negative or not finite.
+    pub fn denoiser(&self, noise_variance: f64) -> Result<LinearMap> {
+        if !(0.0..=f64::MAX).contains(&noise_variance) {
+            return Err(setting("noise variance", noise_variance, "a finite number of at least 0"));
+        }
+        Ok(self.map(|component| match self.variances[component] {
+            0.0 => 0.0,
+            variance => variance / (variance + noise_variance),
+        }))
+    }
+
+    fn check(&self, components: usize) -> Result<()> {
+        match components <= self.mean.len() {
+            true => Ok(()),
+            false => Err(setting("components", components, "at most the number of features")),
+        }
+    }
+
+    /// `μ + U diag(gain) Uᵀ (x - μ)`.
+    fn map(&self, gain: impl Fn(usize) -> f64) -> LinearMap {
+        let gains = Array1::from_shape_fn(self.mean.len(), gain);
+        let map = (&self.components * &gains).dot(&self.components.t());
+        LinearMap { mean: self.mean.mapv(|m| m as f32), map: map.mapv(|m| m as f32) }
+    }
+}
+
+/// A symmetric linear map around a mean.
+#[derive(Debug, Clone)]
+pub struct LinearMap {
+    mean: Array1<f32>,
+    map: Array2<f32>,
+}
+
+impl LinearMap {
+    /// The images of inputs, both `[rows, features]`.
+    ///
+    /// # Errors
+    /// If the inputs have another number of features.
+    pub fn apply(&self, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
+        if inputs.ncols() != self.mean.len() {
+            return Err(shape("features of a row", self.mean.len(), inputs.ncols()));
+        }
+        let mut outputs = Array2::zeros(inputs.dim());
+        let blocks = outputs.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS).into_par_iter();
+        blocks.zip(inputs.axis_chunks_iter(Axis(0), BLOCK_ROWS)).for_each(|(mut output, input)| {
+            gemm(Accum::Replace, output.view_mut(), (&input - &self.mean).view(), self.map.view());
+            let mean = self.mean.as_slice().unwrap_or_default();
+            rows_mut(output).for_each(|row| elementwise::add(row, mean));
+        });
+        Ok(outputs)
+    }
+}
+
+/// Mean and covariance of the rows, in f64, block by block in their order.
+fn moments(samples: &dyn Samples) -> (Array1<f64>, Mat<f64>) {
+    let (count, features) = (samples.len(), samples.features());
+    let mut row = vec![0.0; features];
+    let mut mean = Array1::<f64>::zeros(features);
+    for index in 0..count {
+        samples.copy_row(index, &mut row);
+        mean.iter_mut().zip(&row).for_each(|(sum, &x)| *sum += f64::from(x));
+    }
+    mean /= count as f64;
+
+    let mut covariance = Mat::zeros(features, features);
+    for start in (0..count).step_by(BLOCK_ROWS) {
+        let mut block = Mat::<f64>::zeros(BLOCK_ROWS.min(count - start), features);
+        for index in 0..block.nrows() {
+            samples.copy_row(start + index, &mut row);
+            for (feature, &x) in row.iter().enumerate() {
+                block[(index, feature)] = f64::from(x) - mean[feature];
+            }
+        }
+        let share = 1.0 / count as f64;
+        matmul(covariance.as_mut(), faer::Accum::Add, block.transpose(), block.as_ref(), share, Par::Seq);
+    }
+    (mean, covariance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_abs_diff_eq;
+    use ndarray::array;
+
+    /// Rows on a line with a little across it: the components and variances by hand.
+    #[test]
+    fn two_dimensions_by_hand() {
+        let rows = array![[3.0_f32, 5.0], [5.0, 3.0], [0.0, 0.0], [8.0, 8.0]];
+        let pca = Pca::fit(&rows).unwrap();
+        // Centred at (4, 4): (-1, 1), (1, -1), (-4, -4), (4, 4).
+        assert_abs_diff_eq!(pca.variances(), &array![16.0, 1.0], epsilon = 1e-12);
+        let first = pca.components().column(0).mapv(f64::abs);
+        assert_abs_diff_eq!(first, array![0.5_f64.sqrt(), 0.5_f64.sqrt()], epsilon = 1e-12);
+
+        let along = pca.project(rows.view(), 1).unwrap().mapv(f32::abs);
+        let root = 2.0_f32.sqrt();
+        assert_abs_diff_eq!(along, array![[0.0], [0.0], [4.0 * root], [4.0 * root]], epsilon = 1e-5);
+        let flat = pca.reconstruction(1).unwrap().apply(rows.view()).unwrap();
+        assert_abs_diff_eq!(flat, array![[4.0, 4.0], [4.0, 4.0], [0.0, 0.0], [8.0, 8.0]], epsilon = 1e-5);
+        // Gains 16 / 20 and 1 / 5.
+        let denoised = pca.denoiser(4.0).unwrap().apply(rows.view()).unwrap();
+        let expected = array![[3.8, 4.2], [4.2, 3.8], [0.8, 0.8], [7.2, 7.2]];
+        assert_abs_diff_eq!(denoised, expected, epsilon = 1e-5);
+        let all = pca.reconstruction(2).unwrap().apply(rows.view()).unwrap();
+        assert_abs_diff_eq!(all, rows, epsilon = 1e-5);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let pca = Pca::fit(&array![[1.0_f32, 1.0], [1.0, 1.0]]).unwrap();
+        assert!(pca.reconstruction(3).is_err() && pca.project(array![[1.0, 1.0]].view(), 3).is_err());
+        assert!(pca.project(array![[1.0]].view(), 1).is_err());
+        assert!(pca.denoiser(-1.0).is_err() && pca.denoiser(f64::NAN).is_err());
+        assert!(pca.denoiser(0.0).unwrap().apply(array![[1.0]].view()).is_err());
+        assert_eq!(pca.denoiser(0.0).unwrap().apply(array![[2.0, 3.0]].view()).unwrap(), array![[1.0, 1.0]]);
+        assert!(Pca::fit(&Array2::<f32>::zeros((0, 2))).is_err());
+        assert!(Pca::fit(&array![[f32::NAN, 1.0]]).is_err());
+    }
+}

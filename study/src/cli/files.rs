@@ -1,0 +1,108 @@
+//! The files that commands write.
+
+use super::Failure;
+use autoencoder::{
+    data::Dataset,
+    ndarray::{Array2, Axis},
+    train::History,
+};
+use serde::Serialize;
+use std::{fs, io, path::Path};
+
+/// The columns of an epoch. Validation is of the test images, noisy where the run has noise.
+pub const HISTORY_COLUMNS: [&str; 10] = [
+    "epoch",
+    "loss",
+    "data_loss",
+    "mse",
+    "psnr_db",
+    "images_per_second",
+    "seconds",
+    "validation_mse",
+    "validation_psnr_mean_db",
+    "validation_psnr_pooled_db",
+];
+
+/// A row an epoch.
+pub fn history_rows(history: &History) -> impl Iterator<Item = Vec<String>> {
+    history.epochs.iter().map(|record| {
+        let validation = record.validation.map(|validation| validation.output);
+        let training = [
+            record.loss,
+            record.data_loss,
+            record.mse,
+            record.psnr_db,
+            record.images_per_second,
+            record.seconds,
+        ];
+        let mut row = vec![record.epoch.to_string()];
+        row.extend(training.map(|figure| figure.to_string()));
+        let figures = validation.map(|q| [q.mse, q.psnr_mean_db, q.psnr_pooled_db].map(|x| x.to_string()));
+        row.extend(figures.unwrap_or_default());
+        row
+    })
+}
+
+/// Writes a table.
+pub fn write_csv(
+    path: &Path,
+    columns: &[&str],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Result<(), Failure> {
+    let write = || -> csv::Result<()> {
+        let mut file = csv::Writer::from_path(path)?;
+        file.write_record(columns)?;
+        rows.into_iter().try_for_each(|row| file.write_record(row))?;
+        Ok(file.flush()?)
+    };
+    write().map_err(|error| failure(path)(io::Error::other(error)))
+}
+
+/// Writes a value as JSON.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value).map_err(io::Error::from).map_err(failure(path))?;
+    fs::write(path, json + "\n").map_err(failure(path))
+}
+
+/// Reads a file.
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(failure(path))
+}
+
+/// Writes text.
+pub fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(failure(path))
+}
+
+/// Removes a file of an earlier run, if there is one.
+pub fn remove(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a folder where there is none.
+pub fn create_folder(path: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(path).map_err(failure(path))
+}
+
+fn failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {
+    let name = path.display().to_string();
+    move |error| Failure::File(name, error)
+}
+
+/// The first image of each class, or the first ten where there are no labels: `[images, features]`.
+pub fn one_a_class(images: &Dataset) -> Array2<f32> {
+    images.to_array().select(Axis(0), &places_of_classes(images))
+}
+
+/// Where these images are.
+pub fn places_of_classes(images: &Dataset) -> Vec<usize> {
+    let mut rows: Vec<usize> = match images.labels() {
+        Some(labels) => (0..=u8::MAX).filter_map(|class| labels.iter().position(|&l| l == class)).collect(),
+        None => (0..images.len()).collect(),
+    };
+    rows.truncate(10);
+    rows
+}

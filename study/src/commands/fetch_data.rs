@@ -1,0 +1,107 @@
+//! Fetches MNIST and Fashion-MNIST.
+
+use crate::cli::{
+    Failure, OutputFlags,
+    progress::{style, target},
+    say,
+};
+use autoencoder::data::{
+    catalog::Known,
+    download::{Download, Event},
+};
+use clap::{Parser, ValueEnum};
+use indicatif::ProgressBar;
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
+
+/// Fetches MNIST and Fashion-MNIST; what is there and right stays.
+#[derive(Debug, Parser)]
+pub(super) struct Flags {
+    #[arg(long, value_enum, default_value = "both")]
+    dataset: Choice,
+    /// Folder that gets mnist/ and fashion-mnist/ [default: $AUTOENCODER_DATA, else data]
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// URL of a folder with mnist/ and fashion-mnist/, in place of the published mirrors; several are tried in order
+    #[arg(long, value_name = "URL")]
+    mirror: Vec<String>,
+    /// Seconds that a mirror may be silent
+    #[arg(long, value_name = "SECONDS", default_value = "30")]
+    patience: NonZeroU64,
+    #[command(flatten)]
+    output: OutputFlags,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    Mnist,
+    FashionMnist,
+    /// MNIST and Fashion-MNIST
+    Both,
+}
+
+pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
+    flags.output.apply();
+    let sets: &[Known] = match flags.dataset {
+        Choice::Mnist => &[Known::Mnist],
+        Choice::FashionMnist => &[Known::FashionMnist],
+        Choice::Both => &[Known::Mnist, Known::FashionMnist],
+    };
+    sets.iter().try_for_each(|&set| fetch(set, flags))
+}
+
+fn fetch(set: Known, flags: &Flags) -> Result<(), Failure> {
+    let mut download = Download::new(set).patience(Duration::from_secs(flags.patience.get()));
+    if !flags.mirror.is_empty() {
+        let folder = |url: &String| format!("{}/{}/", url.trim_end_matches('/'), set.folder());
+        download = download.mirrors(flags.mirror.iter().map(folder));
+    }
+    let bar = Bytes::new();
+    let mut said = Ok(());
+    download.run(flags.data_dir.as_deref(), |event| {
+        let line = match event {
+            Event::Received { url, bytes, total } => return bar.show(url, bytes, total),
+            Event::Present { path } => format!("{}: is there and right", path.display()),
+            Event::Failed(attempt) => attempt.to_string(),
+            Event::Saved { url, path } => format!("{}: fetched from {url}", path.display()),
+            _ => return,
+        };
+        if said.is_ok() {
+            said = bar.suspend(|| say(&line));
+        }
+    })?;
+    said
+}
+
+/// Shows files as they arrive.
+struct Bytes {
+    bar: ProgressBar,
+}
+
+impl Bytes {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, target());
+        bar.set_style(style("{wide_msg} [{bar:10}] {bytes}/{total_bytes}"));
+        Self { bar }
+    }
+
+    /// Moves the bar of the file that comes from this address.
+    fn show(&self, url: &str, bytes: u64, total: Option<u64>) {
+        if bytes < self.bar.position() {
+            self.bar.reset();
+        }
+        self.bar.set_length(total.unwrap_or(bytes));
+        self.bar.set_position(bytes);
+        self.bar.set_message(url.rsplit('/').next().unwrap_or_default().to_owned());
+    }
+
+    /// Does something that writes lines.
+    fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,77 @@
+//! One function per example of the repository: the whole program, flags included.
+//!
+//! Each parses the process's arguments and returns its exit code: 0, 1 if the run failed, or 2 if a flag or a setting is
+//! invalid. Bad flags and `--help` end the process at once. Errors are one line on standard error.
+
+mod custom_data;
+mod draw_digits;
+#[cfg(feature = "download")]
+mod fetch_data;
+mod quickstart;
+mod study;
+mod throughput;
+
+use crate::{
+    cli,
+    experiments::{
+        anomaly::Anomaly, architectures::Architectures, denoising::Denoising, lab::alone,
+        latent_space::LatentSpace, regularization::Regularization,
+    },
+};
+use std::process::ExitCode;
+
+/// Trains on all classes but one and finds that class by its reconstruction error.
+pub fn anomaly() -> ExitCode {
+    alone::<Anomaly>("anomaly")
+}
+
+/// Compares depths and widths of the code.
+pub fn architectures() -> ExitCode {
+    alone::<Architectures>("architectures")
+}
+
+/// Trains a denoising autoencoder on the user's own images.
+pub fn custom_data() -> ExitCode {
+    cli::main(custom_data::run)
+}
+
+/// Trains denoising autoencoders over noise of several strengths.
+pub fn denoising() -> ExitCode {
+    alone::<Denoising>("denoising")
+}
+
+/// Draws digits and writes them as IDX files.
+pub fn draw_digits() -> ExitCode {
+    cli::main(draw_digits::run)
+}
+
+/// Downloads MNIST and Fashion-MNIST (feature `download`).
+#[cfg(feature = "download")]
+pub fn fetch_data() -> ExitCode {
+    cli::main(fetch_data::run)
+}
+
+/// Looks at the codes of test images.
+pub fn latent_space() -> ExitCode {
+    alone::<LatentSpace>("latent_space")
+}
+
+/// Trains a denoising autoencoder, prints its test metrics and writes pictures.
+pub fn quickstart() -> ExitCode {
+    cli::main(quickstart::run)
+}
+
+/// Compares Lasso, dropout and neither.
+pub fn regularization() -> ExitCode {
+    alone::<Regularization>("regularization")
+}
+
+/// Runs every experiment and writes the report.
+pub fn study() -> ExitCode {
+    cli::main(study::run)
+}
+
+/// Measures the speed of training, evaluation and single images and prints one line of JSON.
+pub fn throughput() -> ExitCode {
+    cli::main(throughput::run)
+}

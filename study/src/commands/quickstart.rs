@@ -1,0 +1,243 @@
+//! The main job: trains a denoising autoencoder, prints what it reached, writes pictures.
+
+use crate::cli::{
+    self, DataFlags, Failure, Images, Init, Loss, OutputFlags, WidthFlags, files, progress::Progress, say,
+};
+use autoencoder::{
+    TrainConfig, Trainer,
+    data::Noise,
+    metrics::{Quality, decibels},
+    ndarray::ArrayView2,
+    nn::{self, Penalty},
+    report,
+    train::{Checkpoint, Checkpoints, evaluate},
+};
+use clap::Parser;
+use serde::Serialize;
+use std::{path::PathBuf, time::Instant};
+
+/// Trains a denoising autoencoder, prints what it reached, writes pictures.
+#[derive(Debug, Parser)]
+#[command(allow_negative_numbers = true)]
+pub(super) struct Flags {
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    widths: WidthFlags,
+    /// Variance of the Gaussian noise on the inputs; 0 trains a plain autoencoder
+    #[arg(long, default_value_t = 0.25)]
+    noise_variance: f32,
+    #[arg(long, default_value_t = 10)]
+    epochs: usize,
+    #[arg(long, default_value_t = 128)]
+    batch_size: usize,
+    #[arg(long, default_value_t = 0.001)]
+    learning_rate: f32,
+    #[arg(long, value_enum, default_value = "bce")]
+    loss: Loss,
+    #[arg(long, value_enum, default_value = "he")]
+    init: Init,
+    /// Rate of dropout in the hidden layers
+    #[arg(long, default_value_t = 0.0)]
+    dropout: f32,
+    /// Strength of the L1 penalty on the encoder's weights
+    #[arg(long, default_value_t = 0.0)]
+    lasso: f32,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Worker threads [default: one a core]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Keeps checkpoints of every so many steps, under checkpoints/ in the folder for the results
+    #[arg(long)]
+    checkpoint_every: Option<u64>,
+    /// Goes on from the last checkpoint there, if there is one
+    #[arg(long)]
+    resume: bool,
+    /// Folder for the results
+    #[arg(long, default_value = "out/quickstart")]
+    out: PathBuf,
+    #[command(flatten)]
+    output: OutputFlags,
+}
+
+impl Flags {
+    fn noise(&self) -> Result<Option<Noise>, autoencoder::Error> {
+        let noise = Noise::gaussian(self.noise_variance)?;
+        Ok((self.noise_variance > 0.0).then_some(noise))
+    }
+
+    fn config(&self) -> Result<TrainConfig, autoencoder::Error> {
+        let mut config = TrainConfig::new()
+            .epochs(self.epochs)
+            .batch_size(self.batch_size)
+            .learning_rate(self.learning_rate)
+            .loss(self.loss.into())
+            .seed(self.seed);
+        if let Some(noise) = self.noise()? {
+            config = config.noise(noise);
+        }
+        if self.lasso != 0.0 {
+            config = config.penalty(Penalty::lasso(self.lasso));
+        }
+        Ok(config)
+    }
+
+    fn checkpoint_folder(&self) -> PathBuf {
+        self.out.join("checkpoints")
+    }
+
+    fn checkpoints(&self) -> Option<Checkpoints> {
+        self.checkpoint_every.map(|steps| Checkpoints::new(self.checkpoint_folder()).every(steps))
+    }
+}
+
+pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
+    flags.output.apply();
+    let threads = cli::set_threads(flags.threads)?;
+    let (noise, config) = (flags.noise()?, flags.config()?);
+    config.check()?;
+    let checkpoints = flags.checkpoints();
+    checkpoints.as_ref().map_or(Ok(()), Checkpoints::check)?;
+    files::create_folder(&flags.out)?;
+
+    let Images { train, test, notice } = flags.data.load()?;
+    let mut model = flags
+        .widths
+        .builder(train.features())
+        .dropout(flags.dropout)
+        .init(flags.init.into())
+        .seed(flags.seed)
+        .build()?;
+    if let Some(notice) = notice {
+        say(&notice)?;
+    }
+    say(&format!(
+        "{}: {} training and {} test images; widths {:?}, {} parameters, {threads} threads",
+        train.name(),
+        train.len(),
+        test.len(),
+        model.widths(),
+        model.parameters()
+    ))?;
+
+    let resumed = if flags.resume { Checkpoint::latest(flags.checkpoint_folder())? } else { None };
+    if let Some(checkpoint) = &resumed {
+        say(&format!("goes on after step {} in epoch {}", checkpoint.step(), checkpoint.epoch()))?;
+    }
+
+    let start = Instant::now();
+    let mut progress = Progress::new(flags.epochs, noise.is_some());
+    let mut trainer = Trainer::new(config).validate(&test).resume(resumed);
+    if let Some(checkpoints) = checkpoints {
+        trainer = trainer.checkpoint(checkpoints);
+    }
+    let trainer = trainer.callback(|event| progress.show(event));
+    let history = trainer.fit(&mut model, &train)?;
+    drop(progress);
+    let seconds = start.elapsed().as_secs_f64();
+
+    let plain = evaluate(&model, &test, None, flags.seed)?.output;
+    say(&format!("reconstruction of clean test images: {}", text(plain)))?;
+    let validation = history.epochs.last().and_then(|epoch| epoch.validation);
+    let denoising = validation.and_then(|found| Some((found.output, found.noisy_input?)));
+    if let Some((denoised, noisy)) = denoising {
+        let clamped = if noise.as_ref().is_some_and(Noise::is_clamped) { "clamped" } else { "not clamped" };
+        say(&format!("noisy test images (variance {}, {clamped}): {}", flags.noise_variance, text(noisy)))?;
+        say(&format!("denoised: {}", text(denoised)))?;
+    }
+
+    let (height, width) = test.image_shape();
+    let clean = files::one_a_class(&test);
+    let picture = |name: &str, rows: &[ArrayView2<f32>]| {
+        let path = flags.out.join(name);
+        report::save_grid(&path, (height, width), rows, 3)
+    };
+    files::remove(&flags.out.join("denoised.png"))?;
+    if let Some(noise) = &noise {
+        let noisy = noise.corrupt(clean.view(), flags.seed);
+        let output = model.reconstruct(noisy.view())?;
+        picture("denoised.png", &[clean.view(), noisy.view(), output.view()])?;
+    }
+    picture("reconstructed.png", &[clean.view(), model.reconstruct(clean.view())?.view()])?;
+    model.save(flags.out.join("model.safetensors"))?;
+    files::write_csv(&flags.out.join("history.csv"), &files::HISTORY_COLUMNS, files::history_rows(&history))?;
+    let summary = Summary {
+        dataset: train.name(),
+        train_images: train.len(),
+        test_images: test.len(),
+        widths: model.widths(),
+        loss: flags.loss.into(),
+        init: flags.init.into(),
+        dropout: flags.dropout,
+        lasso: flags.lasso,
+        epochs: flags.epochs,
+        batch_size: flags.batch_size,
+        learning_rate: flags.learning_rate,
+        seed: flags.seed,
+        noise_variance: flags.noise_variance,
+        clamped: noise.as_ref().is_some_and(Noise::is_clamped),
+        test_mse: plain.mse,
+        test_psnr_mean_db: plain.psnr_mean_db,
+        test_psnr_pooled_db: plain.psnr_pooled_db,
+        denoising: denoising.map(|(denoised, noisy)| Denoising {
+            denoised_psnr_mean_db: denoised.psnr_mean_db,
+            denoised_psnr_pooled_db: denoised.psnr_pooled_db,
+            noisy_psnr_mean_db: noisy.psnr_mean_db,
+            noisy_psnr_pooled_db: noisy.psnr_pooled_db,
+        }),
+        train_images_per_second: history.images_per_second(),
+        threads,
+        seconds,
+    };
+    files::write_json(&flags.out.join("summary.json"), &summary)?;
+    say(&format!("{seconds:.1} s; pictures, model and figures are in {}", flags.out.display()))
+}
+
+fn text(quality: Quality) -> String {
+    format!(
+        "PSNR {:.2} dB (mean over images), {:.2} dB (pooled error)",
+        quality.psnr_mean_db, quality.psnr_pooled_db
+    )
+}
+
+/// The content of `summary.json`.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    dataset: &'a str,
+    train_images: usize,
+    test_images: usize,
+    widths: Vec<usize>,
+    loss: nn::Loss,
+    init: nn::Init,
+    dropout: f32,
+    lasso: f32,
+    epochs: usize,
+    batch_size: usize,
+    learning_rate: f32,
+    seed: u64,
+    noise_variance: f32,
+    clamped: bool,
+    test_mse: f64,
+    #[serde(with = "decibels")]
+    test_psnr_mean_db: f64,
+    #[serde(with = "decibels")]
+    test_psnr_pooled_db: f64,
+    #[serde(flatten)]
+    denoising: Option<Denoising>,
+    train_images_per_second: Option<f64>,
+    threads: usize,
+    seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Denoising {
+    #[serde(with = "decibels")]
+    denoised_psnr_mean_db: f64,
+    #[serde(with = "decibels")]
+    denoised_psnr_pooled_db: f64,
+    #[serde(with = "decibels")]
+    noisy_psnr_mean_db: f64,
+    #[serde(with = "decibels")]
+    noisy_psnr_pooled_db: f64,
+}

@@ -1,0 +1,17 @@
+//! Short constructors of the library's errors.
+
+use autoencoder::Error;
+use std::{fmt::Debug, io, path::Path};
+
+pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { path, source }
+}
+
+pub(crate) fn shape(what: &'static str, expected: impl Debug, found: impl Debug) -> Error {
+    Error::Shape { what, expected: format!("{expected:?}"), found: format!("{found:?}") }
+}
+
+pub(crate) fn setting(name: &'static str, value: impl Debug, expected: &'static str) -> Error {
+    Error::Setting { name, value: format!("{value:?}"), expected }
+}

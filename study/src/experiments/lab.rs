@@ -1,0 +1,350 @@
+//! What the study's experiments share: their flags, their data sets, a sweep with progress, their files.
+
+use super::{progress::SweepProgress, records};
+use crate::{
+    baseline::Pca,
+    cli::{self, Failure, Init, Loss, OutputFlags, files, say, set_threads},
+    plots::Chart,
+    report::{Picture, Section},
+    sweep::{Images, Record, Run, Sweep},
+};
+use autoencoder::{
+    Autoencoder, Error, TrainConfig,
+    data::{Dataset, catalog::Known},
+    ndarray::ArrayView2,
+    report::save_grid,
+};
+use clap::{Args, Parser, ValueEnum};
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, HashSet},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::OnceLock,
+};
+
+/// Beyond so many runs at once their images weigh more than the gain.
+const MAX_JOBS: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StudyDataset {
+    Mnist,
+    FashionMnist,
+    /// Digits that the library draws
+    Digits,
+    /// MNIST and Fashion-MNIST
+    Both,
+}
+
+/// The flags of every experiment.
+#[derive(Debug, Clone, Args)]
+pub struct StudyFlags {
+    #[arg(long, value_enum, default_value = "both")]
+    dataset: StudyDataset,
+    /// Folder that holds mnist/ and fashion-mnist/ [default: $AUTOENCODER_DATA, else data]
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    #[arg(long, default_value_t = 10)]
+    pub epochs: usize,
+    #[arg(long, default_value_t = 128)]
+    pub batch_size: usize,
+    #[arg(long, default_value_t = 0.001)]
+    pub learning_rate: f32,
+    #[arg(long, value_enum, default_value = "mse")]
+    pub loss: Loss,
+    #[arg(long, value_enum, default_value = "he")]
+    pub init: Init,
+    /// A run for each
+    #[arg(long, value_delimiter = ',', num_args = 1, default_value = "0")]
+    seeds: Vec<u64>,
+    /// Worker threads [default: one a core]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Runs done at once, each on its share of the threads [default: one a thread, at most 8]
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
+    /// Takes the first so many training and test images only
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Skips runs whose records stand under --out
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    output: OutputFlags,
+}
+
+/// A data set of the study by its name.
+pub struct Set {
+    pub name: String,
+    pub train: Dataset,
+    pub test: Dataset,
+    pca: OnceLock<Pca>,
+}
+
+impl Set {
+    pub fn new(name: &str, train: Dataset, test: Dataset) -> Self {
+        Self { name: name.to_owned(), train, test, pca: OnceLock::new() }
+    }
+
+    /// The principal components of the training images.
+    pub fn pca(&self) -> Result<&Pca, Error> {
+        match self.pca.get() {
+            Some(pca) => Ok(pca),
+            None => Pca::fit(&self.train).map(|pca| self.pca.get_or_init(|| pca)),
+        }
+    }
+
+    /// Its name in a text.
+    pub fn title(&self) -> &str {
+        match self.name.as_str() {
+            "mnist" => "MNIST",
+            "fashion-mnist" => "Fashion-MNIST",
+            "digits" => "Drawn digits",
+            other => other,
+        }
+    }
+
+    /// What a class shows.
+    pub fn class(&self, label: u8) -> String {
+        const FASHION: [&str; 10] = [
+            "T-shirt",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ];
+        match FASHION.get(usize::from(label)).filter(|_| self.name == "fashion-mnist") {
+            Some(&name) => name.to_owned(),
+            None => label.to_string(),
+        }
+    }
+}
+
+/// An experiment at work: the flags, the data sets, where runs are kept and where its own files go.
+pub struct Lab<'a> {
+    pub flags: &'a StudyFlags,
+    pub sets: &'a [Set],
+    /// Experiments that share them do each run once.
+    pub runs: &'a Runs,
+    /// Where tables and pictures go.
+    pub out: PathBuf,
+}
+
+/// The runs of one call.
+pub struct Runs {
+    folder: PathBuf,
+    done: RefCell<HashMap<String, Record>>,
+    failed: Cell<usize>,
+}
+
+impl Runs {
+    /// Runs whose records and models stand in a folder.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, done: RefCell::default(), failed: Cell::default() }
+    }
+
+    /// Seconds of training of all that were done or taken up, and their number.
+    pub fn seconds(&self) -> (f64, usize) {
+        let done = self.done.borrow();
+        (done.values().map(|record| record.seconds).sum(), done.len())
+    }
+
+    /// The call has failed if one of its runs has.
+    pub fn result(&self) -> Result<(), Failure> {
+        match self.failed.get() {
+            0 => Ok(()),
+            failed => Err(Failure::Runs(failed)),
+        }
+    }
+}
+
+/// One of the study's experiments.
+pub trait Experiment {
+    /// Does its runs, writes its files, says what came out.
+    fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure>;
+}
+
+// No documentation here: the experiment's is what `--help` says first.
+#[derive(Debug, Parser)]
+#[command(allow_negative_numbers = true)]
+struct Flags<E: Args> {
+    #[command(flatten)]
+    study: StudyFlags,
+    /// Folder for the results [default: out/ and the name of the example]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    experiment: E,
+}
+
+/// Does one experiment: the whole of an example.
+pub fn alone<E: Args + Experiment>(name: &str) -> ExitCode {
+    let Flags::<E> { study, out, experiment } = cli::flags();
+    let out = out.unwrap_or_else(|| Path::new("out").join(name));
+    cli::finish(study.start(&out).and_then(|sets| {
+        let runs = Runs::new(out.join("runs"));
+        let lab = Lab { flags: &study, sets: &sets, runs: &runs, out: out.clone() };
+        let (section, _) = experiment.run(&lab)?;
+        files::write_text(&out.join("tables.md"), &section.markdown(1))?;
+        say(&section.tables())?;
+        say(&format!("tables, figures and pictures are in {}", out.display()))?;
+        runs.result()
+    }))
+}
+
+impl StudyFlags {
+    /// Sets the threads, checks what can be checked, makes the folder for results and loads the data sets.
+    pub fn start(&self, out: &Path) -> Result<Vec<Set>, Failure> {
+        self.output.apply();
+        set_threads(self.threads)?;
+        self.config(0).check()?;
+        files::create_folder(out)?;
+        let set = |name: &str, train: Dataset, test: Dataset| {
+            let [train, test] = [train, test].map(|images| cli::head(images, self.limit));
+            Ok::<_, Error>(Set::new(name, train?, test?))
+        };
+        let known = |name, known| {
+            let cli::Images { train, test, .. } = cli::Images::known(known, self.data_dir.as_deref())?;
+            set(name, train, test)
+        };
+        let mnist = || known("mnist", Known::Mnist);
+        let fashion_mnist = || known("fashion-mnist", Known::FashionMnist);
+        match self.dataset {
+            StudyDataset::Mnist => Ok(vec![mnist()?]),
+            StudyDataset::FashionMnist => Ok(vec![fashion_mnist()?]),
+            StudyDataset::Both => Ok(vec![mnist()?, fashion_mnist()?]),
+            StudyDataset::Digits => {
+                let (train, test) = cli::drawn(self.limit, self.limit)?;
+                Ok(vec![set("digits", train, test)?])
+            }
+        }
+    }
+
+    fn config(&self, seed: u64) -> TrainConfig {
+        TrainConfig::new()
+            .epochs(self.epochs)
+            .batch_size(self.batch_size)
+            .learning_rate(self.learning_rate)
+            .loss(self.loss.into())
+            .seed(seed)
+    }
+
+    /// A run with the flags' settings for each seed.
+    pub fn runs<'s>(
+        &'s self,
+        dataset: &'s str,
+        hidden: &'s [usize],
+        code: usize,
+    ) -> impl Iterator<Item = Run> {
+        self.seeds().into_iter().map(move |seed| Run {
+            dataset: dataset.to_owned(),
+            hidden: hidden.to_vec(),
+            code,
+            dropout: 0.0,
+            init: self.init.into(),
+            train: self.config(seed),
+        })
+    }
+
+    /// The same flags with so many epochs.
+    pub fn with_epochs(&self, epochs: usize) -> Self {
+        Self { epochs, ..self.clone() }
+    }
+
+    /// The same flags with the first seed only.
+    pub fn with_first_seed(&self) -> Self {
+        Self { seeds: vec![self.first_seed()], ..self.clone() }
+    }
+
+    /// Every seed once.
+    pub fn seeds(&self) -> Vec<u64> {
+        let mut seen = HashSet::new();
+        self.seeds.iter().copied().filter(|&seed| seen.insert(seed)).collect()
+    }
+
+    /// The seed whose pictures are drawn.
+    pub fn first_seed(&self) -> u64 {
+        self.seeds[0]
+    }
+}
+
+impl Lab<'_> {
+    /// Does the runs on these data sets, each once, shows how they go, writes `runs.csv` and `history.csv`. A setting
+    /// that cannot be ends it before the first run. Runs that fail are said and left out; if all do, the first
+    /// failure is the sweep's.
+    pub fn sweep(&self, runs: &[Run], sets: &[Set]) -> Result<Vec<Record>, Failure> {
+        let find = |name: &str| match sets.iter().find(|set| set.name == name) {
+            Some(set) => Ok(Images { train: &set.train, test: &set.test }),
+            None => Err(Error::NotFound { dataset: "the run's data set", looked: vec![] }),
+        };
+        let mut seen = HashSet::new();
+        let ids: Vec<String> = runs.iter().map(Run::id).filter(|id| seen.insert(id.clone())).collect();
+        let new = |run: &&Run| seen.remove(&run.id()) && !self.runs.done.borrow().contains_key(&run.id());
+        let runs: Vec<Run> = runs.iter().filter(new).cloned().collect();
+        runs.iter().try_for_each(|run| run.check(find(&run.dataset)?.train.features()))?;
+
+        let jobs =
+            self.flags.jobs.map_or_else(|| MAX_JOBS.min(rayon::current_num_threads()), NonZeroUsize::get);
+        let mut progress = SweepProgress::new(&runs);
+        let sweep = Sweep::new(&self.runs.folder).resume(self.flags.resume).jobs(jobs);
+        let outcomes = sweep.run(&runs, find, |number, event| progress.show(number, event))?;
+        drop(progress);
+
+        let mut failed = Vec::new();
+        for outcome in outcomes {
+            match outcome.record {
+                Ok(record) => drop(self.runs.done.borrow_mut().insert(record.run.id(), record)),
+                Err(error) => failed.push((records::title(&outcome.run), error)),
+            }
+        }
+        let done: Vec<Record> =
+            ids.iter().filter_map(|id| self.runs.done.borrow().get(id).cloned()).collect();
+        if done.is_empty() && !failed.is_empty() {
+            return Err(failed.swap_remove(0).1.into());
+        }
+        failed.iter().for_each(|(title, error)| cli::complain(&format!("{title}: {error}")));
+        self.runs.failed.set(self.runs.failed.get() + failed.len());
+        records::write(&self.out, &done)?;
+        Ok(done)
+    }
+
+    /// The model of a record.
+    pub fn model(&self, record: &Record) -> Result<Autoencoder, Failure> {
+        Ok(Autoencoder::load(self.runs.folder.join(record.run.id()).with_extension("safetensors"))?)
+    }
+
+    /// Draws curves.
+    pub fn chart(&self, name: &str, caption: &str, chart: &Chart) -> Result<Picture, Failure> {
+        let path = self.out.join(format!("{name}.svg"));
+        chart.save(&path)?;
+        Ok(Picture { path, caption: caption.to_owned() })
+    }
+
+    /// Draws rows of images of a data set.
+    pub fn grid(
+        &self,
+        name: &str,
+        caption: &str,
+        set: &Set,
+        rows: &[ArrayView2<f32>],
+    ) -> Result<Picture, Failure> {
+        let path = self.out.join(format!("{name}.png"));
+        save_grid(&path, set.test.image_shape(), rows, 2)?;
+        Ok(Picture { path, caption: caption.to_owned() })
+    }
+}
+
+/// The records of a data set that pass.
+pub fn chosen<'r>(
+    records: &'r [Record],
+    set: &'r Set,
+    pass: impl Fn(&Run) -> bool + 'r,
+) -> impl Iterator<Item = &'r Record> {
+    records.iter().filter(move |record| record.run.dataset == set.name && pass(&record.run))
+}

@@ -1,0 +1,108 @@
+//! The study's experiments. Each command of their names does one; `study` does all.
+
+pub mod anomaly;
+pub mod architectures;
+pub mod denoising;
+pub mod lab;
+pub mod latent_space;
+pub mod longer;
+mod progress;
+pub mod records;
+pub mod regularization;
+pub mod starts;
+
+use clap::Args;
+use std::collections::HashSet;
+
+/// The grid of models that two experiments share.
+#[derive(Debug, Clone, Args)]
+pub struct GridFlags {
+    /// Widths of the encoder's hidden layers, once for each architecture [default: 512,256 and 512,384,256,128]
+    #[arg(long, value_parser = widths)]
+    hidden: Vec<Widths>,
+    /// Widths of the code
+    #[arg(long, value_delimiter = ',', num_args = 1, default_value = "15,30,50,100")]
+    codes: Vec<usize>,
+}
+
+#[derive(Debug, Clone)]
+struct Widths(Vec<usize>);
+
+fn widths(text: &str) -> Result<Widths, String> {
+    let parse = |width: &str| width.parse().map_err(|error| format!("`{width}`: {error}"));
+    text.split(',').map(parse).collect::<Result<_, _>>().map(Widths)
+}
+
+impl GridFlags {
+    pub fn architectures(&self) -> Vec<Vec<usize>> {
+        let mut seen = HashSet::new();
+        let mut given: Vec<_> = self.hidden.iter().map(|widths| widths.0.clone()).collect();
+        given.retain(|widths| seen.insert(widths.clone()));
+        match given.is_empty() {
+            true => vec![vec![512, 256], vec![512, 384, 256, 128]],
+            false => given,
+        }
+    }
+
+    /// The widths of the code in their order, each once.
+    pub fn codes(&self) -> Vec<usize> {
+        let mut codes = self.codes.clone();
+        codes.sort_unstable();
+        codes.dedup();
+        codes
+    }
+
+    pub fn widest_code(&self) -> usize {
+        self.codes.iter().copied().max().unwrap_or(1)
+    }
+
+    /// The same models with one code only.
+    pub fn with_code(&self, code: usize) -> Self {
+        Self { codes: vec![code], ..self.clone() }
+    }
+
+    /// An architecture in words: its depth, or its widths where another is as deep.
+    pub fn label(&self, hidden: &[usize]) -> String {
+        match self.is_only_depth(hidden) {
+            true => layers(hidden),
+            false => format!("hidden {}", joined(hidden)),
+        }
+    }
+
+    /// An architecture in the name of a file.
+    pub fn slug(&self, hidden: &[usize]) -> String {
+        match self.is_only_depth(hidden) {
+            true => format!("{}-layers", hidden.len() + 1),
+            false => format!("hidden-{}", joined(hidden)),
+        }
+    }
+
+    fn is_only_depth(&self, hidden: &[usize]) -> bool {
+        self.architectures().iter().filter(|other| other.len() == hidden.len()).count() == 1
+    }
+}
+
+/// A depth in words.
+fn layers(hidden: &[usize]) -> String {
+    format!("{} layers a side", hidden.len() + 1)
+}
+
+fn joined(widths: &[usize]) -> String {
+    widths.iter().map(usize::to_string).collect::<Vec<_>>().join("-")
+}
+
+/// Numbers in their order, each once.
+fn sorted(numbers: &[f32]) -> Vec<f32> {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    sorted.dedup();
+    sorted
+}
+
+/// A number in a text, without long tails of zeros.
+fn short(number: f32) -> String {
+    match number == 0.0 || (1e-4..1e6).contains(&number.abs()) {
+        true => number.to_string(),
+        false => format!("{number:e}"),
+    }
+}

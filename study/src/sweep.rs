@@ -1,0 +1,313 @@
+//! A grid of runs to records, each kept in a file as soon as its run is finished.
+//!
+//! A killed sweep loses at most the runs in flight; started again with `resume` it reads the records that stand and
+//! goes on. A run that fails is reported and the sweep goes on.
+
+use crate::errors;
+use autoencoder::{
+    Autoencoder, Error, Result, TrainConfig, Trainer, atomic,
+    data::Dataset,
+    metrics::ssim_mean,
+    nn::Init,
+    train::{Evaluation, Event, History, Objective, Step, evaluate},
+};
+use ndarray::s;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{
+    fs, iter,
+    ops::ControlFlow,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+/// Weights of at most this magnitude count as zero: the Lasso's gradient drives weights near 0, not to it.
+pub const NEAR_ZERO: f32 = 1e-3;
+
+/// How many test images the structural similarity after each epoch is taken of: it costs more than an epoch's
+/// validation.
+pub const SSIM_IMAGES: usize = 1_000;
+
+/// One run: a mirrored model, how it is trained, and on what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The name of the data set.
+    pub dataset: String,
+    /// Widths of the encoder's hidden layers.
+    pub hidden: Vec<usize>,
+    /// Width of the code.
+    pub code: usize,
+    /// Rate of dropout in the hidden layers.
+    pub dropout: f32,
+    /// How weights and biases start.
+    pub init: Init,
+    /// How the model is trained. The seed is that of the first weights too.
+    pub train: TrainConfig,
+}
+
+impl Run {
+    /// The untrained model for images of `inputs` pixels.
+    ///
+    /// # Errors
+    /// As [`Builder::build`](autoencoder::nn::Builder::build).
+    pub fn model(&self, inputs: usize) -> Result<Autoencoder> {
+        let builder = Autoencoder::builder(inputs).hidden(&self.hidden).code(self.code);
+        builder.dropout(self.dropout).init(self.init).seed(self.train.seed).build()
+    }
+
+    /// Checks every setting against images of `inputs` pixels, as the run does before it starts.
+    ///
+    /// # Errors
+    /// The first setting that cannot be.
+    pub fn check(&self, inputs: usize) -> Result<()> {
+        let model = self.model(inputs)?;
+        let objective = Objective { loss: self.train.loss, penalties: self.train.penalties.clone() };
+        Step::new(&model, objective, 1)?;
+        self.train.check()
+    }
+
+    /// What tells the run from every other: a digest of all that decides its result. The number of threads does
+    /// not.
+    pub fn id(&self) -> String {
+        let mut run = self.clone();
+        run.train.threads = None;
+        let json = serde_json::to_vec(&run).unwrap_or_default();
+        Sha256::digest(json).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// What a run reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The run.
+    pub run: Run,
+    /// Digests of the images that it was trained on and measured on.
+    pub data: [String; 2],
+    /// All widths of the model.
+    pub widths: Vec<usize>,
+    /// Its epochs.
+    pub history: History,
+    /// The test images, noisy if the run has noise, against the clean ones.
+    pub test: Evaluation,
+    /// The mean structural similarity of the same; `None` where images are too small for its window.
+    pub test_ssim: Option<f64>,
+    /// The mean structural similarity of the first [`SSIM_IMAGES`] test images after each epoch; empty where images
+    /// are too small for its window.
+    pub epoch_ssim: Vec<f64>,
+    /// The share of the encoder's weights of at most [`NEAR_ZERO`].
+    pub sparsity: f64,
+    /// Seconds from the first step to the last epoch's validation.
+    pub seconds: f64,
+}
+
+/// A run's record, or why it has none.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The run.
+    pub run: Run,
+    /// What it reached.
+    pub record: Result<Record>,
+    /// Whether the record was there already.
+    pub resumed: bool,
+}
+
+/// What a data set is trained on and measured on.
+#[derive(Debug, Clone, Copy)]
+pub struct Images<'a> {
+    /// For training.
+    pub train: &'a Dataset,
+    /// For validation after each epoch, and for the record.
+    pub test: &'a Dataset,
+}
+
+impl Images<'_> {
+    fn fingerprints(&self) -> [String; 2] {
+        [self.train.fingerprint(), self.test.fingerprint()]
+    }
+}
+
+/// Does one run.
+///
+/// # Errors
+/// As [`Trainer::fit`].
+pub fn run_one(
+    run: &Run,
+    images: Images,
+    mut callback: impl FnMut(Event) -> ControlFlow<()> + Send,
+) -> Result<(Autoencoder, Record)> {
+    let Images { train, test } = images;
+    let config = &run.train;
+    let mut model = run.model(train.features())?;
+    let clean = test.to_array();
+    let noisy = config.noise.as_ref().map(|noise| noise.corrupt(clean.view(), config.seed));
+    let input = noisy.as_ref().unwrap_or(&clean);
+    // Of the first `count` test images; `None` where images are too small.
+    let ssim = |model: &Autoencoder, count: usize| -> Option<f64> {
+        let first = s![..count, ..];
+        let output = model.reconstruct(input.slice(first)).ok()?;
+        ssim_mean(output.view(), clean.slice(first), test.image_shape(), 1.0).ok()
+    };
+
+    let start = Instant::now();
+    let mut epoch_ssim = Vec::new();
+    let trainer = Trainer::new(config.clone()).validate(test).callback(|event| {
+        if let Event::Epoch { model, .. } = event {
+            epoch_ssim.extend(ssim(model, SSIM_IMAGES.min(test.len())));
+        }
+        callback(event)
+    });
+    let history = trainer.fit(&mut model, train)?;
+    let seconds = start.elapsed().as_secs_f64();
+
+    // After early stopping or a stop within an epoch the model is not that of the last validation.
+    let is_last = config.early_stopping.is_none() && history.epochs.len() == config.epochs;
+    let validation = history.epochs.last().filter(|_| is_last).and_then(|epoch| epoch.validation);
+    let evaluation = match validation {
+        Some(found) => found,
+        None => evaluate(&model, test, config.noise.as_ref(), config.seed)?,
+    };
+    let test_ssim = match epoch_ssim.last() {
+        Some(&last) if is_last && test.len() <= SSIM_IMAGES => Some(last),
+        _ => ssim(&model, test.len()),
+    };
+    let record = Record {
+        run: run.clone(),
+        data: images.fingerprints(),
+        widths: model.widths(),
+        history,
+        test: evaluation,
+        test_ssim,
+        epoch_ssim,
+        sparsity: model.encoder_sparsity(NEAR_ZERO),
+        seconds,
+    };
+    Ok((model, record))
+}
+
+/// A grid of runs to do: where their records stand, how many are done at once.
+///
+/// Records and models stand under the folder as `<id>.json` and `<id>.safetensors`.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Sweep<'a> {
+    folder: &'a Path,
+    resume: bool,
+    jobs: usize,
+}
+
+impl<'a> Sweep<'a> {
+    /// A sweep that keeps its records under `folder`, does one run after the other, and does every run.
+    pub fn new(folder: &'a Path) -> Self {
+        Self { folder, resume: false, jobs: 1 }
+    }
+
+    /// Whether runs whose record stands are left out.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// How many runs are done at once, each on its share of the threads of the `rayon` pool that the sweep is
+    /// called in, whatever number its settings ask for. A run's result does not depend on it. A batch of 128 rows
+    /// keeps two threads busy, so on more cores runs side by side are the faster way.
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        self.jobs = jobs;
+        self
+    }
+
+    /// Does the runs and gives their outcomes in order.
+    ///
+    /// `images` finds a data set by its name; `callback` hears of a run's number (from 0) and its events. A callback
+    /// that breaks ends the sweep: runs in flight are not kept, and the outcomes are those of the finished ones.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be made, [`Error::Threads`] if threads cannot be started. What goes wrong
+    /// with a run, or with its files, is in its outcome.
+    pub fn run<'d>(
+        &self,
+        runs: &[Run],
+        images: impl Fn(&str) -> Result<Images<'d>> + Sync,
+        callback: impl FnMut(usize, Event) -> ControlFlow<()> + Send,
+    ) -> Result<Vec<Outcome>> {
+        fs::create_dir_all(self.folder).map_err(errors::io(self.folder))?;
+        let jobs = self.jobs.clamp(1, runs.len().max(1));
+        let threads = rayon::current_num_threads();
+        let share = |job: usize| (threads / jobs + usize::from(job < threads % jobs)).max(1);
+        let pools = (0..jobs).map(|job| pool(share(job))).collect::<Result<Vec<_>>>()?;
+
+        let waiting = Mutex::new(runs.iter().enumerate());
+        let callback = Mutex::new(callback);
+        let stopped = AtomicBool::new(false);
+        let next = || waiting.lock().ok()?.next().filter(|_| !stopped.load(Relaxed));
+        let tell = |number, event: Event| {
+            // Another run's callback may have asked to stop, or panicked.
+            let told = callback.lock().ok().filter(|_| !stopped.load(Relaxed));
+            let flow = told.map_or(ControlFlow::Break(()), |mut callback| callback(number, event));
+            stopped.fetch_or(flow.is_break(), Relaxed);
+            flow
+        };
+        // Not a parallel iterator over the runs: a thread that waits for a run's pool would begin another run meanwhile.
+        let outcomes = pool(jobs)?.broadcast(|job| {
+            let outcome = |(number, run)| {
+                let tell = |event: Event| tell(number, event);
+                let outcome = pools[job.index()].install(|| self.outcome(run, &images, tell));
+                outcome.map(|outcome| (number, outcome))
+            };
+            iter::from_fn(next).filter_map(outcome).collect::<Vec<_>>()
+        });
+        let mut outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
+        outcomes.sort_by_key(|(number, _)| *number);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    }
+
+    /// What one run reached, unless it was stopped.
+    fn outcome<'d>(
+        &self,
+        run: &Run,
+        images: impl Fn(&str) -> Result<Images<'d>>,
+        mut callback: impl FnMut(Event) -> ControlFlow<()> + Send,
+    ) -> Option<Outcome> {
+        let path = self.folder.join(run.id()).with_extension("json");
+        let (mut resumed, mut stopped) = (false, false);
+        let record = images(&run.dataset).and_then(|images| {
+            if let Some(record) = self.resume.then(|| stored(&path, run, images)).flatten() {
+                resumed = true;
+                return Ok(record);
+            }
+            let mut shared = run.clone();
+            shared.train.threads = None;
+            let (model, record) = run_one(&shared, images, |event| {
+                let flow = callback(event);
+                stopped |= flow.is_break();
+                flow
+            })?;
+            if stopped { Ok(record) } else { keep(&path, &model, record) }
+        });
+        (!stopped).then(|| Outcome { run: run.clone(), record, resumed })
+    }
+}
+
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|source| Error::Threads { threads, source })
+}
+
+/// The record of exactly this run on the same images, if it stands there whole and its model too.
+fn stored(path: &Path, run: &Run, images: Images) -> Option<Record> {
+    let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let same = record.run.id() == run.id() && record.data == images.fingerprints();
+    let model = Autoencoder::load(path.with_extension("safetensors")).ok().filter(|_| same)?;
+    (model.widths() == record.widths).then_some(record)
+}
+
+/// Keeps the model, then the record, which stands for both.
+fn keep(path: &Path, model: &Autoencoder, record: Record) -> Result<Record> {
+    model.save(path.with_extension("safetensors"))?;
+    let json = serde_json::to_vec_pretty(&record).map_err(std::io::Error::from).map_err(errors::io(path))?;
+    atomic::write(path, |file| file.write_all(&json))?;
+    Ok(record)
+}
