@@ -8,7 +8,7 @@ use std::sync::{
 };
 
 /// Multiply-adds that occupy a worker for longer than it takes to hand them over, a few microseconds.
-const MIN_OPERATIONS: usize = 400_000;
+const MIN_OPERATIONS: usize = 1_000_000;
 /// Elements copied or passed through an activation in the same time.
 const MIN_ELEMENTS: usize = 10_000;
 /// The most tasks of one stage of the rows phase.
