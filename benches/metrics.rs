@@ -2,7 +2,7 @@
 
 use autoencoder::{
     data::{Noise, digits},
-    metrics::{Quality, ssim_mean},
+    metrics::{ImageQuality, ssim_mean},
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -15,7 +15,7 @@ fn metrics(c: &mut Criterion) {
     let mut group = c.benchmark_group("metrics");
     group.throughput(Throughput::Elements(IMAGES as u64));
     group.bench_function("mse and psnr", |b| {
-        b.iter(|| black_box(Quality::of(noisy.view(), clean.view(), 1.0).expect("quality")));
+        b.iter(|| black_box(ImageQuality::compare(noisy.view(), clean.view(), 1.0).expect("quality")));
     });
     group.bench_function("ssim", |b| {
         b.iter(|| black_box(ssim_mean(noisy.view(), clean.view(), (28, 28), 1.0).expect("ssim")));

@@ -24,7 +24,7 @@ fn main() -> Result<(), Error> {
     ];
     // `Dense::new` takes the weights themselves: these predict 1/2 for every pixel until training changes them.
     let zeros = Dense::new(Array2::zeros((12, 784)), Array1::zeros(784))?;
-    let decoder = vec![Layer { dense: zeros, activation: Activation::Sigmoid, dropout: Dropout::NONE }];
+    let decoder = vec![Layer { dense: zeros, activation: Activation::Sigmoid, dropout: Dropout::OFF }];
     let mut model = Autoencoder::from_layers(encoder, decoder)?;
 
     let test = digits::generate(200, 2)?;

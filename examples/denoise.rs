@@ -5,7 +5,7 @@
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
     data::{Noise, digits},
-    metrics::Quality,
+    metrics::ImageQuality,
     ndarray::s,
     nn::Loss,
     report::save_grid,
@@ -25,7 +25,7 @@ fn main() -> Result<(), Error> {
     let noisy = noise.corrupt(clean.view(), 7);
     let denoised = model.reconstruct(noisy.view())?;
     for (name, images) in [("noisy", &noisy), ("denoised", &denoised)] {
-        let quality = Quality::of(images.view(), clean.view(), 1.0)?;
+        let quality = ImageQuality::compare(images.view(), clean.view(), 1.0)?;
         println!("{name}: {:.2} dB", quality.psnr_pooled_db);
     }
 

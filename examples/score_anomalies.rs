@@ -27,7 +27,7 @@ fn main() -> Result<(), Error> {
     println!("threshold {threshold:.4}: {found} of {} anomalies found", unusual.len());
 
     let is_anomaly = [vec![false; normal.len()], vec![true; unusual.len()]].concat();
-    let roc = Roc::of(&[normal, unusual].concat(), &is_anomaly)?;
+    let roc = Roc::from_scores(&[normal, unusual].concat(), &is_anomaly)?;
     println!("area under the ROC curve: {:.3}", roc.area());
     Ok(())
 }

@@ -5,7 +5,7 @@
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
     data::digits,
-    train::{Checkpoint, Checkpoints, Event},
+    train::{Checkpoint, CheckpointPolicy, TrainEvent},
 };
 use std::ops::ControlFlow;
 
@@ -18,9 +18,9 @@ fn main() -> Result<(), Error> {
 
     // A callback stops this run within epoch 4; a crash would lose at most the steps since the last checkpoint.
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let checkpoints = || Checkpoints::new(folder.path()).every(15); // steps
-    let stop = |event: Event| match event {
-        Event::Batch { epoch: 4, batch: 7, .. } => ControlFlow::Break(()),
+    let checkpoints = || CheckpointPolicy::new(folder.path()).every(15); // steps
+    let stop = |event: TrainEvent| match event {
+        TrainEvent::Batch { epoch: 4, batch: 7, .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
     trainer().checkpoint(checkpoints()).callback(stop).fit(&mut new_model()?, &train)?;

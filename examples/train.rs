@@ -11,9 +11,9 @@ fn main() -> Result<(), Error> {
     let test = digits::generate(200, 2)?;
 
     let mut model = Autoencoder::builder(28 * 28).hidden(&[128]).code(16).build()?;
-    println!("{} parameters, widths {:?}", model.parameters(), model.widths());
+    println!("{} parameters, widths {:?}", model.parameter_count(), model.widths());
     let config = TrainConfig::new().epochs(10).batch_size(32);
-    let history = Trainer::new(config).validate(&test).fit(&mut model, &train)?;
+    let history = Trainer::new(config).validation(&test).fit(&mut model, &train)?;
     for epoch in &history.epochs {
         let test_psnr = epoch.validation.map_or(f64::NAN, |found| found.output.psnr_pooled_db);
         println!("epoch {:2}: loss {:.4}, test PSNR {test_psnr:.2} dB", epoch.epoch, epoch.loss);

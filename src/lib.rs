@@ -13,7 +13,7 @@
 //!
 //! let mut model = Autoencoder::builder(784).hidden(&[128]).code(32).build()?;
 //! let config = TrainConfig::new().epochs(3).loss(Loss::Bce).noise(noise.clone());
-//! let history = Trainer::new(config).validate(&test).fit(&mut model, &train)?;
+//! let history = Trainer::new(config).validation(&test).fit(&mut model, &train)?;
 //!
 //! let reached = history.epochs[2].validation.expect("validated");
 //! println!("noisy {:.2} dB", reached.noisy_input.expect("trained with noise").psnr_pooled_db);

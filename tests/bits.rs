@@ -75,7 +75,7 @@ fn config() -> impl Strategy<Value = TrainConfig> {
         Penalty::L2 { lambda: 1e-4, scope: Scope::All },
         Penalty::CodeL1 { lambda: 1e-4 },
     ];
-    let optimizers = [Optimizer::adam(), Optimizer::adam_w(0.01), Optimizer::Sgd { momentum: 0.9 }];
+    let optimizers = [Optimizer::adam(), Optimizer::adamw(0.01), Optimizer::Sgd { momentum: 0.9 }];
     // Below a block, a block, between, beyond the set; 300 is a multiple of few.
     let batch_size = prop_oneof![1..64_usize, 64..200_usize, select(vec![64, 128, 256, 299, 300, 1000])];
     let sizes = (1..3_usize, batch_size, any::<u64>());
@@ -84,7 +84,7 @@ fn config() -> impl Strategy<Value = TrainConfig> {
     (sizes, terms, loss, optimizer, prop::option::of(noise())).prop_map(
         |((epochs, batch_size, seed), penalties, loss, optimizer, noise)| {
             let config = TrainConfig::new().epochs(epochs).batch_size(batch_size).seed(seed);
-            let mut config = penalties.into_iter().fold(config, TrainConfig::penalty);
+            let mut config = penalties.into_iter().fold(config, TrainConfig::add_penalty);
             config.noise = noise;
             config.loss(loss).optimizer(optimizer)
         },
@@ -125,7 +125,7 @@ fn run(first: &Autoencoder, config: &TrainConfig, manner: Manner) -> (Autoencode
     let mut fit = |config: TrainConfig| {
         let mut trainer = Trainer::new(config);
         if manner.validated {
-            trainer = trainer.validate(others);
+            trainer = trainer.validation(others);
         }
         if manner.watched {
             trainer = trainer.callback(|event| {

@@ -5,10 +5,10 @@ mod common;
 
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Noise, Samples, digits},
+    data::{Dataset, Noise, digits},
     ndarray::{Array2, s},
     nn::{Activation, Init, Loss, Penalty},
-    train::{Checkpoint, Checkpoints, EarlyStopping, Event, History, Monitor, Optimizer, Schedule},
+    train::{Checkpoint, CheckpointPolicy, EarlyStopping, History, Monitor, Optimizer, Schedule, TrainEvent},
 };
 use common::digest;
 use safetensors::SafeTensors;
@@ -36,7 +36,7 @@ fn model() -> Autoencoder {
     builder().build().unwrap()
 }
 
-fn builder() -> autoencoder::nn::Builder {
+fn builder() -> autoencoder::nn::AutoencoderBuilder {
     Autoencoder::builder(65).hidden(&[20, 11]).code(5).dropout(0.3).seed(3)
 }
 
@@ -47,7 +47,7 @@ fn config() -> TrainConfig {
         .learning_rate(0.01)
         .loss(Loss::Bce)
         .noise(Noise::gaussian(0.2).unwrap())
-        .penalty(Penalty::lasso(1e-4))
+        .add_penalty(Penalty::lasso(1e-4))
         .seed(9)
 }
 
@@ -64,13 +64,13 @@ fn runs() -> [TrainConfig; 4] {
             .learning_rate(0.3)
             .schedule(Schedule::StepDecay { factor: 0.5, every: 2 })
             .early_stopping(EarlyStopping::new(9).monitor(Monitor::TrainingLoss).restore_best()),
-        config().optimizer(Optimizer::adam_w(0.1)).early_stopping(stopping(1, 0.028)),
+        config().optimizer(Optimizer::adamw(0.1)).early_stopping(stopping(1, 0.028)),
         config(),
     ]
 }
 
 fn trainer(config: &TrainConfig) -> Trainer<'static> {
-    Trainer::new(config.clone()).validate(&*TEST)
+    Trainer::new(config.clone()).validation(&*TEST)
 }
 
 fn whole(config: &TrainConfig) -> (Autoencoder, History) {
@@ -83,14 +83,14 @@ fn whole(config: &TrainConfig) -> (Autoencoder, History) {
 fn stopped(
     config: &TrainConfig,
     folder: &Path,
-    mut stop: impl FnMut(usize, Event) -> bool + Send,
+    mut stop: impl FnMut(usize, TrainEvent) -> bool + Send,
 ) -> Checkpoint {
     let mut steps = 0;
-    let callback = |event: Event| {
-        steps += usize::from(matches!(event, Event::Batch { .. }));
+    let callback = |event: TrainEvent| {
+        steps += usize::from(matches!(event, TrainEvent::Batch { .. }));
         if stop(steps, event) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let trainer = trainer(config).checkpoint(Checkpoints::new(folder).every(1_000)).callback(callback);
+    let trainer = trainer(config).checkpoint(CheckpointPolicy::new(folder).every(1_000)).callback(callback);
     trainer.fit(&mut model(), &*TRAIN).unwrap();
     Checkpoint::latest(folder).unwrap().expect("a checkpoint where the run stopped")
 }
@@ -105,7 +105,7 @@ fn resumed(config: &TrainConfig, checkpoint: Checkpoint) -> (Autoencoder, Histor
 fn figures(history: &History) -> History {
     let mut history = history.clone();
     for epoch in &mut history.epochs {
-        (epoch.seconds, epoch.images_per_second) = (0.0, 0.0);
+        (epoch.seconds, epoch.rows_per_second) = (0.0, 0.0);
     }
     history
 }
@@ -135,7 +135,7 @@ fn a_run_resumed_after_any_step_ends_with_the_same_bits() {
         }
         for epoch in 1..=epochs {
             let folder = tempfile::tempdir().unwrap();
-            let at_epoch = |_: usize, event: Event| matches!(event, Event::Epoch { record, .. } if record.epoch == epoch);
+            let at_epoch = |_: usize, event: TrainEvent| matches!(event, TrainEvent::Epoch { record, .. } if record.epoch == epoch);
             let checkpoint = stopped(&config, folder.path(), at_epoch);
             assert_eq!((checkpoint.epoch(), checkpoint.batch()), (epoch + 1, 0));
             let found = resumed(&config, checkpoint);
@@ -154,11 +154,11 @@ fn a_run_resumed_after_every_step_ends_with_the_same_bits() {
         let mut sessions = 0;
         let found = loop {
             let (mut model, mut heard) = (model(), 0);
-            let checkpoints = Checkpoints::new(folder.path()).every(1).keep_last(1 + sessions % 3);
+            let checkpoints = CheckpointPolicy::new(folder.path()).every(1).keep_last(1 + sessions % 3);
             let resumed =
                 trainer(&config).checkpoint(checkpoints).resume(Checkpoint::latest(&folder).unwrap());
-            let once = |event: Event| {
-                heard += usize::from(matches!(event, Event::Batch { .. }));
+            let once = |event: TrainEvent| {
+                heard += usize::from(matches!(event, TrainEvent::Batch { .. }));
                 if heard == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let history = resumed.callback(once).fit(&mut model, &*TRAIN).unwrap();
@@ -178,9 +178,9 @@ fn keeping_checkpoints_changes_no_bit_and_leaves_the_last_and_the_best() {
         let (expected, folder) = (whole(&config), tempfile::tempdir().unwrap());
         let mut model = model();
         let (mut kept, mut most) = (vec![], 0);
-        let trainer = trainer(&config).checkpoint(Checkpoints::new(folder.path()).every(4).keep_last(3));
-        let callback = |event: Event| {
-            if let Event::Epoch { model, .. } = event {
+        let trainer = trainer(&config).checkpoint(CheckpointPolicy::new(folder.path()).every(4).keep_last(3));
+        let callback = |event: TrainEvent| {
+            if let TrainEvent::Epoch { model, .. } = event {
                 kept.push(model.clone());
             }
             most = most.max(names(folder.path()).len());
@@ -225,7 +225,7 @@ fn names(folder: &Path) -> Vec<String> {
 fn a_run_resumed_from_its_best_checkpoint_is_the_same_run() {
     let config = runs()[1].clone();
     let (expected, folder) = (whole(&config), tempfile::tempdir().unwrap());
-    let checkpoints = || Checkpoints::new(folder.path()).keep_last(1);
+    let checkpoints = || CheckpointPolicy::new(folder.path()).keep_last(1);
     trainer(&config).checkpoint(checkpoints()).fit(&mut model(), &*TRAIN).unwrap();
     let before = names(folder.path());
     let (best, mut model) = (Checkpoint::best(&folder).unwrap().unwrap(), model());
@@ -257,7 +257,7 @@ fn more_epochs_can_follow_where_the_schedule_does_not_depend_on_them() {
 
 /// A refused checkpoint leaves the model as it was.
 #[track_caller]
-fn refused(trainer: Trainer, checkpoint: Checkpoint, mut model: Autoencoder, rows: &dyn Samples) -> String {
+fn refused(trainer: Trainer, checkpoint: Checkpoint, mut model: Autoencoder, rows: &dyn Dataset) -> String {
     let before = digest(&model);
     let error = trainer.resume(checkpoint).fit(&mut model, rows).unwrap_err();
     assert!(matches!(error, Error::Resume { .. }), "{error}");
@@ -281,7 +281,7 @@ fn another_run_is_refused_and_the_difference_named() {
         ("batch size", base.clone().batch_size(17)),
         ("learning rate", base.clone().learning_rate(0.010000001)),
         ("loss", base.clone().loss(Loss::Mse)),
-        ("penalties", base.clone().penalty(Penalty::lasso(1e-4))),
+        ("penalties", base.clone().add_penalty(Penalty::lasso(1e-4))),
         ("optimiser", base.clone().optimizer(Optimizer::Adam { beta1: 0.9, beta2: 0.998, epsilon: 1e-8 })),
         ("noise", base.clone().noise(Noise::gaussian(0.2).unwrap().clamped())),
         ("seed", base.clone().seed(10)),
@@ -294,18 +294,18 @@ fn another_run_is_refused_and_the_difference_named() {
     let mut other = TRAIN.clone();
     other[[69, 64]] = f32::from_bits(other[[69, 64]].to_bits() ^ 1);
     let (fewer, swapped) = (TRAIN.slice(s![..69, ..]), TRAIN.slice(s![..;-1, ..]));
-    for rows in [&other as &dyn Samples, &fewer, &swapped] {
+    for rows in [&other as &dyn Dataset, &fewer, &swapped] {
         named("rows to train on", refused(trainer(&base), checkpoint.clone(), model(), rows));
     }
     for trainer in [
         Trainer::new(base.clone()),
-        Trainer::new(base.clone()).validate(&other),
-        Trainer::new(base.clone()).validate(&*TRAIN),
+        Trainer::new(base.clone()).validation(&other),
+        Trainer::new(base.clone()).validation(&*TRAIN),
     ] {
         named("rows to validate on", refused(trainer, checkpoint.clone(), model(), &*TRAIN));
     }
 
-    let built = |builder: autoencoder::nn::Builder| builder.build().unwrap();
+    let built = |builder: autoencoder::nn::AutoencoderBuilder| builder.build().unwrap();
     for (what, model) in [
         ("widths", built(builder().code(6))),
         ("widths", built(builder().hidden(&[20]))),
@@ -336,7 +336,7 @@ fn a_run_that_diverges_leaves_a_good_checkpoint() {
     let builder = || Autoencoder::builder(65).hidden(&[20]).code(5).output_activation(Activation::Identity);
     let folder = tempfile::tempdir().unwrap();
     let run = |resume: Option<Checkpoint>| {
-        let checkpoints = Checkpoints::new(folder.path()).every(1).keep_last(1);
+        let checkpoints = CheckpointPolicy::new(folder.path()).every(1).keep_last(1);
         let mut model = builder().build().unwrap();
         Trainer::new(config.clone())
             .checkpoint(checkpoints)
@@ -367,16 +367,16 @@ fn folders_and_numbers_that_cannot_be_are_errors_before_the_first_step() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    let fit = |checkpoints: Checkpoints| {
+    let fit = |checkpoints: CheckpointPolicy| {
         let mut trained = model();
         let error = trainer(&config()).checkpoint(checkpoints).fit(&mut trained, &*TRAIN).unwrap_err();
         assert_eq!(digest(&trained), digest(&model()));
         error
     };
     for folder in [file.clone(), file.join("below")] {
-        assert!(matches!(fit(Checkpoints::new(folder)), Error::Io { .. }));
+        assert!(matches!(fit(CheckpointPolicy::new(folder)), Error::Io { .. }));
     }
-    let inside = || Checkpoints::new(folder.path());
+    let inside = || CheckpointPolicy::new(folder.path());
     for checkpoints in [inside().every(0), inside().keep_last(0)] {
         assert!(matches!(fit(checkpoints), Error::Setting { .. }));
     }
@@ -395,10 +395,10 @@ fn folders_and_numbers_that_cannot_be_are_errors_before_the_first_step() {
 #[test]
 fn a_checkpoint_that_cannot_be_written_ends_the_run() {
     let folder = tempfile::tempdir().unwrap();
-    let checkpoints = Checkpoints::new(folder.path()).every(3).keep_last(1);
+    let checkpoints = CheckpointPolicy::new(folder.path()).every(3).keep_last(1);
     let (mut steps, mut trained) = (0, model());
-    let callback = |event: Event| {
-        steps += usize::from(matches!(event, Event::Batch { .. }));
+    let callback = |event: TrainEvent| {
+        steps += usize::from(matches!(event, TrainEvent::Batch { .. }));
         if steps == 4 {
             fs::create_dir_all(folder.path().join("step-000000000006.safetensors")).unwrap();
         }
@@ -541,9 +541,9 @@ fn a_part_of_a_run() {
     let from = Checkpoint::latest(&folder).unwrap();
     let (mut step, mut model) = (from.as_ref().map_or(0, Checkpoint::step), model());
     let config = runs()[number].clone().threads(1 + step as usize % 3);
-    let checkpoints = Checkpoints::new(&folder).every(3).keep_last(1);
-    let callback = |event: Event| {
-        step += u64::from(matches!(event, Event::Batch { .. }));
+    let checkpoints = CheckpointPolicy::new(&folder).every(3).keep_last(1);
+    let callback = |event: TrainEvent| {
+        step += u64::from(matches!(event, TrainEvent::Batch { .. }));
         if Some(step) == abort {
             process::abort();
         }

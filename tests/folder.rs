@@ -2,7 +2,7 @@
 
 use autoencoder::{
     Error,
-    data::{Dataset, folder},
+    data::{ImageSet, folder},
 };
 use png::{BitDepth, ColorType, Encoder};
 use std::{fs, path::Path};
@@ -46,7 +46,7 @@ fn grey(size: (u32, u32), data: &[u8]) -> Vec<u8> {
 }
 
 /// What a folder of one file gives.
-fn single(file: &[u8]) -> Result<Dataset, Error> {
+fn single(file: &[u8]) -> Result<ImageSet, Error> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("only.png"), file).unwrap();
     folder::load(folder.path()).map(|(images, _)| images)

@@ -7,7 +7,7 @@ mod peak;
 use autoencoder::{
     Error,
     data::{
-        Dataset,
+        ImageSet,
         idx::{self, Encoding, IdxArray},
     },
 };
@@ -229,7 +229,7 @@ proptest! {
 fn a_data_set_written_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let images = Dataset::new("own", (2, 3), (0..24).collect()).unwrap();
+    let images = ImageSet::new("own", (2, 3), (0..24).collect()).unwrap();
     let labelled = images.clone().with_labels(vec![9, 0, 255, 7]).unwrap();
     for (encoding, start) in [(Encoding::Plain, [0, 0]), (Encoding::Gzip, [0x1f, 0x8b])] {
         idx::save_dataset(&labelled, at("images"), Some(at("labels")), encoding).unwrap();

@@ -70,7 +70,7 @@ fn wrong_widths_are_errors() {
 fn layers_must_fit_each_other() {
     let layer = |inputs, outputs| {
         let dense = Dense::new(Array2::zeros((inputs, outputs)), vec![0.0; outputs].into()).unwrap();
-        Layer { dense, activation: Activation::Relu, dropout: autoencoder::nn::Dropout::NONE }
+        Layer { dense, activation: Activation::Relu, dropout: autoencoder::nn::Dropout::OFF }
     };
     for (encoder, decoder) in [
         (vec![], vec![layer(4, 4)]),
@@ -221,8 +221,7 @@ fn weights_that_could_not_be_loaded_are_not_saved() {
     let path = folder.path().join("model.safetensors");
     let mut dense = Init::He.dense((3, 2), 0, 0).unwrap();
     dense.parameters_mut().1[1] = f32::NAN;
-    let layer =
-        |dense| Layer { dense, activation: Activation::Relu, dropout: autoencoder::nn::Dropout::NONE };
+    let layer = |dense| Layer { dense, activation: Activation::Relu, dropout: autoencoder::nn::Dropout::OFF };
     let decoder = Init::He.dense((2, 3), 0, 1).unwrap();
     let model = Autoencoder::from_layers(vec![layer(dense)], vec![layer(decoder)]).unwrap();
     assert!(matches!(model.save(&path), Err(Error::Setting { .. })));
@@ -245,7 +244,7 @@ fn sparsity_counts_the_encoders_weights() {
     let layer = |weight: Array2<f32>| Layer {
         dense: Dense::new(weight.clone(), Array1::zeros(weight.ncols())).unwrap(),
         activation: Activation::Identity,
-        dropout: Dropout::NONE,
+        dropout: Dropout::OFF,
     };
     let encoder = vec![layer(array![[0.0, 1e-3], [-1e-3, 2e-3], [1.0, -2.0]]), layer(array![[0.0], [5.0]])];
     let decoder = vec![layer(array![[0.0, 0.0, 0.0]])];

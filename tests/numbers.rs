@@ -4,9 +4,9 @@ mod common;
 
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Dataset, Noise, NoiseKind, Samples, digits},
+    data::{Dataset, ImageSet, Noise, NoiseKind, digits},
     error::Quantity,
-    metrics::{Quality, ssim},
+    metrics::{ImageQuality, ssim},
     ndarray::{Array2, Axis, s},
     nn::{Activation, Dropout, Init, Loss, Penalty, Scope},
     random::shuffled,
@@ -58,10 +58,10 @@ fn check(result: &Result<History, Error>, model: &Autoencoder, config: &TrainCon
 fn fit(
     config: &TrainConfig,
     model: &mut Autoencoder,
-    rows: &dyn Samples,
-    validation: &dyn Samples,
+    rows: &dyn Dataset,
+    validation: &dyn Dataset,
 ) -> Result<History, Error> {
-    let result = Trainer::new(config.clone()).validate(validation).fit(model, rows);
+    let result = Trainer::new(config.clone()).validation(validation).fit(model, rows);
     check(&result, model, config, rows.len().div_ceil(config.batch_size.max(1)));
     result
 }
@@ -147,7 +147,7 @@ fn a_pixel_that_is_no_number_is_named() {
     let mut pixels = digits::generate(300, 1).unwrap().to_array();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         pixels[[217, 93]] = bad;
-        let error = Dataset::from_array("bad", (28, 28), pixels.view()).unwrap_err();
+        let error = ImageSet::from_array("bad", (28, 28), pixels.view()).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("pixel = {bad} at row 217, column 93: expected a number in [0, 1]")
@@ -170,7 +170,7 @@ fn a_pixel_that_is_no_number_is_named() {
         // Validated on: the first epoch's end.
         let mut model = Autoencoder::builder(784).code(4).build().unwrap();
         let clean = digits::generate(60, 1).unwrap();
-        let trainer = Trainer::new(TrainConfig::new().batch_size(50)).validate(&pixels);
+        let trainer = Trainer::new(TrainConfig::new().batch_size(50)).validation(&pixels);
         let error = trainer.fit(&mut model, &clean).unwrap_err();
         assert_eq!(error.to_string(), "validation error not finite in epoch 1, batch 2");
     }
@@ -211,7 +211,7 @@ fn a_row_of_nan_spoils_no_other() {
 fn figures_of_degenerate_images_are_defined() {
     let same = Array2::from_elem((3, 144), 0.5);
     let zeros = Array2::zeros((3, 144));
-    let quality = Quality::of(same.view(), same.view(), 1.0).unwrap();
+    let quality = ImageQuality::compare(same.view(), same.view(), 1.0).unwrap();
     assert_eq!((quality.mse, quality.psnr_pooled_db), (0.0, f64::INFINITY));
     let image = |rows: &Array2<f32>| rows.slice(s![0, ..]).to_owned();
     for (a, b) in [(&same, &same), (&zeros, &zeros), (&same, &zeros)] {
@@ -280,7 +280,7 @@ fn config() -> impl Strategy<Value = TrainConfig> {
     let parts = (sizes, number(), loss, vec(penalty(), 0..3), optimizer(), any::<u64>());
     parts.prop_map(|((epochs, batch_size, threads), rate, loss, penalties, optimizer, seed)| {
         let config = TrainConfig::new().epochs(epochs).batch_size(batch_size).learning_rate(rate).loss(loss);
-        let mut config = penalties.into_iter().fold(config, TrainConfig::penalty);
+        let mut config = penalties.into_iter().fold(config, TrainConfig::add_penalty);
         config.threads = threads;
         config.optimizer(optimizer).seed(seed)
     })
@@ -339,12 +339,12 @@ proptest! {
         prop_assert!(setting(Dropout::new(number).map(|dropout| assert!(dropout.scale().is_finite()))));
         prop_assert!(setting(Noise::gaussian(number).map(drop)));
         prop_assert!(setting(Init::He.dense((a, b), 0, usize::MAX).map(drop)));
-        let fits = |result: Result<Dataset, Error>| match result {
+        let fits = |result: Result<ImageSet, Error>| match result {
             Ok(images) => images.pixels().len() == images.len() * images.features(),
             Err(error) => matches!(error, Error::Setting { .. } | Error::Shape { .. }),
         };
-        prop_assert!(fits(Dataset::new("hostile", (a, b), vec![0; 12])));
-        prop_assert!(fits(Dataset::from_array("hostile", (a, b), Array2::from_elem((2, 6), number).view())));
+        prop_assert!(fits(ImageSet::new("hostile", (a, b), vec![0; 12])));
+        prop_assert!(fits(ImageSet::from_array("hostile", (a, b), Array2::from_elem((2, 6), number).view())));
         prop_assert!(fits(digits::generate(a.wrapping_sub(1), 1).and_then(|images| images.head(b))));
     }
 }

@@ -9,7 +9,7 @@ use autoencoder::{
     Autoencoder, TrainConfig, Trainer,
     data::{
         Noise,
-        catalog::{DATA_VARIABLE, Known, Split},
+        catalog::{DATA_VARIABLE, PublishedDataset, Split},
     },
     nn::Loss,
     train::Evaluation,
@@ -34,7 +34,7 @@ fn data(test: &str) -> Option<PathBuf> {
 #[cfg(feature = "download")]
 #[test]
 fn both_sets_are_fetched_once() {
-    use autoencoder::data::download::{Download, Event};
+    use autoencoder::data::download::{Download, DownloadEvent};
     use server::{Answer, Server};
     let Some(data) = data("both_sets_are_fetched_once") else { return };
     let server = Server::new(move |path| match fs::read(data.join(path.trim_start_matches('/'))) {
@@ -42,14 +42,14 @@ fn both_sets_are_fetched_once() {
         Err(_) => Answer::Status(404),
     });
     let folder = tempfile::tempdir().unwrap();
-    for set in [Known::Mnist, Known::FashionMnist] {
+    for set in [PublishedDataset::Mnist, PublishedDataset::FashionMnist] {
         let download = Download::new(set).mirrors([format!("{}{}", server.url(), set.folder())]);
         let run = || {
             let (mut saved, mut present) = (0, 0);
             let paths = download.run(Some(folder.path()), |event| match event {
-                Event::Saved { .. } => saved += 1,
-                Event::Present { .. } => present += 1,
-                Event::Received { bytes, total, .. } => assert!(bytes <= total.unwrap()),
+                DownloadEvent::Saved { .. } => saved += 1,
+                DownloadEvent::Present { .. } => present += 1,
+                DownloadEvent::Received { bytes, total, .. } => assert!(bytes <= total.unwrap()),
                 event => panic!("{event:?}"),
             });
             (paths.unwrap(), saved, present)
@@ -71,15 +71,15 @@ fn both_sets_are_fetched_once() {
 #[test]
 fn both_sets_are_found_and_whole() {
     let Some(folder) = data("both_sets_are_found_and_whole") else { return };
-    for known in [Known::Mnist, Known::FashionMnist] {
+    for known in [PublishedDataset::Mnist, PublishedDataset::FashionMnist] {
         for (split, images) in [(Split::Train, 60_000), (Split::Test, 10_000)] {
             let set = known.load(split, Some(&folder)).unwrap();
             assert_eq!((set.len(), set.image_shape(), set.name()), (images, (28, 28), known.name()));
             let labels = set.labels().unwrap();
             let count = |class| labels.iter().filter(|&&label| label == class).count();
             match (known, split) {
-                (Known::Mnist, Split::Test) => assert_eq!((count(0), count(9)), (980, 1009)),
-                (Known::Mnist, Split::Train) => assert_eq!((count(0), count(9)), (5923, 5949)),
+                (PublishedDataset::Mnist, Split::Test) => assert_eq!((count(0), count(9)), (980, 1009)),
+                (PublishedDataset::Mnist, Split::Train) => assert_eq!((count(0), count(9)), (5923, 5949)),
                 _ => assert!((0..10).all(|class| count(class) == images / 10)),
             }
         }
@@ -90,7 +90,7 @@ fn both_sets_are_found_and_whole() {
 #[test]
 fn other_places_and_spellings_are_found() {
     let Some(folder) = data("other_places_and_spellings_are_found") else { return };
-    let expected = Known::Mnist.load(Split::Test, Some(&folder)).unwrap();
+    let expected = PublishedDataset::Mnist.load(Split::Test, Some(&folder)).unwrap();
     let other = tempfile::tempdir().unwrap();
     let raw = other.path().join("MNIST/raw");
     fs::create_dir_all(&raw).unwrap();
@@ -107,13 +107,13 @@ fn other_places_and_spellings_are_found() {
     ] {
         io::copy(&mut source(from), &mut fs::File::create(raw.join(to)).unwrap()).unwrap();
     }
-    assert_eq!(Known::Mnist.load(Split::Test, Some(other.path())).unwrap(), expected);
+    assert_eq!(PublishedDataset::Mnist.load(Split::Test, Some(other.path())).unwrap(), expected);
 }
 
-fn one_epoch(folder: &Path, known: Known, config: TrainConfig) -> Evaluation {
+fn one_epoch(folder: &Path, known: PublishedDataset, config: TrainConfig) -> Evaluation {
     let [train, test] = [Split::Train, Split::Test].map(|split| known.load(split, Some(folder)).unwrap());
     let mut model = Autoencoder::builder(784).hidden(&[512, 256]).code(100).build().unwrap();
-    let history = Trainer::new(config.epochs(1)).validate(&test).fit(&mut model, &train).unwrap();
+    let history = Trainer::new(config.epochs(1)).validation(&test).fit(&mut model, &train).unwrap();
     history.epochs[0].validation.unwrap()
 }
 
@@ -121,11 +121,12 @@ fn one_epoch(folder: &Path, known: Known, config: TrainConfig) -> Evaluation {
 #[test]
 fn one_epoch_reaches_what_it_should() {
     let Some(folder) = data("one_epoch_reaches_what_it_should") else { return };
-    let plain = one_epoch(&folder, Known::Mnist, TrainConfig::new()).output;
+    let plain = one_epoch(&folder, PublishedDataset::Mnist, TrainConfig::new()).output;
     assert!(plain.psnr_pooled_db > 19.0 && plain.psnr_mean_db > plain.psnr_pooled_db, "{plain:?}");
     let noise = Noise::gaussian(0.5).unwrap();
-    let denoising = one_epoch(&folder, Known::Mnist, TrainConfig::new().noise(noise).loss(Loss::Bce));
+    let denoising =
+        one_epoch(&folder, PublishedDataset::Mnist, TrainConfig::new().noise(noise).loss(Loss::Bce));
     assert!(denoising.output.psnr_pooled_db > 14.0, "{denoising:?}");
-    let fashion = one_epoch(&folder, Known::FashionMnist, TrainConfig::new()).output;
+    let fashion = one_epoch(&folder, PublishedDataset::FashionMnist, TrainConfig::new()).output;
     assert!(fashion.psnr_pooled_db > 17.0, "{fashion:?}");
 }

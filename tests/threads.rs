@@ -4,7 +4,7 @@ mod common;
 
 use autoencoder::{
     Autoencoder, TrainConfig, Trainer,
-    data::{Dataset, Noise, Samples, digits},
+    data::{Dataset, ImageSet, Noise, digits},
     ndarray::{Array2, s},
     nn::Loss,
     train::{evaluate, reconstruction_errors},
@@ -50,10 +50,10 @@ fn config() -> TrainConfig {
 }
 
 /// The digest of a model that was trained on these settings.
-fn trained(config: &TrainConfig, images: &Dataset) -> String {
+fn trained(config: &TrainConfig, images: &ImageSet) -> String {
     let mut model =
         Autoencoder::builder(784).hidden(&[48]).code(12).dropout(0.2).seed(config.seed).build().unwrap();
-    Trainer::new(config.clone()).validate(images).fit(&mut model, images).unwrap();
+    Trainer::new(config.clone()).validation(images).fit(&mut model, images).unwrap();
     digest(&model)
 }
 
@@ -138,9 +138,9 @@ fn work_inside_a_callers_pool_ends_with_the_same_bits() {
 }
 
 /// Rows that are made in parallel.
-struct Parallel<'a>(&'a Dataset);
+struct Parallel<'a>(&'a ImageSet);
 
-impl Samples for Parallel<'_> {
+impl Dataset for Parallel<'_> {
     fn len(&self) -> usize {
         self.0.len()
     }
@@ -169,10 +169,10 @@ fn rows_and_callbacks_that_use_the_pool_end() {
             let mut model =
                 Autoencoder::builder(784).hidden(&[48]).code(12).dropout(0.2).seed(3).build().unwrap();
             let (rows, many) = (Parallel(&images), Parallel(&many));
-            let trainer = Trainer::new(config().threads(threads)).validate(&rows).callback(|event| {
+            let trainer = Trainer::new(config().threads(threads)).validation(&rows).callback(|event| {
                 let mut heard = heard.lock().unwrap();
                 *heard += (0..1_000).into_par_iter().filter(|x| x % 2 == 0).count();
-                if let autoencoder::train::Event::Epoch { model, .. } = event {
+                if let autoencoder::train::TrainEvent::Epoch { model, .. } = event {
                     for _ in 0..10 {
                         assert!(evaluate(model, &many, None, 0).unwrap().output.mse > 0.0);
                     }

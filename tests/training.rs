@@ -5,21 +5,21 @@ mod common;
 use approx::assert_relative_eq;
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Dataset, Noise, NoiseKind, Samples, digits},
+    data::{Dataset, ImageSet, Noise, NoiseKind, digits},
     error::Quantity,
-    metrics::Quality,
+    metrics::ImageQuality,
     ndarray::Array2,
     nn::{Activation, Loss, Penalty, Scope},
     random::shuffled,
     train::{
-        Batch, EarlyStopping, Event, History, Monitor, Objective, Optimizer, OptimizerState, Schedule, Step,
-        evaluate, reconstruction_errors,
+        Batch, EarlyStopping, History, Monitor, Objective, Optimizer, OptimizerState, Schedule, Step,
+        TrainEvent, evaluate, reconstruction_errors,
     },
 };
 use common::digest;
 use std::{ops::ControlFlow, sync::Mutex};
 
-fn images() -> Dataset {
+fn images() -> ImageSet {
     digits::generate(300, 1).unwrap()
 }
 
@@ -34,10 +34,10 @@ fn everything_on() -> TrainConfig {
         .batch_size(130)
         .loss(Loss::Bce)
         .noise(Noise::gaussian(0.3).unwrap())
-        .penalty(Penalty::lasso(1e-5))
-        .penalty(Penalty::ProximalLasso { lambda: 1e-4, scope: Scope::All })
-        .penalty(Penalty::L2 { lambda: 1e-5, scope: Scope::All })
-        .penalty(Penalty::CodeL1 { lambda: 1e-4 })
+        .add_penalty(Penalty::lasso(1e-5))
+        .add_penalty(Penalty::ProximalLasso { lambda: 1e-4, scope: Scope::All })
+        .add_penalty(Penalty::L2 { lambda: 1e-5, scope: Scope::All })
+        .add_penalty(Penalty::CodeL1 { lambda: 1e-4 })
         .seed(9)
 }
 
@@ -70,7 +70,7 @@ fn watching_changes_no_bit() {
 fn digests_of_watched_run() -> (String, String) {
     let (train, test) = (images(), digits::generate(20, 2).unwrap());
     let mut watched = model(0.3);
-    let trainer = Trainer::new(everything_on()).validate(&test).callback(|_| ControlFlow::Continue(()));
+    let trainer = Trainer::new(everything_on()).validation(&test).callback(|_| ControlFlow::Continue(()));
     trainer.fit(&mut watched, &train).unwrap();
     (digest(&watched), digest(&fit(everything_on(), 0.3).0))
 }
@@ -82,7 +82,7 @@ fn features_shift_no_other_stream() {
     let reference = digest(&fit(plain.clone(), 0.0).0);
     let silent = Noise::new(NoiseKind::Masking { probability: 0.0 }).unwrap();
     assert_eq!(digest(&fit(plain.clone().noise(silent), 0.0).0), reference);
-    assert_eq!(digest(&fit(plain.clone().penalty(Penalty::lasso(0.0)), 0.0).0), reference);
+    assert_eq!(digest(&fit(plain.clone().add_penalty(Penalty::lasso(0.0)), 0.0).0), reference);
     assert_ne!(digest(&fit(plain.noise(Noise::gaussian(0.1).unwrap()), 0.0).0), reference);
 }
 
@@ -124,7 +124,7 @@ fn validation_is_the_evaluation_of_the_finished_epoch() {
     let mut model = model(0.2);
     let config = everything_on();
     let (noise, seed) = (config.noise.clone(), config.seed);
-    let history = Trainer::new(config).validate(&test).fit(&mut model, &images()).unwrap();
+    let history = Trainer::new(config).validation(&test).fit(&mut model, &images()).unwrap();
     let last = history.epochs[1].validation.unwrap();
     assert_eq!(last, evaluate(&model, &test, noise.as_ref(), seed).unwrap());
     assert!(last.output.psnr_pooled_db > last.noisy_input.unwrap().psnr_pooled_db);
@@ -138,8 +138,8 @@ fn evaluation_is_the_quality_of_what_reconstruct_gives() {
     let noisy = noise.corrupt(clean.view(), 8);
     let found = evaluate(&model, &test, Some(&noise), 8).unwrap();
     let output = model.reconstruct(noisy.view()).unwrap();
-    assert_eq!(found.noisy_input.unwrap(), Quality::of(noisy.view(), clean.view(), 1.0).unwrap());
-    assert_eq!(found.output, Quality::of(output.view(), clean.view(), 1.0).unwrap());
+    assert_eq!(found.noisy_input.unwrap(), ImageQuality::compare(noisy.view(), clean.view(), 1.0).unwrap());
+    assert_eq!(found.output, ImageQuality::compare(output.view(), clean.view(), 1.0).unwrap());
     assert_eq!(evaluate(&model, &test, None, 8).unwrap().noisy_input, None);
 }
 
@@ -149,12 +149,12 @@ fn a_callback_hears_every_batch_and_epoch_and_can_stop() {
     let mut trained = model(0.0);
     let history = Trainer::new(TrainConfig::new().epochs(5).batch_size(128))
         .callback(|event| match event {
-            Event::Batch { epoch, batch, batches, loss } => {
+            TrainEvent::Batch { epoch, batch, batches, loss } => {
                 assert!(loss.total().is_finite() && batches == 3);
                 heard.push((epoch, batch));
                 if epoch == 3 && batch == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             }
-            Event::Epoch { record, model } => {
+            TrainEvent::Epoch { record, model } => {
                 assert_eq!(model.inputs(), 784);
                 heard.push((record.epoch, 0));
                 ControlFlow::Continue(())
@@ -168,7 +168,7 @@ fn a_callback_hears_every_batch_and_epoch_and_can_stop() {
     assert!(history.epochs[1].loss < history.epochs[0].loss);
 }
 
-fn failure(config: TrainConfig, rows: &dyn Samples) -> Error {
+fn failure(config: TrainConfig, rows: &dyn Dataset) -> Error {
     Trainer::new(config).fit(&mut model(0.0), rows).unwrap_err()
 }
 
@@ -216,11 +216,11 @@ fn settings_and_data_that_do_not_fit_are_errors() {
         config().learning_rate(f32::INFINITY),
         config().threads(0),
         config().threads(usize::MAX),
-        config().penalty(Penalty::lasso(-1.0)),
-        config().penalty(Penalty::CodeL1 { lambda: f32::NAN }),
+        config().add_penalty(Penalty::lasso(-1.0)),
+        config().add_penalty(Penalty::CodeL1 { lambda: f32::NAN }),
         config().optimizer(Optimizer::Sgd { momentum: 1.0 }),
         config().optimizer(Optimizer::Adam { beta1: 0.9, beta2: f32::NAN, epsilon: 1e-8 }),
-        config().optimizer(Optimizer::adam_w(-1.0)),
+        config().optimizer(Optimizer::adamw(-1.0)),
         config().schedule(Schedule::StepDecay { factor: 0.0, every: 1 }),
         config().schedule(Schedule::StepDecay { factor: 1.1, every: 1 }),
         config().schedule(Schedule::StepDecay { factor: f32::NAN, every: 1 }),
@@ -250,7 +250,7 @@ struct Recording {
     asked: Mutex<Vec<usize>>,
 }
 
-impl Samples for Recording {
+impl Dataset for Recording {
     fn len(&self) -> usize {
         self.rows.nrows()
     }
@@ -353,7 +353,7 @@ fn rows_for_validation_are_checked_before_training() {
     let empty = Array2::zeros((0, 784));
     for rows in [&narrow, &empty] {
         let mut trained = model(0.0);
-        let result = Trainer::new(TrainConfig::new()).validate(rows).fit(&mut trained, &images());
+        let result = Trainer::new(TrainConfig::new()).validation(rows).fit(&mut trained, &images());
         assert!(matches!(result, Err(Error::Shape { what: "rows to validate on", .. })));
         assert_eq!(digest(&trained), digest(&model(0.0)));
     }
@@ -390,8 +390,8 @@ fn the_speed_of_a_run_is_the_median_of_its_epochs() {
     let of = |speeds: &[f64]| {
         let mut changed = history.clone();
         changed.epochs = vec![history.epochs[0].clone(); speeds.len()];
-        changed.epochs.iter_mut().zip(speeds).for_each(|(epoch, &speed)| epoch.images_per_second = speed);
-        changed.images_per_second()
+        changed.epochs.iter_mut().zip(speeds).for_each(|(epoch, &speed)| epoch.rows_per_second = speed);
+        changed.rows_per_second()
     };
     assert_eq!(of(&[5.0, 1.0, 2.0]), Some(2.0));
     assert_eq!(of(&[5.0, 1.0, 2.0, 4.0]), Some(3.0));
@@ -422,8 +422,8 @@ fn a_run_stops_early_and_restores_its_best_epoch() {
     let config = everything_on().epochs(30).learning_rate(0.01);
     let fit = |config: &TrainConfig| {
         let (mut model, mut kept) = (model(0.3), vec![]);
-        let trainer = Trainer::new(config.clone()).validate(&test).callback(|event| {
-            if let Event::Epoch { model, .. } = event {
+        let trainer = Trainer::new(config.clone()).validation(&test).callback(|event| {
+            if let TrainEvent::Epoch { model, .. } = event {
                 kept.push(digest(model));
             }
             ControlFlow::Continue(())

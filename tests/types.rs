@@ -3,12 +3,12 @@
 use autoencoder::{
     Autoencoder, Error, TrainConfig,
     data::{
-        Dataset, Noise, NoiseKind,
-        catalog::{Known, Split},
+        ImageSet, Noise, NoiseKind,
+        catalog::{PublishedDataset, Split},
         idx::IdxArray,
     },
-    metrics::{Quality, Roc},
-    nn::{Activation, Builder, Dense, Dropout, Init, Layer, Loss, Penalty, Scope},
+    metrics::{ImageQuality, Roc},
+    nn::{Activation, AutoencoderBuilder, Dense, Dropout, Init, Layer, Loss, Penalty, Scope},
     train::{EpochRecord, Evaluation, Gradient, History, Objective, Optimizer, OptimizerState, Step},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -23,12 +23,12 @@ fn types_are_shared_and_stored() {
     macro_rules! all {
         ($property:ident: $($type:ty),* $(,)?) => { $($property::<$type>();)* };
     }
-    all!(shared: Autoencoder, Builder, Dense, Dropout, Layer, Activation, Init, Loss, Penalty, Scope);
-    all!(shared: Dataset, Noise, NoiseKind, Known, Split, IdxArray, Quality, Roc, Error);
+    all!(shared: Autoencoder, AutoencoderBuilder, Dense, Dropout, Layer, Activation, Init, Loss, Penalty, Scope);
+    all!(shared: ImageSet, Noise, NoiseKind, PublishedDataset, Split, IdxArray, ImageQuality, Roc, Error);
     all!(shared: TrainConfig, Optimizer, OptimizerState, Step, Objective, Gradient);
     all!(shared: History, EpochRecord, Evaluation);
     all!(stored: TrainConfig, Noise, NoiseKind, Optimizer, Loss, Penalty, Scope, Init, Activation);
-    all!(stored: History, EpochRecord, Evaluation, Quality);
+    all!(stored: History, EpochRecord, Evaluation, ImageQuality);
     #[cfg(feature = "download")]
     all!(shared: autoencoder::data::download::Download, autoencoder::data::download::Cause);
 }

@@ -1,7 +1,7 @@
 //! MNIST and Fashion-MNIST: what their files are called, where they are looked for, what they must contain.
 
 use crate::{
-    data::{Dataset, idx},
+    data::{ImageSet, idx},
     error::{Error, Result},
 };
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ pub const DATA_VARIABLE: &str = "AUTOENCODER_DATA";
 /// A published data set: 60,000 training and 10,000 test images of 28 x 28 pixels in ten classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Known {
+pub enum PublishedDataset {
     /// Handwritten digits (LeCun, Cortes, Burges 1998).
     Mnist,
     /// Articles of clothing (Xiao, Rasul, Vollgraf 2017, <https://arxiv.org/abs/1708.07747>).
@@ -35,7 +35,7 @@ pub enum Split {
 /// One file of a data set: the images or the labels of a part.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownFile {
-    set: Known,
+    set: PublishedDataset,
     split: Split,
     kind: Kind,
 }
@@ -46,7 +46,7 @@ enum Kind {
     Labels,
 }
 
-impl Known {
+impl PublishedDataset {
     /// The name, as its publisher writes it.
     pub fn name(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ impl Known {
     /// # Errors
     /// [`Error::NotFound`] if a file is in none of these places; as [`idx::load`] if one cannot be read;
     /// [`Error::Format`] if its content is not the published one.
-    pub fn load(self, split: Split, data_dir: Option<&Path>) -> Result<Dataset> {
+    pub fn load(self, split: Split, data_dir: Option<&Path>) -> Result<ImageSet> {
         let root = root(data_dir);
         let [images, labels] = self.files(split).map(|file| Ok((file, file.find(&root)?)));
         let ((images, images_path), (labels, labels_path)) = (images?, labels?);
@@ -98,28 +98,28 @@ impl KnownFile {
     /// SHA-256 of the decompressed content.
     pub(crate) fn digest(self) -> &'static str {
         match (self.set, self.split, self.kind) {
-            (Known::Mnist, Split::Train, Kind::Images) => {
+            (PublishedDataset::Mnist, Split::Train, Kind::Images) => {
                 "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
             }
-            (Known::Mnist, Split::Train, Kind::Labels) => {
+            (PublishedDataset::Mnist, Split::Train, Kind::Labels) => {
                 "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
             }
-            (Known::Mnist, Split::Test, Kind::Images) => {
+            (PublishedDataset::Mnist, Split::Test, Kind::Images) => {
                 "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
             }
-            (Known::Mnist, Split::Test, Kind::Labels) => {
+            (PublishedDataset::Mnist, Split::Test, Kind::Labels) => {
                 "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
             }
-            (Known::FashionMnist, Split::Train, Kind::Images) => {
+            (PublishedDataset::FashionMnist, Split::Train, Kind::Images) => {
                 "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
             }
-            (Known::FashionMnist, Split::Train, Kind::Labels) => {
+            (PublishedDataset::FashionMnist, Split::Train, Kind::Labels) => {
                 "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
             }
-            (Known::FashionMnist, Split::Test, Kind::Images) => {
+            (PublishedDataset::FashionMnist, Split::Test, Kind::Images) => {
                 "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
             }
-            (Known::FashionMnist, Split::Test, Kind::Labels) => {
+            (PublishedDataset::FashionMnist, Split::Test, Kind::Labels) => {
                 "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
             }
         }
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn every_place_is_listed() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Known::FashionMnist.load(Split::Test, Some(folder.path())).unwrap_err();
+        let error = PublishedDataset::FashionMnist.load(Split::Test, Some(folder.path())).unwrap_err();
         let Error::NotFound { dataset, looked } = &error else { panic!("{error}") };
         assert_eq!((*dataset, looked.len()), ("Fashion-MNIST", 8));
         for path in ["fashion-mnist/t10k-images-idx3-ubyte.gz", "FashionMNIST/raw/t10k-images.idx3-ubyte"] {
@@ -226,7 +226,7 @@ mod tests {
             )
             .unwrap();
         }
-        let error = Known::Mnist.load(Split::Train, Some(folder.path())).unwrap_err().to_string();
+        let error = PublishedDataset::Mnist.load(Split::Train, Some(folder.path())).unwrap_err().to_string();
         assert!(error.contains("train-images.idx3-ubyte: SHA-256"), "{error}");
     }
 }

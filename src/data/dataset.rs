@@ -1,6 +1,6 @@
 use crate::{
     compute::elementwise,
-    data::Samples,
+    data::Dataset,
     error::{Error, Result},
 };
 use ndarray::{Array2, ArrayView2};
@@ -11,20 +11,20 @@ use sha2::{Digest, Sha256};
 /// A pixel's value is its byte over 255. At least one image, at least one pixel an image.
 ///
 /// ```
-/// use autoencoder::data::Dataset;
-/// let images = Dataset::new("two", (1, 3), vec![0, 51, 255, 255, 0, 0])?.with_labels(vec![4, 9])?;
+/// use autoencoder::data::ImageSet;
+/// let images = ImageSet::new("two", (1, 3), vec![0, 51, 255, 255, 0, 0])?.with_labels(vec![4, 9])?;
 /// assert_eq!(images.to_array().row(0).to_vec(), [0.0, 0.2, 1.0]);
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dataset {
+pub struct ImageSet {
     name: String,
     shape: (usize, usize),
     pixels: Vec<u8>,
     labels: Option<Vec<u8>>,
 }
 
-impl Dataset {
+impl ImageSet {
     /// A data set of images of `shape` (height, width), their pixels row by row and image after image.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Dataset {
 
     /// A data set from rows of pixels in [0, 1], `[images, height * width]`, rounded to the nearest of 256 levels
     /// (an error of at most 1/510, a PSNR of 58.9 dB). To train on numbers as they are, hand the array itself to
-    /// the trainer: see [`Samples`].
+    /// the trainer: see [`Dataset`].
     ///
     /// # Errors
     /// If the columns are not height * width, there are no rows, or a pixel is outside [0, 1] or not a number.
@@ -151,7 +151,7 @@ impl Dataset {
     }
 }
 
-impl Samples for Dataset {
+impl Dataset for ImageSet {
     fn len(&self) -> usize {
         self.len()
     }
@@ -176,31 +176,31 @@ mod tests {
         for (shape, pixels) in
             [((2, 2), 0), ((2, 2), 3), ((2, 2), 5), ((0, 2), 4), ((2, 0), 4), ((usize::MAX, 2), 4)]
         {
-            assert!(Dataset::new("bad", shape, vec![0; pixels]).is_err(), "{shape:?} {pixels}");
+            assert!(ImageSet::new("bad", shape, vec![0; pixels]).is_err(), "{shape:?} {pixels}");
         }
-        assert_eq!(Dataset::new("good", (3, 2), vec![0; 12]).unwrap().len(), 2);
+        assert_eq!(ImageSet::new("good", (3, 2), vec![0; 12]).unwrap().len(), 2);
     }
 
     #[test]
     fn arrays_are_checked_and_rounded() {
-        let images = Dataset::from_array("a", (1, 2), array![[0.0, 1.0], [0.5, 0.2]].view()).unwrap();
+        let images = ImageSet::from_array("a", (1, 2), array![[0.0, 1.0], [0.5, 0.2]].view()).unwrap();
         assert_eq!(images.pixels(), [0, 255, 128, 51]);
         for bad in [f32::NAN, -0.01, 1.01, f32::INFINITY] {
-            let error = Dataset::from_array("a", (1, 2), array![[0.0, bad]].view()).unwrap_err();
+            let error = ImageSet::from_array("a", (1, 2), array![[0.0, bad]].view()).unwrap_err();
             assert!(error.to_string().contains("in [0, 1]"), "{error}");
         }
-        assert!(Dataset::from_array("a", (2, 2), array![[0.0, 1.0]].view()).is_err());
-        assert!(Dataset::from_array("a", (usize::MAX, 2), array![[0.0, 1.0]].view()).is_err());
+        assert!(ImageSet::from_array("a", (2, 2), array![[0.0, 1.0]].view()).is_err());
+        assert!(ImageSet::from_array("a", (usize::MAX, 2), array![[0.0, 1.0]].view()).is_err());
     }
 
     #[test]
     fn a_selection_keeps_order_and_labels() {
         let images =
-            Dataset::new("s", (1, 2), vec![1, 2, 3, 4, 5, 6]).unwrap().with_labels(vec![7, 8, 9]).unwrap();
+            ImageSet::new("s", (1, 2), vec![1, 2, 3, 4, 5, 6]).unwrap().with_labels(vec![7, 8, 9]).unwrap();
         let chosen = images.select(&[2, 0, 2]).unwrap();
         assert_eq!((chosen.pixels(), chosen.labels()), (&[5, 6, 1, 2, 5, 6][..], Some(&[9, 7, 9][..])));
         assert_eq!(images.select(&[0, 1, 2]).unwrap().fingerprint(), images.fingerprint());
-        let wide = Dataset::new("s", (2, 1), vec![1, 2, 3, 4, 5, 6]).unwrap();
+        let wide = ImageSet::new("s", (2, 1), vec![1, 2, 3, 4, 5, 6]).unwrap();
         for other in [&chosen, &wide] {
             assert_ne!(other.fingerprint(), images.fingerprint());
         }
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn labels_fit_and_are_cut_with_the_images() {
-        let images = Dataset::new("l", (1, 1), vec![1, 2, 3]).unwrap();
+        let images = ImageSet::new("l", (1, 1), vec![1, 2, 3]).unwrap();
         let error = images.clone().with_labels(vec![0; 2]).unwrap_err();
         assert_eq!(error.to_string(), "labels: expected 3, found 2");
         let images = images.with_labels(vec![7, 8, 9]).unwrap().head(2).unwrap();
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn rows_equal_the_array() {
-        let images = Dataset::new("r", (2, 1), vec![0, 51, 255, 102]).unwrap();
+        let images = ImageSet::new("r", (2, 1), vec![0, 51, 255, 102]).unwrap();
         let mut row = [0.0; 2];
         images.copy_row(1, &mut row);
         assert_eq!(row.to_vec(), images.to_array().row(1).to_vec());

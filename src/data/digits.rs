@@ -1,7 +1,7 @@
 //! Drawn digits: a data set of MNIST's kind that needs no file.
 
 use crate::{
-    data::{Dataset, strokes},
+    data::{ImageSet, strokes},
     error::{Error, Result},
     random::{self, Stream},
 };
@@ -22,7 +22,7 @@ const CLASSES: usize = 10;
 ///
 /// # Errors
 /// If `count` is 0 or the images do not fit memory.
-pub fn generate(count: usize, seed: u64) -> Result<Dataset> {
+pub fn generate(count: usize, seed: u64) -> Result<ImageSet> {
     let pixels = strokes::SIDE * strokes::SIDE;
     let mut images = Vec::new();
     let size = count.checked_mul(pixels).filter(|&size| size > 0 && images.try_reserve_exact(size).is_ok());
@@ -34,7 +34,7 @@ pub fn generate(count: usize, seed: u64) -> Result<Dataset> {
         image.copy_from_slice(&strokes::draw((index % CLASSES) as u8, &mut rng));
     });
     let labels = (0..count).map(|index| (index % CLASSES) as u8).collect();
-    Dataset::new("drawn digits", (strokes::SIDE, strokes::SIDE), images)?.with_labels(labels)
+    ImageSet::new("drawn digits", (strokes::SIDE, strokes::SIDE), images)?.with_labels(labels)
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@
 //! before. A mirror that fails, stalls or sends something else is passed over for the next.
 //!
 //! ```no_run
-//! use autoencoder::data::{catalog::{Known, Split}, download::Download};
-//! Download::new(Known::FashionMnist).run(None, |_| {})?;
-//! let images = Known::FashionMnist.load(Split::Train, None)?;
+//! use autoencoder::data::{catalog::{PublishedDataset, Split}, download::Download};
+//! Download::new(PublishedDataset::FashionMnist).run(None, |_| {})?;
+//! let images = PublishedDataset::FashionMnist.load(Split::Train, None)?;
 //! # Ok::<(), autoencoder::Error>(())
 //! ```
 
@@ -16,7 +16,7 @@ mod tests;
 
 use crate::{
     atomic,
-    data::catalog::{self, Known, KnownFile},
+    data::catalog::{self, KnownFile, PublishedDataset},
     error::{Error, Result},
 };
 use flate2::bufread::MultiGzDecoder;
@@ -31,7 +31,7 @@ use ureq::{Agent, http::Uri};
 /// What gzip may add to content that does not shrink, with room.
 const GZIP_ROOM: usize = 1 << 16;
 
-impl Known {
+impl PublishedDataset {
     /// Where the files are published, as URLs of folders: for MNIST PyTorch's mirror and Google's, for Fashion-MNIST
     /// its publisher's.
     pub fn mirrors(self) -> &'static [&'static str] {
@@ -48,7 +48,7 @@ impl Known {
 /// Fetches a data set's four files.
 #[derive(Debug, Clone)]
 pub struct Download {
-    set: Known,
+    set: PublishedDataset,
     mirrors: Vec<String>,
     patience: Duration,
     timeout: Duration,
@@ -57,7 +57,7 @@ pub struct Download {
 /// What a callback is told.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub enum Event<'a> {
+pub enum DownloadEvent<'a> {
     /// The file is there and right; it is not fetched.
     Present {
         /// Where it is.
@@ -132,8 +132,8 @@ impl fmt::Display for Attempt {
 }
 
 impl Download {
-    /// A fetch from the [published mirrors](Known::mirrors).
-    pub fn new(set: Known) -> Self {
+    /// A fetch from the [published mirrors](PublishedDataset::mirrors).
+    pub fn new(set: PublishedDataset) -> Self {
         Self {
             set,
             mirrors: set.mirrors().iter().map(|&url| url.to_owned()).collect(),
@@ -162,13 +162,13 @@ impl Download {
     }
 
     /// Fetches the files that are not there or not right, into `mnist` or `fashion-mnist` under `data_dir`, else under
-    /// what [`DATA_VARIABLE`](catalog::DATA_VARIABLE) names, else under `data`. Files that [`Known::load`] finds there
+    /// what [`DATA_VARIABLE`](catalog::DATA_VARIABLE) names, else under `data`. Files that [`PublishedDataset::load`] finds there
     /// and that are right stay as they are. `tell` hears how it goes. Returns where the files are.
     ///
     /// # Errors
     /// [`Error::Setting`] if there are no mirrors, one is no URL of a folder or a time is zero; [`Error::Download`] at
     /// the first file that no mirror gives; [`Error::Io`] if a file cannot be read or saved.
-    pub fn run(&self, data_dir: Option<&Path>, mut tell: impl FnMut(Event)) -> Result<Vec<PathBuf>> {
+    pub fn run(&self, data_dir: Option<&Path>, mut tell: impl FnMut(DownloadEvent)) -> Result<Vec<PathBuf>> {
         self.check()?;
         let root = catalog::root(data_dir);
         self.set.all_files().map(|file| self.file(file, &root, &mut tell)).collect()
@@ -189,11 +189,11 @@ impl Download {
         Ok(())
     }
 
-    fn file(&self, file: KnownFile, root: &Path, tell: &mut impl FnMut(Event)) -> Result<PathBuf> {
+    fn file(&self, file: KnownFile, root: &Path, tell: &mut impl FnMut(DownloadEvent)) -> Result<PathBuf> {
         if let Ok(path) = file.find(root) {
             match file.read(&path) {
                 Ok(_) => {
-                    tell(Event::Present { path: &path });
+                    tell(DownloadEvent::Present { path: &path });
                     return Ok(path);
                 }
                 Err(Error::Format { .. }) => {}
@@ -211,7 +211,7 @@ impl Download {
         path: &Path,
         size: usize,
         digest: &'static str,
-        tell: &mut impl FnMut(Event),
+        tell: &mut impl FnMut(DownloadEvent),
     ) -> Result<()> {
         let name = path.file_name().unwrap_or_default().display();
         if let Some(folder) = path.parent() {
@@ -224,12 +224,12 @@ impl Download {
             match self.get(&url, size + GZIP_ROOM, tell).and_then(sound) {
                 Ok(bytes) => {
                     atomic::write(path, |file| file.write_all(&bytes))?;
-                    tell(Event::Saved { url: &url, path });
+                    tell(DownloadEvent::Saved { url: &url, path });
                     return Ok(());
                 }
                 Err(cause) => {
                     let attempt = Attempt { url, cause };
-                    tell(Event::Failed(&attempt));
+                    tell(DownloadEvent::Failed(&attempt));
                     attempts.push(attempt);
                 }
             }
@@ -238,7 +238,7 @@ impl Download {
     }
 
     /// The body that a URL has.
-    fn get(&self, url: &str, limit: usize, tell: &mut impl FnMut(Event)) -> Result<Vec<u8>, Cause> {
+    fn get(&self, url: &str, limit: usize, tell: &mut impl FnMut(DownloadEvent)) -> Result<Vec<u8>, Cause> {
         let response = self.agent(url).get(url).call()?;
         if response.status() != 200 {
             return Err(Cause::Status(response.status().as_u16()));
@@ -262,7 +262,7 @@ impl Download {
             if bytes.len() > limit {
                 return Err(Cause::TooLong(limit as u64));
             }
-            tell(Event::Received { url, bytes: bytes.len() as u64, total });
+            tell(DownloadEvent::Received { url, bytes: bytes.len() as u64, total });
         }
     }
 

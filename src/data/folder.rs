@@ -9,7 +9,7 @@
 //! levels, after the luma.
 
 use crate::{
-    data::Dataset,
+    data::ImageSet,
     error::{Error, Result},
 };
 use png::{BitDepth, ColorType, Decoder, Transformations};
@@ -39,7 +39,7 @@ const MAX_CLASSES: usize = 256;
 /// [`Error::Io`] if a file or folder cannot be read; [`Error::Format`] with the name of the file if it is no sound PNG,
 /// an animation, of another size than the first or of more than 2^24 pixels, or with that of the folder if there are no
 /// images in it, images beside subfolders, or more than 256 subfolders.
-pub fn load(path: impl AsRef<Path>) -> Result<(Dataset, Vec<String>)> {
+pub fn load(path: impl AsRef<Path>) -> Result<(ImageSet, Vec<String>)> {
     let path = path.as_ref();
     let mut images = Images::default();
     let (folders, files): (Vec<_>, Vec<_>) = entries(path)?.into_iter().partition(|entry| entry.is_dir());
@@ -60,7 +60,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<(Dataset, Vec<String>)> {
         labels.extend(vec![label; files.len()]);
         classes.push(folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
     }
-    let dataset = Dataset::new(path.display().to_string(), images.shape, images.pixels)?;
+    let dataset = ImageSet::new(path.display().to_string(), images.shape, images.pixels)?;
     Ok((if folders.is_empty() { dataset } else { dataset.with_labels(labels)? }, classes))
 }
 

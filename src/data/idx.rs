@@ -9,7 +9,7 @@
 
 use crate::{
     atomic,
-    data::Dataset,
+    data::ImageSet,
     error::{Error, Result},
     memory,
 };
@@ -222,12 +222,12 @@ pub(crate) fn header(shape: &[usize]) -> Result<Vec<u8>> {
 /// # Errors
 /// [`Error::Format`] if an array has another number of dimensions or there are not as many labels as images;
 /// [`Error::Shape`] or [`Error::Setting`] if there are no images or no pixels in one.
-pub fn dataset(name: &str, images: IdxArray, labels: Option<IdxArray>) -> Result<Dataset> {
+pub fn dataset(name: &str, images: IdxArray, labels: Option<IdxArray>) -> Result<ImageSet> {
     let &[count, height, width] = images.shape.as_slice() else {
         let found = images.shape.len();
         return Err(Error::format(&images.name, "dimensions", "3 (images, height, width)", found));
     };
-    let dataset = Dataset::new(name, (height, width), images.bytes)?;
+    let dataset = ImageSet::new(name, (height, width), images.bytes)?;
     if dataset.len() != count {
         return Err(Error::format(&images.name, "number of images", count, dataset.len()));
     }
@@ -261,7 +261,7 @@ pub fn read_file(path: &Path) -> Result<IdxArray> {
 /// let leaves = idx::load("leaves", "leaves-images.idx3.gz", Some("leaves-labels.idx1.gz"))?;
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
-pub fn load<P: AsRef<Path>>(name: &str, images: P, labels: Option<P>) -> Result<Dataset> {
+pub fn load<P: AsRef<Path>>(name: &str, images: P, labels: Option<P>) -> Result<ImageSet> {
     let labels = labels.map(|path| read_file(path.as_ref())).transpose()?;
     dataset(name, read_file(images.as_ref())?, labels)
 }
@@ -282,7 +282,7 @@ pub fn load<P: AsRef<Path>>(name: &str, images: P, labels: Option<P>) -> Result<
 /// # Errors
 /// As [`save`], and [`Error::Setting`] if `labels` names a file and there are no labels.
 pub fn save_dataset<P: AsRef<Path>>(
-    dataset: &Dataset,
+    dataset: &ImageSet,
     images: P,
     labels: Option<P>,
     encoding: Encoding,

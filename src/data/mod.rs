@@ -1,9 +1,9 @@
 //! Images in memory, where they come from, and what corrupts them.
 //!
-//! [`Dataset`] keeps pixels as bytes; [`idx`] reads and writes its files, [`catalog`] finds MNIST and
+//! [`ImageSet`] keeps pixels as bytes; [`idx`] reads and writes its files, [`catalog`] finds MNIST and
 //! Fashion-MNIST, `download` fetches them (feature `download`), `npy` reads and writes NumPy's files (feature `npy`),
 //! `folder` reads folders of PNG files (feature `png`), [`digits`] draws a data set from nothing. Training takes any
-//! [`Samples`], a [`Dataset`] or an `Array2<f32>`, so that data which are not images need not become bytes.
+//! [`Dataset`], an [`ImageSet`] or an `Array2<f32>`, so that data which are not images need not become bytes.
 
 pub mod catalog;
 mod dataset;
@@ -18,13 +18,13 @@ mod noise;
 pub mod npy;
 mod strokes;
 
-pub use dataset::Dataset;
+pub use dataset::ImageSet;
 pub use noise::{Noise, NoiseKind};
 
 use ndarray::{ArrayBase, Data, Ix2};
 
 /// Rows of features to train on or to evaluate.
-pub trait Samples: Sync {
+pub trait Dataset: Sync {
     /// The number of rows.
     fn len(&self) -> usize;
 
@@ -43,7 +43,7 @@ pub trait Samples: Sync {
     }
 }
 
-impl<S: Data<Elem = f32> + Sync> Samples for ArrayBase<S, Ix2>
+impl<S: Data<Elem = f32> + Sync> Dataset for ArrayBase<S, Ix2>
 where
     ArrayBase<S, Ix2>: Sync,
 {

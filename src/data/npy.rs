@@ -2,14 +2,14 @@
 //!
 //! The format is that of <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. Images are of
 //! `uint8`, or of `float32` or `float64` in [0, 1], which are rounded to 256 levels as
-//! [`Dataset::from_array`](crate::data::Dataset::from_array) does.
+//! [`ImageSet::from_array`](crate::data::ImageSet::from_array) does.
 
 mod rows;
 
 pub use rows::{load_rows, read_rows, save, save_rows};
 
 use crate::{
-    data::Dataset,
+    data::ImageSet,
     error::{Error, Result},
     memory,
 };
@@ -35,7 +35,7 @@ const MAX_HEADER: usize = 1 << 10;
 /// # Errors
 /// [`Error::Format`] if the bytes are not such a file, [`Error::Shape`] or [`Error::Setting`] if there are no images
 /// or a pixel is outside [0, 1].
-pub fn read(bytes: &[u8], name: &str, shape: Option<(usize, usize)>) -> Result<Dataset> {
+pub fn read(bytes: &[u8], name: &str, shape: Option<(usize, usize)>) -> Result<ImageSet> {
     read_from(bytes, name, shape)
 }
 
@@ -43,13 +43,13 @@ pub fn read(bytes: &[u8], name: &str, shape: Option<(usize, usize)>) -> Result<D
 ///
 /// # Errors
 /// As [`read`], and [`Error::Io`] if the file cannot be read.
-pub fn load(path: impl AsRef<Path>, shape: Option<(usize, usize)>) -> Result<Dataset> {
+pub fn load(path: impl AsRef<Path>, shape: Option<(usize, usize)>) -> Result<ImageSet> {
     let path = path.as_ref();
     let file = File::open(path).map_err(Error::io(path))?;
     read_from(file, &path.display().to_string(), shape)
 }
 
-fn read_from(mut stream: impl Read, name: &str, shape: Option<(usize, usize)>) -> Result<Dataset> {
+fn read_from(mut stream: impl Read, name: &str, shape: Option<(usize, usize)>) -> Result<ImageSet> {
     let header = header(&mut stream, name)?;
     let (count, (height, width)) = match (header.shape.as_slice(), shape) {
         (&[count, height, width], None) => (count, (height, width)),
@@ -87,7 +87,7 @@ fn read_from(mut stream: impl Read, name: &str, shape: Option<(usize, usize)>) -
             .map_err(|error| Error::format(name, "shape", "that of an array", error))?;
         pixels = array.iter().copied().collect();
     }
-    Dataset::new(name, (height, width), pixels)
+    ImageSet::new(name, (height, width), pixels)
 }
 
 /// Reads the header, with care for the parser of its Python literal: it takes exponential time for brackets in
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn every_type_and_order_gives_the_same_images() {
         let bytes = array![[[0_u8, 51], [102, 255]], [[1, 2], [3, 4]], [[9, 8], [7, 6]]];
-        let expected = Dataset::new("x", (2, 2), bytes.iter().copied().collect()).unwrap();
+        let expected = ImageSet::new("x", (2, 2), bytes.iter().copied().collect()).unwrap();
         let real = bytes.mapv(|b| f32::from(b) / 255.0);
         let mut columns_first = Array3::zeros((3, 2, 2).f());
         columns_first.assign(&bytes);

@@ -8,6 +8,6 @@ mod quality;
 mod roc;
 mod ssim;
 
-pub use quality::{Quality, decibels, psnr_db};
+pub use quality::{ImageQuality, decibels, psnr_db};
 pub use roc::Roc;
 pub use ssim::{ssim, ssim_mean};

@@ -19,8 +19,8 @@ pub fn psnr_db(mse: f64, data_range: f64) -> f64 {
 /// How close images are to a reference.
 ///
 /// ```
-/// use autoencoder::{metrics::Quality, ndarray::array};
-/// let quality = Quality::of(array![[0.1, 0.0], [0.0, 0.0]].view(), array![[0.0, 0.0], [0.0, 0.5]].view(), 1.0)?;
+/// use autoencoder::{metrics::ImageQuality, ndarray::array};
+/// let quality = ImageQuality::compare(array![[0.1, 0.0], [0.0, 0.0]].view(), array![[0.0, 0.0], [0.0, 0.5]].view(), 1.0)?;
 /// assert!((quality.mse - 0.26 / 4.0).abs() < 1e-8);
 /// assert!((quality.psnr_mean_db - (23.0103 + 9.0309) / 2.0).abs() < 1e-4);
 /// assert!((quality.psnr_pooled_db - 11.8709).abs() < 1e-4);
@@ -28,7 +28,7 @@ pub fn psnr_db(mse: f64, data_range: f64) -> f64 {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Quality {
+pub struct ImageQuality {
     /// The mean squared error over all elements.
     #[serde(with = "decibels")]
     pub mse: f64,
@@ -40,12 +40,12 @@ pub struct Quality {
     pub psnr_pooled_db: f64,
 }
 
-impl Quality {
+impl ImageQuality {
     /// Compares `images` with a `reference`, both `[images, features]`, whose values span `data_range`.
     ///
     /// # Errors
     /// If the shapes differ or there is nothing to compare.
-    pub fn of(images: ArrayView2<f32>, reference: ArrayView2<f32>, data_range: f64) -> Result<Self> {
+    pub fn compare(images: ArrayView2<f32>, reference: ArrayView2<f32>, data_range: f64) -> Result<Self> {
         if images.dim() != reference.dim() || images.is_empty() {
             return Err(Error::shape("images to compare", reference.dim(), images.dim()));
         }
@@ -112,38 +112,40 @@ mod tests {
     #[test]
     fn identical_images_are_infinitely_good_and_written_as_inf() {
         let images = array![[0.5, 0.25]];
-        let quality = Quality::of(images.view(), images.view(), 1.0).unwrap();
+        let quality = ImageQuality::compare(images.view(), images.view(), 1.0).unwrap();
         assert_eq!(
             (quality.mse, quality.psnr_mean_db, quality.psnr_pooled_db),
             (0.0, f64::INFINITY, f64::INFINITY)
         );
         let json = serde_json::to_string(&quality).unwrap();
         assert_eq!(json, r#"{"mse":0.0,"psnr_mean_db":"inf","psnr_pooled_db":"inf"}"#);
-        assert_eq!(serde_json::from_str::<Quality>(&json).unwrap(), quality);
+        assert_eq!(serde_json::from_str::<ImageQuality>(&json).unwrap(), quality);
     }
 
     #[test]
     fn the_range_counts_and_layouts_do_not() {
         let (a, b) = (array![[0.0, 255.0], [10.0, 20.0]], array![[0.0, 250.0], [20.0, 20.0]]);
-        let quality = Quality::of(a.view(), b.view(), 255.0).unwrap();
+        let quality = ImageQuality::compare(a.view(), b.view(), 255.0).unwrap();
         assert_eq!(quality.mse, 125.0 / 4.0);
         assert!((quality.psnr_pooled_db - 33.1823).abs() < 1e-4);
         let (a, b) = (a.t().to_owned(), b.t().to_owned());
-        let transposed = Quality::of(a.t(), b.t(), 255.0).unwrap();
+        let transposed = ImageQuality::compare(a.t(), b.t(), 255.0).unwrap();
         assert_eq!(quality, transposed);
     }
 
     #[test]
     fn means_are_over_images() {
         let (a, b) = (array![[0.1, 0.1, 0.1], [1.0, 1.0, 1.0]], array![[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]);
-        let quality = Quality::of(a.view(), b.view(), 1.0).unwrap();
+        let quality = ImageQuality::compare(a.view(), b.view(), 1.0).unwrap();
         assert!((quality.psnr_mean_db - 10.0).abs() < 1e-5, "{quality:?}");
     }
 
     #[test]
     fn shapes_must_agree() {
         let a = array![[0.0, 1.0]];
-        assert!(Quality::of(a.view(), array![[0.0], [1.0]].view(), 1.0).is_err());
-        assert!(Quality::of(a.slice(ndarray::s![..0, ..]), a.slice(ndarray::s![..0, ..]), 1.0).is_err());
+        assert!(ImageQuality::compare(a.view(), array![[0.0], [1.0]].view(), 1.0).is_err());
+        assert!(
+            ImageQuality::compare(a.slice(ndarray::s![..0, ..]), a.slice(ndarray::s![..0, ..]), 1.0).is_err()
+        );
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 ///
 /// ```
 /// use autoencoder::metrics::Roc;
-/// let roc = Roc::of(&[0.1, 0.2, 0.3, 0.4], &[false, true, false, true])?;
+/// let roc = Roc::from_scores(&[0.1, 0.2, 0.3, 0.4], &[false, true, false, true])?;
 /// assert_eq!(roc.area(), 0.75);
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
@@ -19,7 +19,7 @@ impl Roc {
     ///
     /// # Errors
     /// If there are not as many flags as scores, a score is not a number, or one of the two classes is empty.
-    pub fn of(scores: &[f64], anomalous: &[bool]) -> Result<Self> {
+    pub fn from_scores(scores: &[f64], anomalous: &[bool]) -> Result<Self> {
         if scores.len() != anomalous.len() {
             return Err(Error::shape("flags of anomalies", scores.len(), anomalous.len()));
         }
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_curve_by_hand() {
-        let roc = Roc::of(&[3.0, 1.0, 2.0, 2.0, 0.0], &[true, false, true, false, false]).unwrap();
+        let roc = Roc::from_scores(&[3.0, 1.0, 2.0, 2.0, 0.0], &[true, false, true, false, false]).unwrap();
         let third = 1.0 / 3.0;
         assert_eq!(roc.points(), [(0.0, 0.0), (0.0, 0.5), (third, 1.0), (2.0 * third, 1.0), (1.0, 1.0)]);
         assert_abs_diff_eq!(roc.area(), 5.5 / 6.0, epsilon = 1e-15);
@@ -72,12 +72,15 @@ mod tests {
 
     #[test]
     fn what_has_no_curve_is_an_error() {
-        assert!(Roc::of(&[1.0, 2.0], &[true]).is_err());
-        assert!(Roc::of(&[1.0, 2.0], &[true, true]).is_err());
-        assert!(Roc::of(&[1.0, 2.0], &[false, false]).is_err());
-        assert!(Roc::of(&[1.0, f64::NAN], &[true, false]).is_err());
-        assert!(Roc::of(&[], &[]).is_err());
-        assert_eq!(Roc::of(&[f64::INFINITY, f64::NEG_INFINITY], &[true, false]).unwrap().area(), 1.0);
+        assert!(Roc::from_scores(&[1.0, 2.0], &[true]).is_err());
+        assert!(Roc::from_scores(&[1.0, 2.0], &[true, true]).is_err());
+        assert!(Roc::from_scores(&[1.0, 2.0], &[false, false]).is_err());
+        assert!(Roc::from_scores(&[1.0, f64::NAN], &[true, false]).is_err());
+        assert!(Roc::from_scores(&[], &[]).is_err());
+        assert_eq!(
+            Roc::from_scores(&[f64::INFINITY, f64::NEG_INFINITY], &[true, false]).unwrap().area(),
+            1.0
+        );
     }
 
     proptest! {
@@ -91,7 +94,7 @@ mod tests {
                 .collect();
             prop_assume!(!pairs.is_empty());
             let share = pairs.iter().sum::<f64>() / pairs.len() as f64;
-            assert_abs_diff_eq!(Roc::of(&scores, &flags).unwrap().area(), share, epsilon = 1e-12);
+            assert_abs_diff_eq!(Roc::from_scores(&scores, &flags).unwrap().area(), share, epsilon = 1e-12);
         }
     }
 }

@@ -1,7 +1,7 @@
 use crate::{
     compute::{self, aligned::Buffer},
     error::{Error, Result},
-    nn::{Activation, Builder, Dense, Dropout},
+    nn::{Activation, AutoencoderBuilder, Dense, Dropout},
 };
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
@@ -58,8 +58,8 @@ pub struct Autoencoder {
 
 impl Autoencoder {
     /// Starts to build a model for rows of `inputs` features.
-    pub fn builder(inputs: usize) -> Builder {
-        Builder::new(inputs)
+    pub fn builder(inputs: usize) -> AutoencoderBuilder {
+        AutoencoderBuilder::new(inputs)
     }
 
     /// A model of an encoder's and a decoder's layers, from input to output.
@@ -95,7 +95,7 @@ impl Autoencoder {
         if output.dense.outputs() != model.inputs() {
             return Err(Error::shape("outputs of the model", model.inputs(), output.dense.outputs()));
         }
-        if !output.dropout.is_none() {
+        if !output.dropout.is_off() {
             return Err(Error::setting("dropout of the output", output.dropout.rate(), "none"));
         }
         Ok(model)
@@ -138,7 +138,7 @@ impl Autoencoder {
     }
 
     /// The number of weights and biases.
-    pub fn parameters(&self) -> usize {
+    pub fn parameter_count(&self) -> usize {
         self.layers.iter().map(|l| l.dense.weight().len() + l.dense.bias().len()).sum()
     }
 

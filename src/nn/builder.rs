@@ -24,7 +24,7 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct Builder {
+pub struct AutoencoderBuilder {
     inputs: usize,
     hidden: Vec<usize>,
     decoder_hidden: Option<Vec<usize>>,
@@ -42,7 +42,7 @@ struct Activations {
     output: Activation,
 }
 
-impl Builder {
+impl AutoencoderBuilder {
     pub(crate) fn new(inputs: usize) -> Self {
         Self {
             inputs,
@@ -136,8 +136,8 @@ impl Builder {
         let mut encoder = Vec::new();
         for (index, pair) in widths.windows(2).enumerate() {
             let (activation, dropout) = match index {
-                i if i == code => (self.activations.code, Dropout::NONE),
-                i if i == output => (self.activations.output, Dropout::NONE),
+                i if i == code => (self.activations.code, Dropout::OFF),
+                i if i == output => (self.activations.output, Dropout::OFF),
                 _ => (self.activations.hidden, dropout),
             };
             let dense = self.init.dense((pair[0], pair[1]), self.seed, index)?;

@@ -21,7 +21,7 @@ pub struct Dropout {
 
 impl Dropout {
     /// No dropout.
-    pub const NONE: Self = Self { threshold: 0 };
+    pub const OFF: Self = Self { threshold: 0 };
 
     /// Dropout with a rate in [0, 1).
     ///
@@ -45,7 +45,7 @@ impl Dropout {
     }
 
     /// Whether nothing is ever dropped.
-    pub fn is_none(self) -> bool {
+    pub fn is_off(self) -> bool {
         self.threshold == 0
     }
 
@@ -115,6 +115,6 @@ mod tests {
         }
         let nearly_one = Dropout::new(1.0 - f32::EPSILON).unwrap();
         assert!(nearly_one.scale().is_finite());
-        assert!(Dropout::new(0.0).unwrap().is_none());
+        assert!(Dropout::new(0.0).unwrap().is_off());
     }
 }

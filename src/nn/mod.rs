@@ -16,11 +16,11 @@ mod tensors;
 pub use activation::Activation;
 pub(crate) use autoencoder::inference_block_rows;
 pub use autoencoder::{Autoencoder, Layer};
-pub use builder::Builder;
+pub use builder::AutoencoderBuilder;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use init::Init;
 pub use loss::{Loss, RowLoss};
 #[cfg(feature = "onnx")]
-pub use onnx::Part;
+pub use onnx::OnnxPart;
 pub use penalty::{Penalty, Scope};

@@ -15,14 +15,14 @@ use std::{
 /// squared error in validation, or without validation of the least training loss.
 ///
 /// ```
-/// use autoencoder::{Autoencoder, TrainConfig, Trainer, data::digits, train::{Checkpoint, Checkpoints}};
+/// use autoencoder::{Autoencoder, TrainConfig, Trainer, data::digits, train::{Checkpoint, CheckpointPolicy}};
 /// let folder = tempfile::tempdir().expect("a scratch folder");
 /// let train = digits::generate(500, 0)?;
 /// let new_model = || Autoencoder::builder(784).code(16).build();
 /// let trainer = || Trainer::new(TrainConfig::new().epochs(2));
 ///
 /// let mut model = new_model()?;
-/// trainer().checkpoint(Checkpoints::new(folder.path()).every(3)).fit(&mut model, &train)?;
+/// trainer().checkpoint(CheckpointPolicy::new(folder.path()).every(3)).fit(&mut model, &train)?;
 ///
 /// // In another process, perhaps: from the last checkpoint, or from the start if there is none.
 /// let mut resumed = new_model()?;
@@ -32,13 +32,13 @@ use std::{
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
-pub struct Checkpoints {
+pub struct CheckpointPolicy {
     folder: PathBuf,
     every: Option<u64>,
     keep_last: usize,
 }
 
-impl Checkpoints {
+impl CheckpointPolicy {
     /// A checkpoint after each epoch into a folder, which is made if need be; the last two are kept.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), every: None, keep_last: 2 }
@@ -142,8 +142,8 @@ fn files(folder: &Path) -> Result<Vec<(Kind, u64)>> {
 }
 
 /// Keeps the checkpoints of a run.
-pub(crate) struct Keeper {
-    settings: Checkpoints,
+pub(crate) struct CheckpointWriter {
+    settings: CheckpointPolicy,
     run: Identity,
     best: (Monitor, f64),
     /// Steps and finished epochs of the last file of a step.
@@ -152,10 +152,15 @@ pub(crate) struct Keeper {
     crowded: bool,
 }
 
-impl Keeper {
+impl CheckpointWriter {
     /// For a run that `goes_on` from a checkpoint or begins: then the folder must have none. `monitor` finds the best
     /// epoch where early stopping does not.
-    pub(crate) fn new(settings: Checkpoints, run: Identity, monitor: Monitor, goes_on: bool) -> Result<Self> {
+    pub(crate) fn new(
+        settings: CheckpointPolicy,
+        run: Identity,
+        monitor: Monitor,
+        goes_on: bool,
+    ) -> Result<Self> {
         settings.check()?;
         let folder = &settings.folder;
         fs::create_dir_all(folder).map_err(Error::io(folder))?;

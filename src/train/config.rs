@@ -93,7 +93,7 @@ impl TrainConfig {
     }
 
     /// Adds a penalty.
-    pub fn penalty(mut self, penalty: Penalty) -> Self {
+    pub fn add_penalty(mut self, penalty: Penalty) -> Self {
         self.penalties.push(penalty);
         self
     }

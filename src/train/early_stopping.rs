@@ -59,7 +59,7 @@ impl Monitor {
 /// let mut model = Autoencoder::builder(784).hidden(&[64]).code(16).build()?;
 /// let stopping = EarlyStopping::new(2).monitor(Monitor::ValidationPsnrMean).min_improvement(0.5).restore_best();
 /// let config = TrainConfig::new().epochs(200).early_stopping(stopping);
-/// let history = Trainer::new(config).validate(&test).fit(&mut model, &train)?;
+/// let history = Trainer::new(config).validation(&test).fit(&mut model, &train)?;
 /// assert!(history.epochs.len() < 200);
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
@@ -129,20 +129,20 @@ impl EarlyStopping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{metrics::Quality, train::Evaluation};
+    use crate::{metrics::ImageQuality, train::Evaluation};
 
     fn epochs(losses: &[f64]) -> Vec<EpochRecord> {
         let record = |(index, &loss): (usize, &f64)| {
             // Validation gets worse where training gets better.
             let mse = 1.0 / loss;
-            let output = Quality { mse, psnr_mean_db: loss, psnr_pooled_db: -loss };
+            let output = ImageQuality { mse, psnr_mean_db: loss, psnr_pooled_db: -loss };
             EpochRecord {
                 epoch: index + 1,
                 loss,
                 data_loss: loss,
                 mse,
                 psnr_db: 0.0,
-                images_per_second: 1.0,
+                rows_per_second: 1.0,
                 seconds: 1.0,
                 validation: Some(Evaluation { output, noisy_input: None }),
             }

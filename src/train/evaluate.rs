@@ -1,8 +1,8 @@
 use crate::{
     compute::{self, elementwise},
-    data::{Noise, Samples},
+    data::{Dataset, Noise},
     error::{Error, Result},
-    metrics::Quality,
+    metrics::ImageQuality,
     nn::{Autoencoder, inference_block_rows},
 };
 use ndarray::Array2;
@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub struct Evaluation {
     /// Reconstructions against clean rows.
-    pub output: Quality,
+    pub output: ImageQuality,
     /// Noisy inputs against clean rows, where there was noise.
-    pub noisy_input: Option<Quality>,
+    pub noisy_input: Option<ImageQuality>,
 }
 
 /// The mean squared error of each row's reconstruction: how unlike it is to the rows that the model was trained on. It is not
@@ -31,7 +31,7 @@ pub struct Evaluation {
 ///
 /// # Errors
 /// If there are no rows, or they are of another width than the model.
-pub fn reconstruction_errors(model: &Autoencoder, samples: &dyn Samples) -> Result<Vec<f64>> {
+pub fn reconstruction_errors(model: &Autoencoder, samples: &dyn Dataset) -> Result<Vec<f64>> {
     let features = samples.features() as f64;
     let errors = squared_errors(model, samples, None, 0)?;
     Ok(errors.into_iter().map(|error| error.output / features).collect())
@@ -47,13 +47,13 @@ pub fn reconstruction_errors(model: &Autoencoder, samples: &dyn Samples) -> Resu
 /// If there are no rows, or they are of another width than the model.
 pub fn evaluate(
     model: &Autoencoder,
-    samples: &dyn Samples,
+    samples: &dyn Dataset,
     noise: Option<&Noise>,
     seed: u64,
 ) -> Result<Evaluation> {
     let errors = squared_errors(model, samples, noise, seed)?;
     let quality = |error: fn(&RowErrors) -> f64| {
-        Quality::from_squared_errors(errors.iter().map(error), samples.features(), 1.0)
+        ImageQuality::from_squared_errors(errors.iter().map(error), samples.features(), 1.0)
     };
     Ok(Evaluation {
         output: quality(|row| row.output),
@@ -71,7 +71,7 @@ struct RowErrors {
 
 fn squared_errors(
     model: &Autoencoder,
-    samples: &dyn Samples,
+    samples: &dyn Dataset,
     noise: Option<&Noise>,
     seed: u64,
 ) -> Result<Vec<RowErrors>> {

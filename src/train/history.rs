@@ -20,8 +20,8 @@ pub struct EpochRecord {
     #[serde(with = "metrics::decibels")]
     pub psnr_db: f64,
     /// Rows a second in training, validation apart.
-    #[serde(with = "metrics::decibels")]
-    pub images_per_second: f64,
+    #[serde(with = "metrics::decibels", rename = "images_per_second")]
+    pub rows_per_second: f64,
     /// Seconds of training, validation and checkpoints apart.
     pub seconds: f64,
     /// How the model does on the rows given for validation.
@@ -38,8 +38,8 @@ pub struct History {
 
 impl History {
     /// The median over epochs of rows a second; `None` if no epoch was finished.
-    pub fn images_per_second(&self) -> Option<f64> {
-        let mut speeds: Vec<_> = self.epochs.iter().map(|e| e.images_per_second).collect();
+    pub fn rows_per_second(&self) -> Option<f64> {
+        let mut speeds: Vec<_> = self.epochs.iter().map(|e| e.rows_per_second).collect();
         speeds.sort_by(f64::total_cmp);
         let upper = *speeds.get(speeds.len() / 2)?;
         let lower = speeds[(speeds.len() - 1) / 2];

@@ -1,5 +1,5 @@
 use crate::{
-    data::Samples,
+    data::Dataset,
     error::{Error, Result},
     nn::Autoencoder,
     train::TrainConfig,
@@ -29,8 +29,8 @@ impl Identity {
     pub(crate) fn of(
         config: &TrainConfig,
         model: &Autoencoder,
-        samples: &dyn Samples,
-        validation: Option<&dyn Samples>,
+        samples: &dyn Dataset,
+        validation: Option<&dyn Dataset>,
     ) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -139,7 +139,7 @@ impl fmt::Display for Fingerprint {
 
 impl Fingerprint {
     /// Blocks of rows are digested side by side, then their digests.
-    fn of(samples: &dyn Samples) -> Self {
+    fn of(samples: &dyn Dataset) -> Self {
         let (rows, features) = (samples.len(), samples.features());
         let block = |block: usize| {
             let (mut digest, mut row) = (Sha256::new(), vec![0.0; features]);

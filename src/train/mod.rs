@@ -1,6 +1,6 @@
 //! Training: one step in two phases, the optimisers, epochs, and what they reached.
 //!
-//! [`Trainer`] runs epochs over a data set, keeps [`Checkpoints`] if asked to and goes on from one; [`Step`] is one step,
+//! [`Trainer`] runs epochs over a data set, keeps [`CheckpointPolicy`] if asked to and goes on from one; [`Step`] is one step,
 //! for loops of one's own.
 
 mod checkpoint;
@@ -17,7 +17,7 @@ mod step;
 mod trainer;
 
 pub use checkpoint::Checkpoint;
-pub use checkpoints::Checkpoints;
+pub use checkpoints::CheckpointPolicy;
 pub use config::TrainConfig;
 pub use early_stopping::{EarlyStopping, Monitor};
 pub use evaluate::{Evaluation, evaluate, reconstruction_errors};
@@ -25,4 +25,4 @@ pub use history::{EpochRecord, History};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use schedule::Schedule;
 pub use step::{Batch, BatchLoss, Gradient, Objective, Step};
-pub use trainer::{Event, Trainer};
+pub use trainer::{TrainEvent, Trainer};

@@ -52,7 +52,7 @@ impl Optimizer {
     }
 
     /// AdamW with the usual 0.9, 0.999 and 1e-8.
-    pub fn adam_w(weight_decay: f32) -> Self {
+    pub fn adamw(weight_decay: f32) -> Self {
         Self::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay }
     }
 

@@ -87,7 +87,7 @@ impl Sums {
             data_loss: self.data / self.rows,
             mse,
             psnr_db: metrics::psnr_db(mse, 1.0),
-            images_per_second: self.rows / self.seconds,
+            rows_per_second: self.rows / self.seconds,
             seconds: self.seconds,
             validation: None,
         }

@@ -1,11 +1,11 @@
 use crate::{
-    data::Samples,
+    data::Dataset,
     error::{Error, Quantity, Result},
     nn::Autoencoder,
     random,
     train::{
-        Batch, BatchLoss, Checkpoint, Checkpoints, EpochRecord, History, Monitor, Objective, Step,
-        TrainConfig, checkpoints::Keeper, evaluate, identity::Identity, progress::Progress,
+        Batch, BatchLoss, Checkpoint, CheckpointPolicy, EpochRecord, History, Monitor, Objective, Step,
+        TrainConfig, checkpoints::CheckpointWriter, evaluate, identity::Identity, progress::Progress,
     },
 };
 use std::{fmt, ops::ControlFlow, time::Instant};
@@ -13,7 +13,7 @@ use std::{fmt, ops::ControlFlow, time::Instant};
 /// What a callback is told.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub enum Event<'a> {
+pub enum TrainEvent<'a> {
     /// A batch is done.
     Batch {
         /// The epoch, from 1.
@@ -34,19 +34,19 @@ pub enum Event<'a> {
     },
 }
 
-type Callback<'a> = Box<dyn FnMut(Event) -> ControlFlow<()> + Send + 'a>;
+type Callback<'a> = Box<dyn FnMut(TrainEvent) -> ControlFlow<()> + Send + 'a>;
 
 /// Trains a model over epochs.
 ///
 /// ```
-/// use autoencoder::{Autoencoder, data::digits, train::{Event, TrainConfig, Trainer}};
+/// use autoencoder::{Autoencoder, data::digits, train::{TrainEvent, TrainConfig, Trainer}};
 /// use std::ops::ControlFlow;
 /// let (train, test) = (digits::generate(500, 0)?, digits::generate(50, 1)?);
 /// let mut model = Autoencoder::builder(784).hidden(&[64]).code(16).build()?;
 /// let history = Trainer::new(TrainConfig::new().epochs(20).batch_size(32))
-///     .validate(&test)
+///     .validation(&test)
 ///     .callback(|event| match event {
-///         Event::Epoch { record, .. } if record.mse < 0.065 => ControlFlow::Break(()),
+///         TrainEvent::Epoch { record, .. } if record.mse < 0.065 => ControlFlow::Break(()),
 ///         _ => ControlFlow::Continue(()),
 ///     })
 ///     .fit(&mut model, &train)?;
@@ -56,9 +56,9 @@ type Callback<'a> = Box<dyn FnMut(Event) -> ControlFlow<()> + Send + 'a>;
 #[must_use]
 pub struct Trainer<'a> {
     config: TrainConfig,
-    validation: Option<&'a dyn Samples>,
+    validation: Option<&'a dyn Dataset>,
     callback: Option<Callback<'a>>,
-    checkpoints: Option<Checkpoints>,
+    checkpoints: Option<CheckpointPolicy>,
     resume: Option<Checkpoint>,
 }
 
@@ -76,13 +76,13 @@ impl<'a> Trainer<'a> {
 
     /// Evaluates the model on these rows after each epoch, with the run's noise if it has any. Validation changes
     /// nothing in training but when it stops early.
-    pub fn validate(mut self, samples: &'a dyn Samples) -> Self {
+    pub fn validation(mut self, samples: &'a dyn Dataset) -> Self {
         self.validation = Some(samples);
         self
     }
 
     /// Calls back after each batch and each epoch, from a worker thread; a callback that breaks stops training.
-    pub fn callback(mut self, callback: impl FnMut(Event) -> ControlFlow<()> + Send + 'a) -> Self {
+    pub fn callback(mut self, callback: impl FnMut(TrainEvent) -> ControlFlow<()> + Send + 'a) -> Self {
         self.callback = Some(Box::new(callback));
         self
     }
@@ -90,7 +90,7 @@ impl<'a> Trainer<'a> {
     /// Keeps checkpoints of the run: the last ones and the best epoch's, and one where a callback stops it. None is
     /// written from weights that are not finite, and old ones go only once a step from the newest has succeeded: a run
     /// that diverges leaves the last good one.
-    pub fn checkpoint(mut self, checkpoints: Checkpoints) -> Self {
+    pub fn checkpoint(mut self, checkpoints: CheckpointPolicy) -> Self {
         self.checkpoints = Some(checkpoints);
         self
     }
@@ -119,7 +119,7 @@ impl<'a> Trainer<'a> {
     /// [`Error::NotFinite`] as soon as a row, loss, gradient, weight or error in validation is not finite,
     /// [`Error::Setting`] at a row outside [0, 1] for the cross-entropy, [`Error::Io`] if a checkpoint cannot be
     /// written: the model is then as the last batch left it; earlier ones are in the checkpoints.
-    pub fn fit(self, model: &mut Autoencoder, samples: &dyn Samples) -> Result<History> {
+    pub fn fit(self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         self.config.check()?;
         match self.config.threads {
             // Into the pool once, instead of once a phase.
@@ -129,7 +129,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Refuses what no run can be made of.
-    fn check(&self, model: &Autoencoder, samples: &dyn Samples) -> Result<()> {
+    fn check(&self, model: &Autoencoder, samples: &dyn Dataset) -> Result<()> {
         if samples.is_empty() {
             return Err(Error::shape("rows to train on", "at least 1", 0));
         }
@@ -147,7 +147,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn run(mut self, model: &mut Autoencoder, samples: &dyn Samples) -> Result<History> {
+    fn run(mut self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         self.check(model, samples)?;
         let config = &self.config;
         let batches = samples.len().div_ceil(config.batch_size);
@@ -158,7 +158,8 @@ impl<'a> Trainer<'a> {
         let mut step = Step::new(model, objective, config.batch_size.min(samples.len()))?;
         let (mut progress, mut keeper) = self.begin(model, samples)?;
         let config = &self.config;
-        let mut tell = |event: Event| self.callback.as_mut().map_or(ControlFlow::Continue(()), |c| c(event));
+        let mut tell =
+            |event: TrainEvent| self.callback.as_mut().map_or(ControlFlow::Continue(()), |c| c(event));
 
         while !progress.is_over(config) {
             let (epoch, mut clock) = (progress.epoch(), Instant::now());
@@ -175,7 +176,7 @@ impl<'a> Trainer<'a> {
                     keeper.after_step(model, &progress, number == batches)?;
                     clock = Instant::now();
                 }
-                if tell(Event::Batch { epoch, batch: number, batches, loss }).is_break() {
+                if tell(TrainEvent::Batch { epoch, batch: number, batches, loss }).is_break() {
                     keeper.map_or(Ok(()), |mut keeper| keeper.at_stop(model, &progress))?;
                     return Ok(progress.history);
                 }
@@ -193,7 +194,7 @@ impl<'a> Trainer<'a> {
                 keeper.after_epoch(model, &progress)?;
             }
             let record = &progress.history.epochs[epoch - 1];
-            if tell(Event::Epoch { record, model }).is_break() {
+            if tell(TrainEvent::Epoch { record, model }).is_break() {
                 keeper.map_or(Ok(()), |mut keeper| keeper.at_stop(model, &progress))?;
                 return Ok(progress.history);
             }
@@ -211,8 +212,8 @@ impl<'a> Trainer<'a> {
     fn begin(
         &mut self,
         model: &mut Autoencoder,
-        samples: &dyn Samples,
-    ) -> Result<(Progress, Option<Keeper>)> {
+        samples: &dyn Dataset,
+    ) -> Result<(Progress, Option<CheckpointWriter>)> {
         let (resume, checkpoints) = (self.resume.take(), self.checkpoints.take());
         let mut progress = Progress::new(&self.config, model)?;
         if resume.is_none() && checkpoints.is_none() {
@@ -226,7 +227,8 @@ impl<'a> Trainer<'a> {
             (run, weights, progress) = (resumed.0, Some(resumed.1), resumed.2);
         }
         let monitor = self.validation.map_or(Monitor::TrainingLoss, |_| Monitor::ValidationMse);
-        let keeper = checkpoints.map(|settings| Keeper::new(settings, run, monitor, goes_on)).transpose()?;
+        let keeper =
+            checkpoints.map(|settings| CheckpointWriter::new(settings, run, monitor, goes_on)).transpose()?;
         if let Some(weights) = weights {
             *model = weights;
         }

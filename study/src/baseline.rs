@@ -8,7 +8,7 @@ use crate::errors::{setting, shape};
 use autoencoder::{
     Result,
     compute::{Accum, elementwise, gemm, rows_mut},
-    data::Samples,
+    data::Dataset,
 };
 use faer::{Mat, Par, Side, linalg::matmul::matmul};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
@@ -19,14 +19,14 @@ const BLOCK_ROWS: usize = 1_000;
 /// Mean, principal components and variances of rows.
 ///
 /// ```
-/// use autoencoder::{data::digits, metrics::Quality};
+/// use autoencoder::{data::digits, metrics::ImageQuality};
 /// use autoencoder_study::baseline::Pca;
 /// let digits = digits::generate(500, 1)?;
 /// let pca = Pca::fit(&digits)?;
 /// let images = digits.to_array();
 /// let rough = pca.reconstruction(10)?.apply(images.view())?;
 /// let fine = pca.reconstruction(100)?.apply(images.view())?;
-/// let mse = |output: &ndarray::Array2<f32>| Quality::of(output.view(), images.view(), 1.0).map(|q| q.mse);
+/// let mse = |output: &ndarray::Array2<f32>| ImageQuality::compare(output.view(), images.view(), 1.0).map(|q| q.mse);
 /// assert!(mse(&fine)? < mse(&rough)? / 3.0);
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
@@ -43,7 +43,7 @@ impl Pca {
     ///
     /// # Errors
     /// If there are no rows, a value is not finite, or the eigenproblem does not converge.
-    pub fn fit(samples: &dyn Samples) -> Result<Self> {
+    pub fn fit(samples: &dyn Dataset) -> Result<Self> {
         if samples.is_empty() || samples.features() == 0 {
             return Err(shape("rows to analyse", "at least 1 with 1 feature", samples.len()));
         }
@@ -159,7 +159,7 @@ impl LinearMap {
 }
 
 /// Mean and covariance of the rows, in f64, block by block in their order.
-fn moments(samples: &dyn Samples) -> (Array1<f64>, Mat<f64>) {
+fn moments(samples: &dyn Dataset) -> (Array1<f64>, Mat<f64>) {
     let (count, features) = (samples.len(), samples.features());
     let mut row = vec![0.0; features];
     let mut mean = Array1::<f64>::zeros(features);

@@ -6,10 +6,10 @@
 use crate::errors;
 use autoencoder::{
     Autoencoder, Error, Result, TrainConfig, Trainer, atomic,
-    data::Dataset,
+    data::ImageSet,
     metrics::ssim_mean,
     nn::Init,
-    train::{Evaluation, Event, History, Objective, Step, evaluate},
+    train::{Evaluation, History, Objective, Step, TrainEvent, evaluate},
 };
 use ndarray::s;
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ impl Run {
     /// The untrained model for images of `inputs` pixels.
     ///
     /// # Errors
-    /// As [`Builder::build`](autoencoder::nn::Builder::build).
+    /// As [`Builder::build`](autoencoder::nn::AutoencoderBuilder::build).
     pub fn model(&self, inputs: usize) -> Result<Autoencoder> {
         let builder = Autoencoder::builder(inputs).hidden(&self.hidden).code(self.code);
         builder.dropout(self.dropout).init(self.init).seed(self.train.seed).build()
@@ -119,9 +119,9 @@ pub struct Outcome {
 #[derive(Debug, Clone, Copy)]
 pub struct Images<'a> {
     /// For training.
-    pub train: &'a Dataset,
+    pub train: &'a ImageSet,
     /// For validation after each epoch, and for the record.
-    pub test: &'a Dataset,
+    pub test: &'a ImageSet,
 }
 
 impl Images<'_> {
@@ -137,7 +137,7 @@ impl Images<'_> {
 pub fn run_one(
     run: &Run,
     images: Images,
-    mut callback: impl FnMut(Event) -> ControlFlow<()> + Send,
+    mut callback: impl FnMut(TrainEvent) -> ControlFlow<()> + Send,
 ) -> Result<(Autoencoder, Record)> {
     let Images { train, test } = images;
     let config = &run.train;
@@ -154,8 +154,8 @@ pub fn run_one(
 
     let start = Instant::now();
     let mut epoch_ssim = Vec::new();
-    let trainer = Trainer::new(config.clone()).validate(test).callback(|event| {
-        if let Event::Epoch { model, .. } = event {
+    let trainer = Trainer::new(config.clone()).validation(test).callback(|event| {
+        if let TrainEvent::Epoch { model, .. } = event {
             epoch_ssim.extend(ssim(model, SSIM_IMAGES.min(test.len())));
         }
         callback(event)
@@ -231,7 +231,7 @@ impl<'a> Sweep<'a> {
         &self,
         runs: &[Run],
         images: impl Fn(&str) -> Result<Images<'d>> + Sync,
-        callback: impl FnMut(usize, Event) -> ControlFlow<()> + Send,
+        callback: impl FnMut(usize, TrainEvent) -> ControlFlow<()> + Send,
     ) -> Result<Vec<Outcome>> {
         fs::create_dir_all(self.folder).map_err(errors::io(self.folder))?;
         let jobs = self.jobs.clamp(1, runs.len().max(1));
@@ -243,7 +243,7 @@ impl<'a> Sweep<'a> {
         let callback = Mutex::new(callback);
         let stopped = AtomicBool::new(false);
         let next = || waiting.lock().ok()?.next().filter(|_| !stopped.load(Relaxed));
-        let tell = |number, event: Event| {
+        let tell = |number, event: TrainEvent| {
             // Another run's callback may have asked to stop, or panicked.
             let told = callback.lock().ok().filter(|_| !stopped.load(Relaxed));
             let flow = told.map_or(ControlFlow::Break(()), |mut callback| callback(number, event));
@@ -253,7 +253,7 @@ impl<'a> Sweep<'a> {
         // Not a parallel iterator over the runs: a thread that waits for a run's pool would begin another run meanwhile.
         let outcomes = pool(jobs)?.broadcast(|job| {
             let outcome = |(number, run)| {
-                let tell = |event: Event| tell(number, event);
+                let tell = |event: TrainEvent| tell(number, event);
                 let outcome = pools[job.index()].install(|| self.outcome(run, &images, tell));
                 outcome.map(|outcome| (number, outcome))
             };
@@ -269,7 +269,7 @@ impl<'a> Sweep<'a> {
         &self,
         run: &Run,
         images: impl Fn(&str) -> Result<Images<'d>>,
-        mut callback: impl FnMut(Event) -> ControlFlow<()> + Send,
+        mut callback: impl FnMut(TrainEvent) -> ControlFlow<()> + Send,
     ) -> Option<Outcome> {
         let path = self.folder.join(run.id()).with_extension("json");
         let (mut resumed, mut stopped) = (false, false);

@@ -4,9 +4,9 @@ use autoencoder::{
     Error,
     data::{
         Noise,
-        catalog::{DATA_VARIABLE, Known, Split},
+        catalog::{DATA_VARIABLE, PublishedDataset, Split},
     },
-    metrics::Quality,
+    metrics::ImageQuality,
 };
 use autoencoder_study::baseline::Pca;
 use ndarray::Array2;
@@ -29,7 +29,7 @@ fn linear_methods_of_degenerate_rows_are_defined() {
         assert!(pca.variances().iter().all(|&variance| variance < 1e-12));
         for map in [pca.reconstruction(0), pca.reconstruction(1), pca.denoiser(0.0), pca.denoiser(1e300)] {
             let found = map.unwrap().apply(rows.view()).unwrap();
-            assert!(Quality::of(found.view(), rows.view(), 1.0).unwrap().mse < 1e-12);
+            assert!(ImageQuality::compare(found.view(), rows.view(), 1.0).unwrap().mse < 1e-12);
         }
     }
     for bad in [f32::NAN, f32::INFINITY] {
@@ -54,16 +54,16 @@ fn data(test: &str) -> Option<PathBuf> {
 fn linear_baselines_reach_their_figures() {
     let Some(folder) = data("linear_baselines_reach_their_figures") else { return };
     for (known, components, expected, denoised) in
-        [(Known::Mnist, 30, 17.52, 15.75), (Known::FashionMnist, 30, 18.06, 16.16)]
+        [(PublishedDataset::Mnist, 30, 17.52, 15.75), (PublishedDataset::FashionMnist, 30, 18.06, 16.16)]
     {
         let [train, test] =
             [Split::Train, Split::Test].map(|split| known.load(split, Some(&folder)).unwrap());
         let pca = Pca::fit(&train).unwrap();
         let clean = test.to_array();
-        let quality = |output: &Array2<f32>| Quality::of(output.view(), clean.view(), 1.0).unwrap();
+        let quality = |output: &Array2<f32>| ImageQuality::compare(output.view(), clean.view(), 1.0).unwrap();
         let rough = quality(&pca.reconstruction(components).unwrap().apply(clean.view()).unwrap());
         assert!((rough.psnr_pooled_db - expected).abs() < 0.01, "{rough:?}");
-        if known == Known::Mnist {
+        if known == PublishedDataset::Mnist {
             assert!((rough.mse * 784.0 - 13.866).abs() < 0.001, "{rough:?}");
         }
         let noisy = Noise::gaussian(0.5).unwrap().corrupt(clean.view(), 1);

@@ -2,15 +2,15 @@
 
 use autoencoder::{
     Autoencoder, Error, Result,
-    data::{Dataset, Noise, digits},
+    data::{ImageSet, Noise, digits},
     nn::{Init, Penalty},
-    train::{Event, TrainConfig},
+    train::{TrainConfig, TrainEvent},
 };
 use autoencoder_study::sweep::{self, Images, Run, Sweep};
 use std::{fs, ops::ControlFlow, path::Path};
 
 fn grid() -> Vec<Run> {
-    let train = || TrainConfig::new().epochs(2).batch_size(32).penalty(Penalty::lasso(1e-4));
+    let train = || TrainConfig::new().epochs(2).batch_size(32).add_penalty(Penalty::lasso(1e-4));
     let run = |code, train| Run {
         dataset: "digits".to_owned(),
         hidden: vec![24],
@@ -34,7 +34,7 @@ fn swept(
     folder: &Path,
     resume: bool,
     jobs: usize,
-    images: (&Dataset, &Dataset),
+    images: (&ImageSet, &ImageSet),
 ) -> (Vec<sweep::Outcome>, Vec<bool>) {
     let runs = grid();
     let mut heard = vec![false; runs.len()];
@@ -42,8 +42,8 @@ fn swept(
         "digits" => Ok(Images { train: images.0, test: images.1 }),
         _ => Err(Error::NotFound { dataset: "unknown", looked: vec![] }),
     };
-    let callback = |run: usize, event: Event| {
-        heard[run] |= matches!(event, Event::Epoch { .. });
+    let callback = |run: usize, event: TrainEvent| {
+        heard[run] |= matches!(event, TrainEvent::Epoch { .. });
         ControlFlow::Continue(())
     };
     let outcomes = Sweep::new(folder).resume(resume).jobs(jobs).run(&runs, find, callback).unwrap();
@@ -137,7 +137,7 @@ fn a_callback_that_breaks_ends_the_sweep_and_keeps_nothing_of_its_run() -> Resul
     let runs = [grid().remove(0), grid().remove(2), grid().remove(5)];
     let find = |_: &str| Ok(Images { train: &train, test: &test });
     let outcomes = Sweep::new(folder.path()).run(&runs, find, |run, event| match event {
-        Event::Epoch { .. } if run == 1 => ControlFlow::Break(()),
+        TrainEvent::Epoch { .. } if run == 1 => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })?;
     assert_eq!((outcomes.len(), outcomes[0].record.is_ok()), (1, true));
@@ -155,7 +155,7 @@ fn a_break_ends_runs_side_by_side() -> Result<()> {
     let find = |_: &str| Ok(Images { train: &train, test: &test });
     let mut most = 0;
     let outcomes = Sweep::new(folder.path()).jobs(2).run(&runs, find, |_, event| match event {
-        Event::Epoch { record, .. } if record.epoch > 3 => ControlFlow::Break(()),
+        TrainEvent::Epoch { record, .. } if record.epoch > 3 => ControlFlow::Break(()),
         _ => {
             most = most.max(rayon::current_num_threads());
             ControlFlow::Continue(())

@@ -1,10 +1,10 @@
 use crate::{every_bit_flipped, peak, refused};
 use autoencoder::{
     Error,
-    data::{Dataset, npy},
+    data::{ImageSet, npy},
 };
 
-fn read(file: &[u8]) -> Result<Dataset, Error> {
+fn read(file: &[u8]) -> Result<ImageSet, Error> {
     npy::read(file, "file", None)
 }
 

@@ -5,7 +5,7 @@ use super::reference::{self, Gradients, Matrix, Network, relative_error};
 use approx::assert_relative_eq;
 use autoencoder::{
     Autoencoder,
-    data::{Noise, NoiseKind, Samples},
+    data::{Dataset, Noise, NoiseKind},
     ndarray::{Array1, Array2, ArrayView2},
     nn::{Activation, Dense, Dropout, Init, Layer, Loss, Penalty, Scope},
     random::{self, Stream},
@@ -52,7 +52,7 @@ impl Case {
     }
 
     fn batch(&self) -> Batch<'_> {
-        let (samples, rows) = (&self.samples as &dyn Samples, &self.rows);
+        let (samples, rows) = (&self.samples as &dyn Dataset, &self.rows);
         Batch { samples, rows, noise: self.noise.as_ref(), seed: SEED, epoch: EPOCH, number: 1 }
     }
 
@@ -82,7 +82,7 @@ impl Case {
                 Activation::Tanh => reference::Activation::Tanh,
                 _ => reference::Activation::Identity,
             },
-            mask: (!layer.dropout.is_none()).then(|| self.mask(index, layer)),
+            mask: (!layer.dropout.is_off()).then(|| self.mask(index, layer)),
         });
         let mut penalties =
             reference::Penalties { code_layer: self.model.encoder_depth() - 1, ..Default::default() };
@@ -265,7 +265,7 @@ type TensorStep = Box<dyn FnMut(&mut [f64], &[f64])>;
 #[test]
 fn optimisers_follow_the_reference() {
     for (optimizer, rate) in
-        [(Optimizer::adam(), 0.01), (Optimizer::adam_w(0.1), 0.01), (Optimizer::Sgd { momentum: 0.9 }, 0.5)]
+        [(Optimizer::adam(), 0.01), (Optimizer::adamw(0.1), 0.01), (Optimizer::Sgd { momentum: 0.9 }, 0.5)]
     {
         let case = Case::new(&[11, 7, 5], Activation::Tanh, Activation::Sigmoid, 0.3, 9);
         let (input, target) = case.input_and_target();

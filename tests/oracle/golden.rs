@@ -43,7 +43,7 @@ impl Golden<'_> {
                 index if index == last => Activation::Sigmoid,
                 _ => Activation::Relu,
             };
-            Layer { dense: Dense::new(weight, bias).unwrap(), activation, dropout: Dropout::NONE }
+            Layer { dense: Dense::new(weight, bias).unwrap(), activation, dropout: Dropout::OFF }
         };
         let decoder = (CODE_LAYER + 1..=last).map(layer).collect();
         Autoencoder::from_layers((0..=CODE_LAYER).map(layer).collect(), decoder).unwrap()
@@ -74,7 +74,7 @@ fn ten_steps_equal_pytorchs() {
         ("mse_adam", Loss::Mse, vec![], Optimizer::adam(), 1e-3),
         ("bce_adam", Loss::Bce, vec![], Optimizer::adam(), 1e-3),
         ("lasso_adam", Loss::Mse, lasso, Optimizer::adam(), 1e-3),
-        ("mse_adamw", Loss::Mse, vec![], Optimizer::adam_w(0.01), 1e-3),
+        ("mse_adamw", Loss::Mse, vec![], Optimizer::adamw(0.01), 1e-3),
         ("mse_sgd", Loss::Mse, vec![], Optimizer::Sgd { momentum: 0.9 }, 0.1),
     ] {
         let mut model = golden.model();

@@ -22,17 +22,17 @@ fn right() -> Answer {
 
 /// A fetch with little patience of one file named `file.gz` from these mirrors, and what it told.
 fn fetch<S: AsRef<str>>(path: &Path, mirrors: &[S]) -> (Result<()>, Vec<String>) {
-    let download = Download::new(Known::Mnist)
+    let download = Download::new(PublishedDataset::Mnist)
         .mirrors(mirrors.iter().map(AsRef::as_ref))
         .patience(Duration::from_millis(300))
         .timeout(Duration::from_secs(60));
     let mut told = Vec::new();
     let result = download.fetch(path, CONTENT.len(), DIGEST, &mut |event| {
         told.push(match event {
-            Event::Present { .. } => "present".to_owned(),
-            Event::Received { bytes, total, .. } => format!("{bytes} of {total:?}"),
-            Event::Failed(attempt) => format!("failed: {attempt}"),
-            Event::Saved { url, .. } => format!("saved from {url}"),
+            DownloadEvent::Present { .. } => "present".to_owned(),
+            DownloadEvent::Received { bytes, total, .. } => format!("{bytes} of {total:?}"),
+            DownloadEvent::Failed(attempt) => format!("failed: {attempt}"),
+            DownloadEvent::Saved { url, .. } => format!("saved from {url}"),
         });
     });
     (result, told)
@@ -79,7 +79,8 @@ fn what_a_mirror_does_wrong_is_said_and_leaves_no_file() {
 fn a_file_has_its_time() {
     let server = Server::new(|_| Answer::Stall(gzip(CONTENT)));
     let folder = tempfile::tempdir().unwrap();
-    let download = Download::new(Known::Mnist).mirrors([server.url()]).timeout(Duration::from_millis(300));
+    let download =
+        Download::new(PublishedDataset::Mnist).mirrors([server.url()]).timeout(Duration::from_millis(300));
     let path = folder.path().join("file.gz");
     let error = download.fetch(&path, CONTENT.len(), DIGEST, &mut |_| {}).unwrap_err();
     let Error::Download { attempts, .. } = error else { panic!("{error}") };
@@ -162,8 +163,8 @@ fn each_of_the_four_files_is_asked_for() {
     let path = folder.path().join("MNIST/raw");
     fs::create_dir_all(&path).unwrap();
     fs::write(path.join("train-images-idx3-ubyte"), "cut short").unwrap();
-    for file in Known::Mnist.all_files() {
-        let download = Download::new(Known::Mnist).mirrors([format!("{}set", server.url())]);
+    for file in PublishedDataset::Mnist.all_files() {
+        let download = Download::new(PublishedDataset::Mnist).mirrors([format!("{}set", server.url())]);
         let error = download.file(file, folder.path(), &mut |_| {}).unwrap_err();
         let Error::Download { path, .. } = error else { panic!("{error}") };
         let asked = server.asked().pop().unwrap();
@@ -180,7 +181,7 @@ fn settings_are_checked_before_anything_is_fetched() {
         let error = download.run(Some(folder.path()), |_| panic!("nothing to tell")).unwrap_err();
         assert!(matches!(error, Error::Setting { .. }), "{error}");
     };
-    let download = || Download::new(Known::FashionMnist);
+    let download = || Download::new(PublishedDataset::FashionMnist);
     check(download().mirrors([""; 0]));
     for url in
         ["", "x", "ftp://127.0.0.1/", "127.0.0.1", "http://", "file:///tmp", "http://a b/", "http://a/?b"]
@@ -190,6 +191,8 @@ fn settings_are_checked_before_anything_is_fetched() {
     check(download().patience(Duration::ZERO));
     check(download().timeout(Duration::ZERO));
     assert!(
-        [Known::Mnist, Known::FashionMnist].iter().all(|set| set.mirrors().iter().all(|url| is_folder(url)))
+        [PublishedDataset::Mnist, PublishedDataset::FashionMnist]
+            .iter()
+            .all(|set| set.mirrors().iter().all(|url| is_folder(url)))
     );
 }

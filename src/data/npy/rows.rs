@@ -1,7 +1,7 @@
 use super::{element, elements, header};
 use crate::{
     atomic,
-    data::Dataset,
+    data::ImageSet,
     error::{Error, Result},
 };
 use ndarray::{Array2, ArrayView2, ArrayView3, CowArray, ShapeBuilder};
@@ -79,7 +79,7 @@ pub fn save_rows(path: impl AsRef<Path>, rows: ArrayView2<f32>) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be written.
-pub fn save(path: impl AsRef<Path>, images: &Dataset) -> Result<()> {
+pub fn save(path: impl AsRef<Path>, images: &ImageSet) -> Result<()> {
     let (height, width) = images.image_shape();
     let pixels = ArrayView3::from_shape((images.len(), height, width), images.pixels());
     atomic::write(path.as_ref(), |out| {
@@ -121,7 +121,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("images.npy");
         let name = path.display().to_string();
-        let images = Dataset::new(name, (2, 3), (0..24).collect()).unwrap();
+        let images = ImageSet::new(name, (2, 3), (0..24).collect()).unwrap();
         save(&path, &images).unwrap();
         assert_eq!(npy::load(&path, None).unwrap(), images);
         assert!(fs::read(&path).unwrap().windows(12).any(|part| part == b"'descr': '|u"));

@@ -23,7 +23,7 @@ const MAX_BYTES: usize = i32::MAX as usize;
 
 /// What of a model goes into an ONNX file. Rows are f32, their number is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum OnnxPart {
     /// From `input` `[batch, features]` to `code` `[batch, code]`.
     Encoder,
     /// From `code` `[batch, code]` to `output` `[batch, features]`.
@@ -36,18 +36,18 @@ impl Autoencoder {
     /// Writes the model or a part of it as ONNX (opset 17). The file is there whole or not at all.
     ///
     /// ```
-    /// use autoencoder::{Autoencoder, nn::Part};
+    /// use autoencoder::{Autoencoder, nn::OnnxPart};
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let (encoder, whole) = (folder.path().join("encoder.onnx"), folder.path().join("model.onnx"));
     /// let model = Autoencoder::builder(784).hidden(&[256]).code(30).build()?;
-    /// model.export_onnx(Part::Encoder, encoder)?; // "input" [batch, 784] to "code" [batch, 30]
-    /// model.export_onnx(Part::Whole, whole)?; // "input" to "output", both [batch, 784]
+    /// model.export_onnx(OnnxPart::Encoder, encoder)?; // "input" [batch, 784] to "code" [batch, 30]
+    /// model.export_onnx(OnnxPart::Whole, whole)?; // "input" to "output", both [batch, 784]
     /// # Ok::<(), autoencoder::Error>(())
     /// ```
     ///
     /// # Errors
     /// As [`to_onnx`](Self::to_onnx), and [`Error::Io`] if the file cannot be written.
-    pub fn export_onnx(&self, part: Part, path: impl AsRef<Path>) -> Result<()> {
+    pub fn export_onnx(&self, part: OnnxPart, path: impl AsRef<Path>) -> Result<()> {
         let file = self.to_onnx(part)?;
         atomic::write(path.as_ref(), |out| out.write_all(&file))
     }
@@ -56,12 +56,12 @@ impl Autoencoder {
     ///
     /// # Errors
     /// [`Error::Setting`] if a weight or bias is not finite, or the file would exceed 2 GiB.
-    pub fn to_onnx(&self, part: Part) -> Result<Vec<u8>> {
+    pub fn to_onnx(&self, part: OnnxPart) -> Result<Vec<u8>> {
         let (encoder, decoder) = self.layers().split_at(self.encoder_depth());
         let (stacks, input, output) = match part {
-            Part::Encoder => (&[("encoder", encoder)][..], "input", "code"),
-            Part::Decoder => (&[("decoder", decoder)][..], "code", "output"),
-            Part::Whole => (&[("encoder", encoder), ("decoder", decoder)][..], "input", "output"),
+            OnnxPart::Encoder => (&[("encoder", encoder)][..], "input", "code"),
+            OnnxPart::Decoder => (&[("decoder", decoder)][..], "code", "output"),
+            OnnxPart::Whole => (&[("encoder", encoder), ("decoder", decoder)][..], "input", "output"),
         };
         let layers: Vec<_> = stacks
             .iter()

@@ -6,10 +6,10 @@ use ndarray::{Array2, Axis};
 use safetensors::SafeTensors;
 use std::{collections::HashMap, fs, path::PathBuf};
 
-const PARTS: [(Part, &str, [&str; 2], [&str; 2]); 3] = [
-    (Part::Encoder, "crate-encoder.onnx", ["input", "code"], ["inputs", "codes"]),
-    (Part::Decoder, "crate-decoder.onnx", ["code", "output"], ["codes", "outputs"]),
-    (Part::Whole, "crate-whole.onnx", ["input", "output"], ["inputs", "outputs"]),
+const PARTS: [(OnnxPart, &str, [&str; 2], [&str; 2]); 3] = [
+    (OnnxPart::Encoder, "crate-encoder.onnx", ["input", "code"], ["inputs", "codes"]),
+    (OnnxPart::Decoder, "crate-decoder.onnx", ["code", "output"], ["codes", "outputs"]),
+    (OnnxPart::Whole, "crate-whole.onnx", ["input", "output"], ["inputs", "outputs"]),
 ];
 
 fn golden(name: &str) -> PathBuf {
@@ -20,7 +20,7 @@ fn stored() -> Autoencoder {
     Autoencoder::load(golden("crate.safetensors")).unwrap()
 }
 
-fn decoded(part: Part) -> Graph {
+fn decoded(part: OnnxPart) -> Graph {
     let model = Model::decode(stored().to_onnx(part).unwrap().as_slice()).unwrap();
     assert_eq!((model.ir_version, model.opset_import.len()), (8, 1));
     assert_eq!((model.opset_import[0].domain.as_str(), model.opset_import[0].version), ("", 17));
@@ -101,9 +101,9 @@ fn initializers_are_the_safetensors_bit_for_bit() {
             seen.push(tensor.name);
         }
         let belongs = |name: &&str| match part {
-            Part::Encoder => name.starts_with("encoder"),
-            Part::Decoder => name.starts_with("decoder"),
-            Part::Whole => true,
+            OnnxPart::Encoder => name.starts_with("encoder"),
+            OnnxPart::Decoder => name.starts_with("decoder"),
+            OnnxPart::Whole => true,
         };
         let mut expected: Vec<_> = file.names().into_iter().filter(belongs).collect();
         expected.sort_unstable();
@@ -127,10 +127,10 @@ fn our_files_are_those_that_onnxruntime_ran() {
 fn what_cannot_be_exported_is_an_error() {
     let mut model = stored();
     model.layers_mut()[3].dense.parameters_mut().0[[0, 0]] = f32::NAN;
-    assert!(matches!(model.to_onnx(Part::Whole), Err(Error::Setting { .. })));
-    assert!(matches!(model.to_onnx(Part::Decoder), Err(Error::Setting { .. })));
-    assert!(model.to_onnx(Part::Encoder).is_ok());
-    assert!(matches!(model.export_onnx(Part::Encoder, "/nowhere/model.onnx"), Err(Error::Io { .. })));
+    assert!(matches!(model.to_onnx(OnnxPart::Whole), Err(Error::Setting { .. })));
+    assert!(matches!(model.to_onnx(OnnxPart::Decoder), Err(Error::Setting { .. })));
+    assert!(model.to_onnx(OnnxPart::Encoder).is_ok());
+    assert!(matches!(model.export_onnx(OnnxPart::Encoder, "/nowhere/model.onnx"), Err(Error::Io { .. })));
     assert!(check_size(MAX_BYTES).is_ok() && check_size(MAX_BYTES + 1).is_err());
 }
 

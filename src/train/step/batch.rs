@@ -1,5 +1,5 @@
 use crate::{
-    data::{Noise, Samples},
+    data::{Dataset, Noise},
     error::{Error, Quantity},
     nn::{Loss, Penalty},
 };
@@ -17,7 +17,7 @@ pub struct Objective {
 #[derive(Clone, Copy)]
 pub struct Batch<'a> {
     /// The data set.
-    pub samples: &'a dyn Samples,
+    pub samples: &'a dyn Dataset,
     /// Indices of the batch's rows in the data set.
     pub rows: &'a [usize],
     /// Noise applied to the inputs; targets stay clean.

@@ -47,7 +47,7 @@ impl RowBlock {
             noisy: Buffer::new(capacity, model.inputs()),
             has_noise: false,
             outputs: layers.iter().map(buffer).collect(),
-            masks: layers.iter().map(|layer| (!layer.dropout.is_none()).then(|| buffer(layer))).collect(),
+            masks: layers.iter().map(|layer| (!layer.dropout.is_off()).then(|| buffer(layer))).collect(),
             deltas: layers.iter().map(buffer).collect(),
             results: Vec::with_capacity(capacity),
         }

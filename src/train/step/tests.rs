@@ -25,7 +25,7 @@ fn no_number_becomes_subnormal() {
     let rows: Vec<_> = (0..pixels.nrows()).collect();
     let optimizers = [
         (Optimizer::adam(), 0.01),
-        (Optimizer::adam_w(20.0), 0.005),
+        (Optimizer::adamw(20.0), 0.005),
         (Optimizer::Sgd { momentum: 0.9 }, 0.5),
         (Optimizer::Sgd { momentum: 0.0 }, 0.5),
     ];

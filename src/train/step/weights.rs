@@ -166,7 +166,7 @@ impl WeightsPhase {
         let largest = shapes.map(|shape| tile_rows(shape, self.workers) * shape.1).max();
         self.gradients.prepare(largest.unwrap_or(0));
         let rows: usize = blocks.iter().map(|block| block.results().len()).sum();
-        let crew = Crew::of_pool().for_operations(rows * model.parameters());
+        let crew = Crew::of_pool().for_operations(rows * model.parameter_count());
         let update = state.begin_step(learning_rate);
         let (depth, encoder_depth) = (model.layers().len(), model.encoder_depth());
 

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use autoencoder::{
-    data::Dataset,
+    data::ImageSet,
     ndarray::{Array2, Axis},
     train::History,
 };
@@ -32,7 +32,7 @@ pub fn history_rows(history: &History) -> impl Iterator<Item = Vec<String>> {
             record.data_loss,
             record.mse,
             record.psnr_db,
-            record.images_per_second,
+            record.rows_per_second,
             record.seconds,
         ];
         let mut row = vec![record.epoch.to_string()];
@@ -93,12 +93,12 @@ fn failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {
 }
 
 /// The first image of each class, or the first ten where there are no labels: `[images, features]`.
-pub fn one_a_class(images: &Dataset) -> Array2<f32> {
+pub fn one_a_class(images: &ImageSet) -> Array2<f32> {
     images.to_array().select(Axis(0), &places_of_classes(images))
 }
 
 /// Where these images are.
-pub fn places_of_classes(images: &Dataset) -> Vec<usize> {
+pub fn places_of_classes(images: &ImageSet) -> Vec<usize> {
     let mut rows: Vec<usize> = match images.labels() {
         Some(labels) => (0..=u8::MAX).filter_map(|class| labels.iter().position(|&l| l == class)).collect(),
         None => (0..images.len()).collect(),

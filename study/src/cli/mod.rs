@@ -6,8 +6,8 @@ pub mod progress;
 use autoencoder::{
     Autoencoder, Error, TrainConfig,
     data::{
-        Dataset,
-        catalog::{DATA_VARIABLE, Known, Split},
+        ImageSet,
+        catalog::{DATA_VARIABLE, PublishedDataset, Split},
         digits,
     },
     nn,
@@ -163,8 +163,8 @@ pub struct DataFlags {
 
 /// What a run trains on and is measured on.
 pub struct Images {
-    pub train: Dataset,
-    pub test: Dataset,
+    pub train: ImageSet,
+    pub test: ImageSet,
     /// What to tell the user about the choice.
     pub notice: Option<String>,
 }
@@ -173,10 +173,10 @@ impl DataFlags {
     /// Loads the data set; drawn digits are as many as MNIST's.
     pub fn load(&self) -> Result<Images, Error> {
         match self.dataset {
-            DatasetName::Mnist => self.known(Known::Mnist),
-            DatasetName::FashionMnist => self.known(Known::FashionMnist),
+            DatasetName::Mnist => self.known(PublishedDataset::Mnist),
+            DatasetName::FashionMnist => self.known(PublishedDataset::FashionMnist),
             DatasetName::Digits => self.drawn(None),
-            DatasetName::Auto => self.known(Known::Mnist).or_else(|error| match error {
+            DatasetName::Auto => self.known(PublishedDataset::Mnist).or_else(|error| match error {
                 Error::NotFound { .. } => self.drawn(Some(format!(
                     "{error}.\n\
                      Using digits that the library draws. Real ones that stand elsewhere are found through\n\
@@ -187,7 +187,7 @@ impl DataFlags {
         }
     }
 
-    fn known(&self, known: Known) -> Result<Images, Error> {
+    fn known(&self, known: PublishedDataset) -> Result<Images, Error> {
         let images = Images::known(known, self.data_dir.as_deref())?;
         Ok(Images { train: head(images.train, self.limit)?, ..images })
     }
@@ -200,14 +200,14 @@ impl DataFlags {
 
 impl Images {
     /// A published data set.
-    pub fn known(known: Known, data_dir: Option<&Path>) -> Result<Self, Error> {
+    pub fn known(known: PublishedDataset, data_dir: Option<&Path>) -> Result<Self, Error> {
         let load = |split| known.load(split, data_dir);
         Ok(Self { train: load(Split::Train)?, test: load(Split::Test)?, notice: None })
     }
 }
 
 /// The first `limit` images, if given.
-pub fn head(images: Dataset, limit: Option<usize>) -> Result<Dataset, Error> {
+pub fn head(images: ImageSet, limit: Option<usize>) -> Result<ImageSet, Error> {
     match limit {
         Some(limit) => images.head(limit),
         None => Ok(images),
@@ -215,7 +215,7 @@ pub fn head(images: Dataset, limit: Option<usize>) -> Result<Dataset, Error> {
 }
 
 /// Digits in MNIST's numbers, or the first so many of them, for training and for tests.
-pub fn drawn(train: Option<usize>, test: Option<usize>) -> Result<(Dataset, Dataset), Error> {
+pub fn drawn(train: Option<usize>, test: Option<usize>) -> Result<(ImageSet, ImageSet), Error> {
     let draw =
         |limit: Option<usize>, all, seed| digits::generate(limit.map_or(all, |limit| limit.min(all)), seed);
     Ok((draw(train, 60_000, 1)?, draw(test, 10_000, 2)?))
@@ -234,7 +234,7 @@ pub struct WidthFlags {
 
 impl WidthFlags {
     /// Starts to build a model for rows of `inputs` features.
-    pub fn builder(&self, inputs: usize) -> nn::Builder {
+    pub fn builder(&self, inputs: usize) -> nn::AutoencoderBuilder {
         Autoencoder::builder(inputs).hidden(&self.hidden).code(self.code)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Bars go to standard error and only where that is a terminal that can move its cursor; they have no colours.
 
-use autoencoder::train::{EpochRecord, Event};
+use autoencoder::train::{EpochRecord, TrainEvent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::ControlFlow;
 
@@ -21,14 +21,14 @@ impl Progress {
     }
 
     /// A callback for the trainer.
-    pub fn show(&mut self, event: Event) -> ControlFlow<()> {
+    pub fn show(&mut self, event: TrainEvent) -> ControlFlow<()> {
         match event {
-            Event::Batch { epoch, batch, batches, loss } => {
+            TrainEvent::Batch { epoch, batch, batches, loss } => {
                 self.bar.set_length(self.epochs.saturating_mul(batches) as u64);
                 self.bar.set_position(((epoch - 1) * batches + batch) as u64);
                 self.bar.set_message(format!("epoch {epoch}/{}, loss {:.4}", self.epochs, loss.total()));
             }
-            Event::Epoch { record, .. } => {
+            TrainEvent::Epoch { record, .. } => {
                 let line = line(record, self.epochs, self.denoising);
                 let said = self.bar.suspend(|| super::say(&line));
                 return if said.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
@@ -52,7 +52,7 @@ fn line(record: &EpochRecord, epochs: usize, denoising: bool) -> String {
     });
     format!(
         "epoch {:>2}/{epochs}: loss {:.5}, PSNR {:.2} dB{test}, {:.0} images/s",
-        record.epoch, record.loss, record.psnr_db, record.images_per_second
+        record.epoch, record.loss, record.psnr_db, record.rows_per_second
     )
 }
 

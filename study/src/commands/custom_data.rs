@@ -4,7 +4,7 @@
 use crate::cli::{self, Failure, OutputFlags, files, progress::Progress, say};
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Dataset, Noise, folder, idx, npy},
+    data::{ImageSet, Noise, folder, idx, npy},
     random, report,
     train::evaluate,
 };
@@ -86,7 +86,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         model.widths()
     ))?;
     let mut progress = Progress::new(flags.epochs, true);
-    Trainer::new(config).validate(&test).callback(|event| progress.show(event)).fit(&mut model, &train)?;
+    Trainer::new(config).validation(&test).callback(|event| progress.show(event)).fit(&mut model, &train)?;
     drop(progress);
 
     let file = flags.out.join("model.safetensors");
@@ -112,7 +112,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
 }
 
 /// An NPY file is known by its first bytes.
-fn load(flags: &Flags) -> Result<Dataset, Failure> {
+fn load(flags: &Flags) -> Result<ImageSet, Failure> {
     let no_shape = |expected| match flags.shape {
         Some(shape) => Err(Error::Setting { name: "shape", value: format!("{shape:?}"), expected }),
         None => Ok(()),
@@ -135,7 +135,7 @@ fn load(flags: &Flags) -> Result<Dataset, Failure> {
 }
 
 /// Files are often sorted, so the test images are drawn from all of them.
-fn split(flags: &Flags, images: &Dataset) -> Result<(Dataset, Dataset), Error> {
+fn split(flags: &Flags, images: &ImageSet) -> Result<(ImageSet, ImageSet), Error> {
     let test = (images.len() as f64 * flags.test_share).ceil();
     if !(test >= 1.0 && test < images.len() as f64) {
         let value = format!("{} of {} images", flags.test_share, images.len());

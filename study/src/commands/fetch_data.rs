@@ -6,8 +6,8 @@ use crate::cli::{
     say,
 };
 use autoencoder::data::{
-    catalog::Known,
-    download::{Download, Event},
+    catalog::PublishedDataset,
+    download::{Download, DownloadEvent},
 };
 use clap::{Parser, ValueEnum};
 use indicatif::ProgressBar;
@@ -41,15 +41,15 @@ enum Choice {
 
 pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     flags.output.apply();
-    let sets: &[Known] = match flags.dataset {
-        Choice::Mnist => &[Known::Mnist],
-        Choice::FashionMnist => &[Known::FashionMnist],
-        Choice::Both => &[Known::Mnist, Known::FashionMnist],
+    let sets: &[PublishedDataset] = match flags.dataset {
+        Choice::Mnist => &[PublishedDataset::Mnist],
+        Choice::FashionMnist => &[PublishedDataset::FashionMnist],
+        Choice::Both => &[PublishedDataset::Mnist, PublishedDataset::FashionMnist],
     };
     sets.iter().try_for_each(|&set| fetch(set, flags))
 }
 
-fn fetch(set: Known, flags: &Flags) -> Result<(), Failure> {
+fn fetch(set: PublishedDataset, flags: &Flags) -> Result<(), Failure> {
     let mut download = Download::new(set).patience(Duration::from_secs(flags.patience.get()));
     if !flags.mirror.is_empty() {
         let folder = |url: &String| format!("{}/{}/", url.trim_end_matches('/'), set.folder());
@@ -59,10 +59,10 @@ fn fetch(set: Known, flags: &Flags) -> Result<(), Failure> {
     let mut said = Ok(());
     download.run(flags.data_dir.as_deref(), |event| {
         let line = match event {
-            Event::Received { url, bytes, total } => return bar.show(url, bytes, total),
-            Event::Present { path } => format!("{}: is there and right", path.display()),
-            Event::Failed(attempt) => attempt.to_string(),
-            Event::Saved { url, path } => format!("{}: fetched from {url}", path.display()),
+            DownloadEvent::Received { url, bytes, total } => return bar.show(url, bytes, total),
+            DownloadEvent::Present { path } => format!("{}: is there and right", path.display()),
+            DownloadEvent::Failed(attempt) => attempt.to_string(),
+            DownloadEvent::Saved { url, path } => format!("{}: fetched from {url}", path.display()),
             _ => return,
         };
         if said.is_ok() {

@@ -6,11 +6,11 @@ use crate::cli::{
 use autoencoder::{
     TrainConfig, Trainer,
     data::Noise,
-    metrics::{Quality, decibels},
+    metrics::{ImageQuality, decibels},
     ndarray::ArrayView2,
     nn::{self, Penalty},
     report,
-    train::{Checkpoint, Checkpoints, evaluate},
+    train::{Checkpoint, CheckpointPolicy, evaluate},
 };
 use clap::Parser;
 use serde::Serialize;
@@ -78,7 +78,7 @@ impl Flags {
             config = config.noise(noise);
         }
         if self.lasso != 0.0 {
-            config = config.penalty(Penalty::lasso(self.lasso));
+            config = config.add_penalty(Penalty::lasso(self.lasso));
         }
         Ok(config)
     }
@@ -87,8 +87,8 @@ impl Flags {
         self.out.join("checkpoints")
     }
 
-    fn checkpoints(&self) -> Option<Checkpoints> {
-        self.checkpoint_every.map(|steps| Checkpoints::new(self.checkpoint_folder()).every(steps))
+    fn checkpoints(&self) -> Option<CheckpointPolicy> {
+        self.checkpoint_every.map(|steps| CheckpointPolicy::new(self.checkpoint_folder()).every(steps))
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     let (noise, config) = (flags.noise()?, flags.config()?);
     config.check()?;
     let checkpoints = flags.checkpoints();
-    checkpoints.as_ref().map_or(Ok(()), Checkpoints::check)?;
+    checkpoints.as_ref().map_or(Ok(()), CheckpointPolicy::check)?;
     files::create_folder(&flags.out)?;
 
     let Images { train, test, notice } = flags.data.load()?;
@@ -118,7 +118,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         train.len(),
         test.len(),
         model.widths(),
-        model.parameters()
+        model.parameter_count()
     ))?;
 
     let resumed = if flags.resume { Checkpoint::latest(flags.checkpoint_folder())? } else { None };
@@ -128,7 +128,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
 
     let start = Instant::now();
     let mut progress = Progress::new(flags.epochs, noise.is_some());
-    let mut trainer = Trainer::new(config).validate(&test).resume(resumed);
+    let mut trainer = Trainer::new(config).validation(&test).resume(resumed);
     if let Some(checkpoints) = checkpoints {
         trainer = trainer.checkpoint(checkpoints);
     }
@@ -186,7 +186,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
             noisy_psnr_mean_db: noisy.psnr_mean_db,
             noisy_psnr_pooled_db: noisy.psnr_pooled_db,
         }),
-        train_images_per_second: history.images_per_second(),
+        train_images_per_second: history.rows_per_second(),
         threads,
         seconds,
     };
@@ -194,7 +194,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     say(&format!("{seconds:.1} s; pictures, model and figures are in {}", flags.out.display()))
 }
 
-fn text(quality: Quality) -> String {
+fn text(quality: ImageQuality) -> String {
     format!(
         "PSNR {:.2} dB (mean over images), {:.2} dB (pooled error)",
         quality.psnr_mean_db, quality.psnr_pooled_db

@@ -79,9 +79,9 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     let line = json!({
         "precision": "f32",
         "peak_gflops": peak,
-        "share_of_peak": history.images_per_second().unwrap_or(f64::NAN) * work.training / 1e9 / peak,
+        "share_of_peak": history.rows_per_second().unwrap_or(f64::NAN) * work.training / 1e9 / peak,
         "eval_share_of_peak": sorted[sorted.len() / 2] * work.forward / 1e9 / peak,
-        "train_images_per_second": history.epochs.iter().map(|e| e.images_per_second).collect::<Vec<_>>(),
+        "train_images_per_second": history.epochs.iter().map(|e| e.rows_per_second).collect::<Vec<_>>(),
         "losses": history.epochs.iter().map(|e| e.loss).collect::<Vec<_>>(),
         "eval_images_per_second": eval,
         "latency_us": micros[micros.len() / 2],

@@ -79,7 +79,7 @@ impl Anomaly {
             let mut of_seeds = Vec::new();
             for record in records.iter().filter(|record| record.run.dataset == without.name) {
                 let scores = reconstruction_errors(&lab.model(record)?, &set.test)?;
-                let roc = Roc::of(&scores, &anomalous)?;
+                let roc = Roc::from_scores(&scores, &anomalous)?;
                 of_seeds.push(roc.area());
                 if record.run.train.seed == lab.flags.first_seed() {
                     let step = roc.points().len().div_ceil(POINTS).max(1);

@@ -10,7 +10,7 @@ use crate::{
     report::{Picture, Section, Spread, cell, signed},
     sweep::Record,
 };
-use autoencoder::metrics::Quality;
+use autoencoder::metrics::ImageQuality;
 use clap::Args;
 
 /// Compares three and five layers a side over the width of the code.
@@ -170,7 +170,7 @@ fn pca(set: &Set, codes: &[usize]) -> Result<Curve, Failure> {
     let mut points = Vec::new();
     for &code in codes.iter().filter(|&&code| code <= set.test.features()) {
         let output = pca.reconstruction(code)?.apply(images.view())?;
-        points.push((code as f64, Quality::of(output.view(), images.view(), 1.0)?.psnr_pooled_db));
+        points.push((code as f64, ImageQuality::compare(output.view(), images.view(), 1.0)?.psnr_pooled_db));
     }
     Ok(Curve { label: "PCA".to_owned(), points, ..Curve::default() })
 }

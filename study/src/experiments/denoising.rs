@@ -14,7 +14,7 @@ use crate::{
 use autoencoder::{
     Error,
     data::{Noise, NoiseKind},
-    metrics::{Quality, ssim_mean},
+    metrics::{ImageQuality, ssim_mean},
     ndarray::{Array2, ArrayView2},
     train::{EpochRecord, evaluate},
 };
@@ -156,7 +156,7 @@ impl Denoising {
         let shape = set.test.image_shape();
         let figures = |images: ArrayView2<f32>| -> Result<Figures, Error> {
             Ok(Figures {
-                psnr: Quality::of(images, clean.view(), 1.0)?.psnr_pooled_db,
+                psnr: ImageQuality::compare(images, clean.view(), 1.0)?.psnr_pooled_db,
                 ssim: ssim_mean(images, clean.view(), shape, 1.0).unwrap_or(f64::NAN),
             })
         };

@@ -10,7 +10,7 @@ use crate::{
 };
 use autoencoder::{
     Autoencoder, Error, TrainConfig,
-    data::{Dataset, catalog::Known},
+    data::{ImageSet, catalog::PublishedDataset},
     ndarray::ArrayView2,
     report::save_grid,
 };
@@ -77,13 +77,13 @@ pub struct StudyFlags {
 /// A data set of the study by its name.
 pub struct Set {
     pub name: String,
-    pub train: Dataset,
-    pub test: Dataset,
+    pub train: ImageSet,
+    pub test: ImageSet,
     pca: OnceLock<Pca>,
 }
 
 impl Set {
-    pub fn new(name: &str, train: Dataset, test: Dataset) -> Self {
+    pub fn new(name: &str, train: ImageSet, test: ImageSet) -> Self {
         Self { name: name.to_owned(), train, test, pca: OnceLock::new() }
     }
 
@@ -205,7 +205,7 @@ impl StudyFlags {
         set_threads(self.threads)?;
         self.config(0).check()?;
         files::create_folder(out)?;
-        let set = |name: &str, train: Dataset, test: Dataset| {
+        let set = |name: &str, train: ImageSet, test: ImageSet| {
             let [train, test] = [train, test].map(|images| cli::head(images, self.limit));
             Ok::<_, Error>(Set::new(name, train?, test?))
         };
@@ -213,8 +213,8 @@ impl StudyFlags {
             let cli::Images { train, test, .. } = cli::Images::known(known, self.data_dir.as_deref())?;
             set(name, train, test)
         };
-        let mnist = || known("mnist", Known::Mnist);
-        let fashion_mnist = || known("fashion-mnist", Known::FashionMnist);
+        let mnist = || known("mnist", PublishedDataset::Mnist);
+        let fashion_mnist = || known("fashion-mnist", PublishedDataset::FashionMnist);
         match self.dataset {
             StudyDataset::Mnist => Ok(vec![mnist()?]),
             StudyDataset::FashionMnist => Ok(vec![fashion_mnist()?]),

@@ -8,7 +8,7 @@ use crate::{
     },
     sweep::Run,
 };
-use autoencoder::train::{EpochRecord, Event};
+use autoencoder::train::{EpochRecord, TrainEvent};
 use indicatif::{MultiProgress, ProgressBar};
 use std::{
     collections::BTreeMap,
@@ -42,7 +42,7 @@ impl<'a> SweepProgress<'a> {
     }
 
     /// A callback for the sweep.
-    pub fn show(&mut self, number: usize, event: Event) -> ControlFlow<()> {
+    pub fn show(&mut self, number: usize, event: TrainEvent) -> ControlFlow<()> {
         let run = &self.runs[number];
         let bars = (&self.bars, &self.whole);
         let current = self.current.entry(number).or_insert_with(|| {
@@ -51,7 +51,7 @@ impl<'a> SweepProgress<'a> {
             Current { bar, start: Instant::now(), epochs: 0 }
         });
         match event {
-            Event::Batch { epoch, batch, batches, loss } => {
+            TrainEvent::Batch { epoch, batch, batches, loss } => {
                 let bar = &current.bar;
                 bar.set_length(run.train.epochs.saturating_mul(batches) as u64);
                 bar.set_position(((epoch - 1) * batches + batch) as u64);
@@ -64,7 +64,7 @@ impl<'a> SweepProgress<'a> {
                 ));
                 self.whole.tick();
             }
-            Event::Epoch { record, .. } => {
+            TrainEvent::Epoch { record, .. } => {
                 current.epochs = record.epoch;
                 let done = (record.epoch == run.train.epochs).then(|| {
                     current.bar.finish_and_clear();
@@ -101,7 +101,7 @@ impl<'a> SweepProgress<'a> {
             self.runs.len(),
             title(&self.runs[number]),
             time.as_secs_f64(),
-            record.images_per_second
+            record.rows_per_second
         );
         match self.bars.suspend(|| say(&line)) {
             Ok(()) => ControlFlow::Continue(()),

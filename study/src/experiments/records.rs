@@ -135,7 +135,7 @@ fn row(record: &Record) -> [String; COLUMNS.len()] {
         record.test_ssim.map_or(String::new(), |ssim| ssim.to_string()),
         record.sparsity.to_string(),
         record.seconds.to_string(),
-        record.history.images_per_second().map_or(String::new(), |speed| speed.to_string()),
+        record.history.rows_per_second().map_or(String::new(), |speed| speed.to_string()),
         noise(&run.train),
         run.id(),
     ]

@@ -53,7 +53,9 @@ impl Regularizer {
     pub fn apply(self, run: Run) -> Run {
         match self {
             Self::None => run,
-            Self::Lasso(lambda) => Run { train: run.train.clone().penalty(Penalty::lasso(lambda)), ..run },
+            Self::Lasso(lambda) => {
+                Run { train: run.train.clone().add_penalty(Penalty::lasso(lambda)), ..run }
+            }
             Self::Dropout(rate) => Run { dropout: rate, ..run },
         }
     }

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .output_activation(Activation::Identity)
         .build()?;
     let config = TrainConfig::new().epochs(30).batch_size(64).learning_rate(0.003);
-    let history = Trainer::new(config).validate(&test).fit(&mut model, &train)?;
+    let history = Trainer::new(config).validation(&test).fit(&mut model, &train)?;
     let reached = history.epochs.last().and_then(|epoch| epoch.validation).ok_or("not validated")?;
     let variance = f64::from(test.var(0.0));
     println!("test error {:.5}, variance {variance:.3}", reached.output.mse);
