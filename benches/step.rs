@@ -5,7 +5,7 @@
 
 use autoencoder::{
     Autoencoder,
-    data::{Dataset, Noise, digits},
+    data::{ImageSet, Noise, digits},
     nn::Penalty,
     random::shuffled,
     train::{Batch, Objective, Optimizer, OptimizerState, Step},
@@ -27,7 +27,7 @@ struct Trained {
 }
 
 impl Trained {
-    fn new(images: &Dataset, hidden: &[usize], variant: &str, batch_size: usize) -> Self {
+    fn new(images: &ImageSet, hidden: &[usize], variant: &str, batch_size: usize) -> Self {
         let dropout = if variant == "dropout" { 0.2 } else { 0.0 };
         let noise = (variant == "noise").then(|| Noise::gaussian(0.25).expect("noise"));
         let penalties = if variant == "lasso" { vec![Penalty::lasso(1e-5)] } else { vec![] };
@@ -49,7 +49,7 @@ impl Trained {
         Step::new(&self.model, self.objective.clone(), self.batch_size).expect("step")
     }
 
-    fn run(&mut self, step: &mut Step, images: &Dataset, rows: &[usize], epoch: usize, number: usize) {
+    fn run(&mut self, step: &mut Step, images: &ImageSet, rows: &[usize], epoch: usize, number: usize) {
         let batch = Batch { samples: images, rows, noise: self.noise.as_ref(), seed: 0, epoch, number };
         black_box(step.run(&mut self.model, &mut self.optimizer, RATE, &batch).expect("a step"));
     }
