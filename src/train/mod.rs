@@ -1,23 +1,17 @@
-//! Training: one step in two phases, the optimisers, epochs, and what they reached.
-//!
-//! [`Trainer`] runs epochs over a data set, keeps [`CheckpointPolicy`] if asked to and goes on from one; [`Step`] is one step,
-//! for loops of one's own.
+//! Training: the [`Trainer`] runs epochs over a data set, validates, stops early, writes checkpoints and resumes from them.
+//! For your own training loop, [`Step`] is a single step and [`OptimizerState`] the state that it updates.
 
 mod checkpoint;
-mod checkpoints;
 mod config;
 mod early_stopping;
 mod evaluate;
 mod history;
-mod identity;
 mod optimizer;
-mod progress;
 mod schedule;
 mod step;
 mod trainer;
 
-pub use checkpoint::Checkpoint;
-pub use checkpoints::CheckpointPolicy;
+pub use checkpoint::{Checkpoint, CheckpointPolicy};
 pub use config::TrainConfig;
 pub use early_stopping::{EarlyStopping, Monitor};
 pub use evaluate::{Evaluation, evaluate, reconstruction_errors};

@@ -4,39 +4,41 @@ use crate::{
     nn::Autoencoder,
     random,
     train::{
-        Batch, BatchLoss, Checkpoint, CheckpointPolicy, EpochRecord, History, Monitor, Objective, Step,
-        TrainConfig, checkpoints::CheckpointWriter, evaluate, identity::Identity, progress::Progress,
+        Batch, BatchLoss, Checkpoint, CheckpointPolicy, EpochRecord, Evaluation, History, Monitor, Objective,
+        Step, TrainConfig,
+        checkpoint::{CheckpointWriter, Identity, Progress},
+        evaluate,
     },
 };
 use std::{fmt, ops::ControlFlow, time::Instant};
 
-/// What a callback is told.
+/// An event that the callback receives.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum TrainEvent<'a> {
-    /// A batch is done.
+    /// A batch is finished.
     Batch {
         /// The epoch, from 1.
         epoch: usize,
         /// The batch in the epoch, from 1.
         batch: usize,
-        /// Batches of an epoch.
+        /// Batches per epoch.
         batches: usize,
-        /// What the batch's step found.
+        /// The batch's loss before the update.
         loss: BatchLoss,
     },
-    /// An epoch is done and validated.
+    /// An epoch is finished and validated.
     Epoch {
-        /// What it reached.
+        /// The epoch's results.
         record: &'a EpochRecord,
-        /// The model as it is now, to be kept if it is the best so far.
+        /// The model after the epoch.
         model: &'a Autoencoder,
     },
 }
 
 type Callback<'a> = Box<dyn FnMut(TrainEvent) -> ControlFlow<()> + Send + 'a>;
 
-/// Trains a model over epochs.
+/// Trains a model: for each epoch, for each batch, one [`Step`]; then validation, a record and a checkpoint.
 ///
 /// ```
 /// use autoencoder::{Autoencoder, data::digits, train::{TrainEvent, TrainConfig, Trainer}};
@@ -69,66 +71,67 @@ impl fmt::Debug for Trainer<'_> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A trainer with settings.
+    /// Creates a trainer with these settings.
     pub fn new(config: TrainConfig) -> Self {
         Self { config, validation: None, callback: None, checkpoints: None, resume: None }
     }
 
-    /// Evaluates the model on these rows after each epoch, with the run's noise if it has any. Validation changes
-    /// nothing in training but when it stops early.
+    /// Rows to evaluate the model on after each epoch, with the run's noise if it has any. Validation affects training only
+    /// through early stopping.
     pub fn validation(mut self, samples: &'a dyn Dataset) -> Self {
         self.validation = Some(samples);
         self
     }
 
-    /// Calls back after each batch and each epoch, from a worker thread; a callback that breaks stops training.
+    /// Function to call after each batch and each epoch, on a worker thread. If it breaks, training stops.
     pub fn callback(mut self, callback: impl FnMut(TrainEvent) -> ControlFlow<()> + Send + 'a) -> Self {
         self.callback = Some(Box::new(callback));
         self
     }
 
-    /// Keeps checkpoints of the run: the last ones and the best epoch's, and one where a callback stops it. None is
-    /// written from weights that are not finite, and old ones go only once a step from the newest has succeeded: a run
-    /// that diverges leaves the last good one.
+    /// Writes checkpoints during the run, and one where a callback stops it.
+    ///
+    /// Non-finite weights are never written, and old checkpoints are removed only once a step from the newest one has
+    /// succeeded. A run that diverges therefore leaves its last good checkpoint.
     pub fn checkpoint(mut self, checkpoints: CheckpointPolicy) -> Self {
         self.checkpoints = Some(checkpoints);
         self
     }
 
-    /// Goes on from a checkpoint, if there is one, to the bits of the run that never stopped; the history is that of
-    /// the whole run, seconds and speed apart.
+    /// Continues from a checkpoint, with the same bits as a run that never stopped. The history is that of the whole run;
+    /// only seconds and speeds differ.
     ///
-    /// It must be the same run: the same version of this crate, settings, rows (also for validation) and
-    /// architecture, and a model with the run's first weights or the checkpoint's. Two settings may differ: the number
-    /// of threads, and that of epochs, as long as the schedule does not depend on it and the checkpoint is not beyond
-    /// it.
+    /// The run must be the same: version of this crate, settings, rows (also for validation) and architecture. The model
+    /// must have the run's initial weights or the checkpoint's. Two settings may differ: the number of threads, and the
+    /// number of epochs if the schedule does not depend on it and the checkpoint is not past it.
     pub fn resume(mut self, checkpoint: impl Into<Option<Checkpoint>>) -> Self {
         self.resume = checkpoint.into();
         self
     }
 
-    /// Trains `model` on rows of its width, from the first epoch on (a second call starts order, noise, dropout and
-    /// the optimiser's memory anew) or [from a checkpoint](Self::resume).
+    /// Trains `model` on rows of its width, from the first epoch or [from a checkpoint](Self::resume).
     ///
-    /// The weights are a function of the first weights, the rows and the settings; the number of threads changes
-    /// no bit. [Early stopping](TrainConfig::early_stopping) depends on the rows for validation as well.
+    /// The final weights are a function of the initial weights, the rows and the settings. The number of threads does not
+    /// change a bit. With [early stopping](TrainConfig::early_stopping) they also depend on the validation rows. A second
+    /// call starts again with the first epoch's order, noise and dropout and with an empty optimizer state.
     ///
     /// # Errors
-    /// [`Error::Setting`] or [`Error::Shape`] if a setting or the data do not fit, [`Error::Threads`] if the
-    /// threads cannot be started, [`Error::Resume`] if the checkpoint is of another run: the model is then as it was.
-    /// [`Error::NotFinite`] as soon as a row, loss, gradient, weight or error in validation is not finite,
-    /// [`Error::Setting`] at a row outside [0, 1] for the cross-entropy, [`Error::Io`] if a checkpoint cannot be
-    /// written: the model is then as the last batch left it; earlier ones are in the checkpoints.
+    /// These errors leave the model unchanged: [`Error::Setting`] or [`Error::Shape`] if a setting or the data do not fit,
+    /// [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs to another run.
+    ///
+    /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as a row, the loss, a
+    /// gradient, a weight or the validation error is not finite, [`Error::Setting`] at a row outside [0, 1] under the
+    /// cross-entropy, and [`Error::Io`] if a checkpoint cannot be written.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         self.config.check()?;
         match self.config.threads {
-            // Into the pool once, instead of once a phase.
+            // Enters the pool once instead of once per phase.
             None => rayon::scope(|_| self.run(model, samples)),
             Some(threads) => pool(threads)?.install(|| self.run(model, samples)),
         }
     }
 
-    /// Refuses what no run can be made of.
+    /// Rejects data and settings that do not fit each other.
     fn check(&self, model: &Autoencoder, samples: &dyn Dataset) -> Result<()> {
         if samples.is_empty() {
             return Err(Error::shape("rows to train on", "at least 1", 0));
@@ -138,106 +141,164 @@ impl<'a> Trainer<'a> {
             let found = format!("{} of {}", rows.len(), rows.features());
             return Err(Error::Shape { what: "rows to validate on", expected, found });
         }
-        match self.config.early_stopping {
-            Some(stopping) if stopping.monitor.needs_validation() && self.validation.is_none() => {
-                let expected = "rows to validate on, or the training loss";
-                Err(Error::setting("early stopping's monitor", stopping.monitor, expected))
-            }
-            _ => Ok(()),
+        if let Some(stopping) = self.config.early_stopping
+            && stopping.monitor.needs_validation()
+            && self.validation.is_none()
+        {
+            let expected = "rows to validate on, or the training loss";
+            return Err(Error::setting("early_stopping.monitor", stopping.monitor, expected));
         }
+        Ok(())
     }
 
     fn run(mut self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         self.check(model, samples)?;
-        let config = &self.config;
-        let batches = samples.len().div_ceil(config.batch_size);
-        let steps = (batches as u64).saturating_mul(config.epochs as u64);
-        config.schedule.check_steps(steps)?;
-
-        let objective = Objective { loss: config.loss, penalties: config.penalties.clone() };
-        let mut step = Step::new(model, objective, config.batch_size.min(samples.len()))?;
-        let (mut progress, mut keeper) = self.begin(model, samples)?;
-        let config = &self.config;
-        let mut tell =
-            |event: TrainEvent| self.callback.as_mut().map_or(ControlFlow::Continue(()), |c| c(event));
-
-        while !progress.is_over(config) {
-            let (epoch, mut clock) = (progress.epoch(), Instant::now());
-            let order = random::shuffled(samples.len(), config.seed, epoch);
-            let all = order.chunks(config.batch_size).enumerate();
-            for (index, rows) in all.skip(progress.batches_done(batches)) {
-                let (noise, seed, number) = (config.noise.as_ref(), config.seed, index + 1);
-                let batch = Batch { samples, rows, noise, seed, epoch, number };
-                let taken = progress.optimizer.steps();
-                let rate = config.schedule.rate(config.learning_rate, taken, batches as u64, steps);
-                let loss = step.run(model, &mut progress.optimizer, rate, &batch)?;
-                progress.sums.add(&loss, rows.len(), &mut clock);
-                if let Some(keeper) = &mut keeper {
-                    keeper.after_step(model, &progress, number == batches)?;
-                    clock = Instant::now();
-                }
-                if tell(TrainEvent::Batch { epoch, batch: number, batches, loss }).is_break() {
-                    keeper.map_or(Ok(()), |mut keeper| keeper.at_stop(model, &progress))?;
-                    return Ok(progress.history);
-                }
-            }
-            let validate = |rows| evaluate(model, rows, config.noise.as_ref(), config.seed);
-            let validation = self.validation.map(validate).transpose()?;
-            // The last update may have left weights that are finite but too large to be computed with.
-            if validation.is_some_and(|found| !found.output.mse.is_finite()) {
-                let what = Quantity::Validation;
-                return Err(Error::NotFinite { what, layer: None, epoch, batch: batches });
-            }
-            let record = EpochRecord { validation, ..progress.sums.record(epoch) };
-            progress.finish_epoch(record, config, model);
-            if let Some(keeper) = &mut keeper {
-                keeper.after_epoch(model, &progress)?;
-            }
-            let record = &progress.history.epochs[epoch - 1];
-            if tell(TrainEvent::Epoch { record, model }).is_break() {
-                keeper.map_or(Ok(()), |mut keeper| keeper.at_stop(model, &progress))?;
-                return Ok(progress.history);
+        let mut session = Session::new(&mut self, model, samples)?;
+        while !session.progress.is_over(session.config) {
+            if session.epoch(model)?.is_break() {
+                return session.stop(model);
             }
         }
-        if let Some(keeper) = &mut keeper {
-            keeper.at_end(model, &progress)?;
-        }
-        if let Some(best) = progress.best {
-            *model = best;
-        }
-        Ok(progress.history)
-    }
-
-    /// Where the run begins: at its first step, or where a checkpoint left it, whose weights the model then has.
-    fn begin(
-        &mut self,
-        model: &mut Autoencoder,
-        samples: &dyn Dataset,
-    ) -> Result<(Progress, Option<CheckpointWriter>)> {
-        let (resume, checkpoints) = (self.resume.take(), self.checkpoints.take());
-        let mut progress = Progress::new(&self.config, model)?;
-        if resume.is_none() && checkpoints.is_none() {
-            return Ok((progress, None));
-        }
-        let (mut run, goes_on) =
-            (Identity::of(&self.config, model, samples, self.validation), resume.is_some());
-        let mut weights = None;
-        if let Some(checkpoint) = resume {
-            let resumed = checkpoint.go_on(run, model)?;
-            (run, weights, progress) = (resumed.0, Some(resumed.1), resumed.2);
-        }
-        let monitor = self.validation.map_or(Monitor::TrainingLoss, |_| Monitor::ValidationMse);
-        let keeper =
-            checkpoints.map(|settings| CheckpointWriter::new(settings, run, monitor, goes_on)).transpose()?;
-        if let Some(weights) = weights {
-            *model = weights;
-        }
-        Ok((progress, keeper))
+        session.finish(model)
     }
 }
 
+/// A run in progress.
+struct Session<'t, 'a> {
+    config: &'t TrainConfig,
+    samples: &'t dyn Dataset,
+    validation: Option<&'a dyn Dataset>,
+    callback: Option<&'t mut Callback<'a>>,
+    step: Step,
+    progress: Progress,
+    checkpoints: Option<CheckpointWriter>,
+    /// Batches per epoch.
+    batches: usize,
+}
+
+impl<'t, 'a> Session<'t, 'a> {
+    /// Starts at the first step, or where a checkpoint left the run; the model then has the checkpoint's weights.
+    fn new(trainer: &'t mut Trainer<'a>, model: &mut Autoencoder, samples: &'t dyn Dataset) -> Result<Self> {
+        let config = &trainer.config;
+        let batches = samples.len().div_ceil(config.batch_size);
+        config.schedule.check_steps(steps(config, batches))?;
+        let objective = Objective { loss: config.loss, penalties: config.penalties.clone() };
+        let step = Step::new(model, objective, config.batch_size.min(samples.len()))?;
+
+        let (resume, policy) = (trainer.resume.take(), trainer.checkpoints.take());
+        let identity = || Identity::of(config, model, samples, trainer.validation);
+        let monitor = trainer.validation.map_or(Monitor::TrainingLoss, |_| Monitor::ValidationMse);
+        let open = |policy: Option<CheckpointPolicy>, run: Identity, resumed: bool| {
+            policy.map(|policy| CheckpointWriter::new(policy, run, monitor, resumed)).transpose()
+        };
+        let (progress, checkpoints) = match (resume, policy) {
+            (None, None) => (Progress::new(config, model)?, None),
+            (None, policy) => (Progress::new(config, model)?, open(policy, identity(), false)?),
+            (Some(checkpoint), policy) => {
+                let (run, weights, progress) = checkpoint.resume(identity(), model)?;
+                let checkpoints = open(policy, run, true)?;
+                *model = weights;
+                (progress, checkpoints)
+            }
+        };
+        let (validation, callback) = (trainer.validation, trainer.callback.as_mut());
+        Ok(Self { config, samples, validation, callback, step, progress, checkpoints, batches })
+    }
+
+    /// One epoch: steps, validation, record, checkpoint. Breaks if a callback says so.
+    fn epoch(&mut self, model: &mut Autoencoder) -> Result<ControlFlow<()>> {
+        let epoch = self.progress.epoch();
+        if self.steps(model, epoch)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let validation = self.validate(model, epoch)?;
+        let record = EpochRecord { validation, ..self.progress.sums.record(epoch) };
+        self.progress.finish_epoch(record, self.config, model);
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.after_epoch(model, &self.progress)?;
+        }
+        let record = &self.progress.history.epochs[epoch - 1];
+        Ok(call(&mut self.callback, TrainEvent::Epoch { record, model }))
+    }
+
+    /// The steps of an epoch that are not done yet.
+    fn steps(&mut self, model: &mut Autoencoder, epoch: usize) -> Result<ControlFlow<()>> {
+        let Self { config, batches, .. } = *self;
+        let order = random::shuffled(self.samples.len(), config.seed, epoch);
+        let done = self.progress.batches_done(batches);
+        let mut clock = Instant::now();
+        for (index, rows) in order.chunks(config.batch_size).enumerate().skip(done) {
+            let batch = Batch {
+                samples: self.samples,
+                rows,
+                noise: config.noise.as_ref(),
+                seed: config.seed,
+                epoch,
+                number: index + 1,
+            };
+            let optimizer = &mut self.progress.optimizer;
+            let taken = optimizer.steps();
+            let rate =
+                config.schedule.rate(config.learning_rate, taken, batches as u64, steps(config, batches));
+            let loss = self.step.run(model, optimizer, rate, &batch)?;
+            self.progress.sums.add(&loss, rows.len(), &mut clock);
+            if let Some(checkpoints) = &mut self.checkpoints {
+                checkpoints.after_step(model, &self.progress, batch.number == batches)?;
+                clock = Instant::now();
+            }
+            let event = TrainEvent::Batch { epoch, batch: batch.number, batches, loss };
+            if call(&mut self.callback, event).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn validate(&self, model: &Autoencoder, epoch: usize) -> Result<Option<Evaluation>> {
+        let Some(rows) = self.validation else { return Ok(None) };
+        let found = evaluate(model, rows, self.config.noise.as_ref(), self.config.seed)?;
+        // The last update may have left weights that are finite but too large to compute with.
+        if !found.output.mse.is_finite() {
+            let what = Quantity::Validation;
+            return Err(Error::NotFinite { what, layer: None, epoch, batch: self.batches });
+        }
+        Ok(Some(found))
+    }
+
+    /// Ends a run that a callback stopped.
+    fn stop(mut self, model: &Autoencoder) -> Result<History> {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.at_stop(model, &self.progress)?;
+        }
+        Ok(self.progress.history)
+    }
+
+    /// Ends a run that took all its steps.
+    fn finish(mut self, model: &mut Autoencoder) -> Result<History> {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.at_end(model, &self.progress)?;
+        }
+        if let Some(best) = self.progress.best {
+            *model = best;
+        }
+        Ok(self.progress.history)
+    }
+}
+
+fn call(callback: &mut Option<&mut Callback>, event: TrainEvent) -> ControlFlow<()> {
+    match callback {
+        Some(callback) => callback(event),
+        None => ControlFlow::Continue(()),
+    }
+}
+
+/// Steps of the whole run.
+fn steps(config: &TrainConfig, batches: usize) -> u64 {
+    (batches as u64).saturating_mul(config.epochs as u64)
+}
+
 /// A pool of worker threads.
-pub(crate) fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|source| Error::Threads { threads, source })
 }

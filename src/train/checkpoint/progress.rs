@@ -6,13 +6,13 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{mem, time::Instant};
 
-/// How far a run is: with the model's weights, all that its next steps depend on.
+/// How far a run is. Together with the model's weights it determines all further steps.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Progress {
     pub optimizer: OptimizerState,
-    /// The finished epochs; early stopping remembers nothing else.
+    /// The finished epochs. Early stopping is a function of them.
     pub history: History,
-    /// Over the batches of the epoch that is not finished.
+    /// Sums over the finished batches of the unfinished epoch.
     pub sums: Sums,
     /// The model after the best epoch, if it is to be restored.
     pub best: Option<Autoencoder>,
@@ -30,20 +30,20 @@ impl Progress {
         self.history.epochs.len() + 1
     }
 
-    /// How many of its batches are done, of so many an epoch.
+    /// The number of its batches that are done, where an epoch has `batches`.
     pub(crate) fn batches_done(&self, batches: usize) -> usize {
         let before = self.history.epochs.len() as u64 * batches as u64;
         self.optimizer.steps().saturating_sub(before) as usize
     }
 
-    /// Whether no step is left.
+    /// Whether there are no more steps.
     pub(crate) fn is_over(&self, config: &TrainConfig) -> bool {
         let epochs = &self.history.epochs;
         epochs.len() >= config.epochs
             || config.early_stopping.is_some_and(|stopping| stopping.is_over(epochs))
     }
 
-    /// Adds the record of an epoch that left the model as it is.
+    /// Adds the record of an epoch; `model` is the model after it.
     pub(crate) fn finish_epoch(&mut self, record: EpochRecord, config: &TrainConfig, model: &Autoencoder) {
         self.sums = Sums::default();
         self.history.epochs.push(record);
@@ -56,7 +56,7 @@ impl Progress {
     }
 }
 
-/// Sums over the rows of an epoch: a short last batch counts by its rows.
+/// Sums over the rows of an epoch, so that a short last batch counts by its rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sums {
     pub rows: f64,
@@ -68,7 +68,7 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// Adds a batch, and the time since the clock was set, which is set anew.
+    /// Adds a batch and the time since `clock`, which is reset.
     pub(crate) fn add(&mut self, loss: &BatchLoss, rows: usize, clock: &mut Instant) {
         let now = Instant::now();
         self.seconds += now.duration_since(mem::replace(clock, now)).as_secs_f64();

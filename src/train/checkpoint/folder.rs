@@ -1,18 +1,19 @@
+use super::{Checkpoint, Identity, Progress};
 use crate::{
     error::{Error, Result},
     nn::Autoencoder,
-    train::{Checkpoint, Monitor, identity::Identity, progress::Progress},
+    train::Monitor,
 };
 use std::{
     fs, io, mem,
     path::{Path, PathBuf},
 };
 
-/// Where a run keeps its checkpoints, and which: the last ones, `step-<step>.safetensors`, and that of the best epoch,
-/// `best-<step>.safetensors`.
+/// Where a run stores its checkpoints and which ones it keeps: the last few as `step-<step>.safetensors`, and that of the
+/// best epoch as `best-<step>.safetensors`.
 ///
-/// The best epoch is that of [early stopping](crate::train::EarlyStopping); without it the one of the least mean
-/// squared error in validation, or without validation of the least training loss.
+/// The best epoch is that of [early stopping](crate::train::EarlyStopping). Without early stopping it is the epoch with the
+/// lowest validation MSE, and without validation the one with the lowest training loss.
 ///
 /// ```
 /// use autoencoder::{Autoencoder, TrainConfig, Trainer, data::digits, train::{Checkpoint, CheckpointPolicy}};
@@ -39,24 +40,24 @@ pub struct CheckpointPolicy {
 }
 
 impl CheckpointPolicy {
-    /// A checkpoint after each epoch into a folder, which is made if need be; the last two are kept.
+    /// Writes a checkpoint after each epoch into `folder`, which is created if necessary, and keeps the last two.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), every: None, keep_last: 2 }
     }
 
-    /// A checkpoint every so many steps, instead of each epoch.
+    /// Steps between checkpoints. Default: one checkpoint per epoch.
     pub fn every(mut self, steps: u64) -> Self {
         self.every = Some(steps);
         self
     }
 
-    /// How many of the last checkpoints are kept.
+    /// Number of checkpoints to keep beside the best one. Default: 2.
     pub fn keep_last(mut self, count: usize) -> Self {
         self.keep_last = count;
         self
     }
 
-    /// Checks the numbers; training does so before it starts.
+    /// Checks the numbers.
     ///
     /// # Errors
     /// [`Error::Setting`] if one is 0.
@@ -72,7 +73,7 @@ impl CheckpointPolicy {
 }
 
 impl Checkpoint {
-    /// The last checkpoint that a run left in a folder, if there is one.
+    /// Loads the latest checkpoint in a folder. Returns `None` if there is none.
     ///
     /// # Errors
     /// As [`load`](Self::load), and [`Error::Io`] if the folder cannot be read.
@@ -80,7 +81,7 @@ impl Checkpoint {
         Self::last_of(folder.as_ref(), &[Kind::Best, Kind::Step])
     }
 
-    /// The checkpoint of a run's best epoch, if there is one.
+    /// Loads the checkpoint of the best epoch. Returns `None` if there is none.
     ///
     /// # Errors
     /// As [`latest`](Self::latest).
@@ -129,7 +130,7 @@ fn files(folder: &Path) -> Result<Vec<(Kind, u64)>> {
         for kind in [Kind::Best, Kind::Step] {
             let step = name.to_str().and_then(|name| name.strip_prefix(kind.prefix()));
             let step = step.and_then(|name| name.strip_suffix(".safetensors")?.parse().ok());
-            // Other names are no checkpoints, nor such as say a step in another way, nor folders.
+            // Skip directories and any name that is not exactly the one we would write.
             let step = step.filter(|step| {
                 let path = kind.path(folder, *step);
                 path.ends_with(&name) && path.is_file()
@@ -141,42 +142,42 @@ fn files(folder: &Path) -> Result<Vec<(Kind, u64)>> {
     Ok(files)
 }
 
-/// Keeps the checkpoints of a run.
+/// Writes and removes the checkpoints of a run.
 pub(crate) struct CheckpointWriter {
     settings: CheckpointPolicy,
     run: Identity,
     best: (Monitor, f64),
-    /// Steps and finished epochs of the last file of a step.
+    /// Steps and finished epochs at the last `step-` file.
     written: Option<(u64, usize)>,
-    /// Whether older files wait for a step to succeed from the newest.
-    crowded: bool,
+    /// Whether old files can be removed once a step from the newest checkpoint has succeeded.
+    has_old: bool,
 }
 
 impl CheckpointWriter {
-    /// For a run that `goes_on` from a checkpoint or begins: then the folder must have none. `monitor` finds the best
-    /// epoch where early stopping does not.
+    /// Unless the run is `resumed`, the folder must not have checkpoints. `monitor` finds the best epoch where early
+    /// stopping does not.
     pub(crate) fn new(
         settings: CheckpointPolicy,
         run: Identity,
         monitor: Monitor,
-        goes_on: bool,
+        resumed: bool,
     ) -> Result<Self> {
         settings.check()?;
         let folder = &settings.folder;
         fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        if !goes_on && !files(folder)?.is_empty() {
+        if !resumed && !files(folder)?.is_empty() {
             let expected = "a folder without checkpoints of another run: resume from them, or remove them";
             return Err(Error::setting("folder for checkpoints", folder, expected));
         }
         let best = run.config.early_stopping.map(|stopping| (stopping.monitor, stopping.min_improvement));
         let best = best.unwrap_or((monitor, 0.0));
-        Ok(Self { settings, run, best, written: None, crowded: goes_on })
+        Ok(Self { settings, run, best, written: None, has_old: resumed })
     }
 
-    /// After a step; `last` is that of an epoch, whose checkpoint waits for the epoch's end.
+    /// To be called after each step. The `last` one of an epoch gets its checkpoint at the epoch's end.
     pub(crate) fn after_step(&mut self, model: &Autoencoder, progress: &Progress, last: bool) -> Result<()> {
-        // The newest checkpoint's weights can be computed with.
-        if mem::take(&mut self.crowded) {
+        // The step has shown that the newest checkpoint can be trained from.
+        if mem::take(&mut self.has_old) {
             self.remove_old(progress)?;
         }
         let steps = progress.optimizer.steps();
@@ -186,6 +187,7 @@ impl CheckpointWriter {
         Ok(())
     }
 
+    /// To be called after each validated epoch.
     pub(crate) fn after_epoch(&mut self, model: &Autoencoder, progress: &Progress) -> Result<()> {
         let (steps, epochs) = (progress.optimizer.steps(), &progress.history.epochs);
         if self.settings.every.is_none_or(|every| steps.is_multiple_of(every)) {
@@ -198,7 +200,7 @@ impl CheckpointWriter {
         Ok(())
     }
 
-    /// When a callback stops the run.
+    /// To be called when a callback stops the run.
     pub(crate) fn at_stop(&mut self, model: &Autoencoder, progress: &Progress) -> Result<()> {
         if self.written != Some(position(progress)) {
             self.write(Kind::Step, model, progress)?;
@@ -206,17 +208,17 @@ impl CheckpointWriter {
         Ok(())
     }
 
-    /// After the last epoch.
+    /// To be called after the last epoch.
     pub(crate) fn at_end(&mut self, model: &Autoencoder, progress: &Progress) -> Result<()> {
         self.at_stop(model, progress)?;
         self.remove_old(progress)
     }
 
-    /// What is not finite is not written: the last good checkpoint stands.
+    /// Non-finite values are not written, so that the last good checkpoint remains.
     fn write(&mut self, kind: Kind, model: &Autoencoder, progress: &Progress) -> Result<()> {
         let path = kind.path(&self.settings.folder, progress.optimizer.steps());
         if Checkpoint::write(&path, &self.run, model, progress)? {
-            self.crowded = true;
+            self.has_old = true;
             if kind == Kind::Step {
                 self.written = Some(position(progress));
             }
@@ -224,8 +226,8 @@ impl CheckpointWriter {
         Ok(())
     }
 
-    /// Removes what is older than the files to keep. Such of later steps, which a run meets that goes on from an
-    /// earlier checkpoint, are its own too.
+    /// Removes the files older than those to keep. After resuming from an earlier checkpoint, files of later steps may
+    /// exist; they belong to this run and stay.
     fn remove_old(&self, progress: &Progress) -> Result<()> {
         let folder = &self.settings.folder;
         let mut files = files(folder)?;

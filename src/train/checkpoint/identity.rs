@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// Rows that are digested together.
+/// Rows per digest.
 const BLOCK_ROWS: usize = 1_024;
 
-/// All that decides what a run comes to: two runs with the same identity have the same bits.
+/// Everything that determines the result of a run: two runs with the same identity have the same bits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Identity {
-    /// Of this crate: another one may compute other bits.
+    /// The version of this crate; another one may compute other bits.
     version: String,
-    /// Without the number of threads, which decides nothing.
+    /// Without the number of threads, which has no effect on the result.
     pub config: TrainConfig,
     pub rows: Fingerprint,
     pub validation: Option<Fingerprint>,
     /// A digest of the weights before the first step.
-    first_weights: String,
+    initial_weights: String,
 }
 
 impl Identity {
@@ -37,33 +37,33 @@ impl Identity {
             config: TrainConfig { threads: None, ..config.clone() },
             rows: Fingerprint::of(samples),
             validation: validation.map(Fingerprint::of),
-            first_weights: digest(model),
+            initial_weights: digest(model),
         }
     }
 
-    /// The identity of a run that goes on from a checkpoint of `self` with `model`'s weights: that of `run`, which
-    /// begins with the first weights or with the checkpoint's.
+    /// The identity of `run`, which continues from a checkpoint of `self` with the weights of `model`. Its own model must
+    /// have the initial weights or the checkpoint's.
     ///
     /// # Errors
     /// [`Error::Resume`] with the first difference.
-    pub(crate) fn go_on(&self, model: &Autoencoder, run: Self, run_model: &Autoencoder) -> Result<Self> {
+    pub(crate) fn resume(&self, model: &Autoencoder, run: Self, run_model: &Autoencoder) -> Result<Self> {
         same(&architecture(model), &architecture(run_model))?;
         same(&self.facts(), &run.facts())?;
-        if run.first_weights != self.first_weights && run.first_weights != digest(model) {
-            let what = "first weights";
+        if run.initial_weights != self.initial_weights && run.initial_weights != digest(model) {
+            let what = "initial weights";
             return Err(Error::Resume {
                 what,
-                checkpoint: self.first_weights.clone(),
-                run: run.first_weights,
+                checkpoint: self.initial_weights.clone(),
+                run: run.initial_weights,
             });
         }
-        Ok(Self { first_weights: self.first_weights.clone(), ..run })
+        Ok(Self { initial_weights: self.initial_weights.clone(), ..run })
     }
 
-    /// What must be the same, each by its name.
+    /// Everything that must agree, by name.
     fn facts(&self) -> Vec<Fact> {
-        let Self { version, config, rows, validation, first_weights: _ } = self;
-        // Without `..`: a new setting has its place here.
+        let Self { version, config, rows, validation, initial_weights: _ } = self;
+        // Without `..`, so that a new setting cannot be forgotten.
         let TrainConfig {
             epochs,
             batch_size,
@@ -80,15 +80,15 @@ impl Identity {
         let validation = validation.as_ref().map_or_else(|| "none".to_owned(), Fingerprint::to_string);
         let mut facts = vec![
             ("version of the crate", version.clone()),
-            ("batch size", batch_size.to_string()),
-            ("learning rate", learning_rate.to_string()),
+            ("batch_size", batch_size.to_string()),
+            ("learning_rate", learning_rate.to_string()),
             ("loss", format!("{loss:?}")),
             ("penalties", format!("{penalties:?}")),
-            ("optimiser", format!("{optimizer:?}")),
+            ("optimizer", format!("{optimizer:?}")),
             ("noise", format!("{noise:?}")),
             ("seed", seed.to_string()),
             ("schedule", format!("{schedule:?}")),
-            ("early stopping", format!("{early_stopping:?}")),
+            ("early_stopping", format!("{early_stopping:?}")),
             ("rows to train on", rows.to_string()),
             ("rows to validate on", validation),
         ];

@@ -1,3 +1,7 @@
+use super::{
+    identity::Identity,
+    progress::{Progress, Sums},
+};
 use crate::{
     atomic,
     error::{Error, Result},
@@ -5,11 +9,7 @@ use crate::{
         Autoencoder,
         file::{self, Contents},
     },
-    train::{
-        History, OptimizerState, TrainConfig,
-        identity::Identity,
-        progress::{Progress, Sums},
-    },
+    train::{History, OptimizerState, TrainConfig},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, fmt, fs::File, io::Read, path::Path};
@@ -17,19 +17,20 @@ use std::{collections::HashMap, fmt, fs::File, io::Read, path::Path};
 const KEY: &str = "checkpoint";
 const VERSION: u32 = 1;
 
-/// What the names of tensors begin with, where they are not the model's weights.
+/// Prefixes of the tensors that are not the model's weights.
 const FIRST: &str = "moments.first.";
 const SECOND: &str = "moments.second.";
 const BEST: &str = "best.";
 
-/// Where a run stands after a step, and all that its further steps depend on: weights, the optimiser's moments, the
-/// finished epochs (early stopping remembers nothing else), the sums of the unfinished one, settings, and what tells
-/// the rows and the first weights from others.
+/// The state of a run after a step: weights, the optimizer's moments, the finished epochs, the sums of the unfinished
+/// one, the settings, and fingerprints of the rows and the initial weights.
 ///
-/// A run that goes on from it, in another process and on any number of threads, ends with the same bits as one that
-/// never stopped: see [`Trainer::resume`](crate::train::Trainer::resume). The file is safetensors: the model's
-/// tensors under the names of [`Autoencoder::save`], the moments under `moments.first.` and `moments.second.`, the
-/// best epoch's weights, where they are to be restored, under `best.`; the rest as JSON in the metadata.
+/// A run that [resumes](crate::train::Trainer::resume) from a checkpoint, in another process and on any number of threads,
+/// ends with the same bits as one that never stopped.
+///
+/// The file is in the safetensors format. The model's tensors have the names that [`Autoencoder::save`] gives them, the
+/// moments start with `moments.first.` and `moments.second.`, and the best epoch's weights, if they are to be restored, with
+/// `best.`. Everything else is JSON in the metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     run: Identity,
@@ -37,7 +38,7 @@ pub struct Checkpoint {
     progress: Progress,
 }
 
-/// What a file's metadata say.
+/// The metadata of a file.
 #[derive(Serialize, Deserialize)]
 struct Metadata {
     version: u32,
@@ -51,33 +52,33 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is no checkpoint, or not a sound one.
+    /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not a valid checkpoint.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = File::open(path).map_err(Error::io(path))?;
         Self::read_from(file, &path.display().to_string())
     }
 
-    /// Reads a checkpoint from the bytes of a file; `name` stands for the file in errors.
+    /// Reads a checkpoint from the bytes of a file. Errors call the file `name`.
     ///
     /// # Errors
-    /// [`Error::Format`] if they are no checkpoint, or not a sound one.
+    /// [`Error::Format`] if they are not a valid checkpoint.
     pub fn from_safetensors(file: &[u8], name: &str) -> Result<Self> {
         Self::read_from(file, name)
     }
 
     fn read_from(stream: impl Read, name: &str) -> Result<Self> {
         let contents = Contents::read(stream, name)?;
-        let unsound = |expected: &str, found: &dyn fmt::Display| {
+        let invalid = |expected: &str, found: &dyn fmt::Display| {
             Error::format(name, "metadata `checkpoint`", expected, found)
         };
         let Metadata { version, run, step, history, sums } =
-            serde_json::from_str(contents.metadata(KEY)).map_err(|error| unsound("a checkpoint", &error))?;
+            serde_json::from_str(contents.metadata(KEY)).map_err(|error| invalid("a checkpoint", &error))?;
         if version != VERSION {
-            return Err(unsound(&format!("version {VERSION}"), &version));
+            return Err(invalid(&format!("version {VERSION}"), &version));
         }
-        run.config.check().map_err(|error| unsound("settings", &error))?;
-        check_position(&run, step, &history, &sums).map_err(|(expected, found)| unsound(expected, &found))?;
+        run.config.check().map_err(|error| invalid("settings", &error))?;
+        check_position(&run, step, &history, &sums).map_err(|(expected, found)| invalid(expected, &found))?;
 
         let stopping = run.config.early_stopping.filter(|stopping| stopping.restore_best);
         let has_best = stopping.is_some_and(|stopping| stopping.best_epoch(&history.epochs).is_some());
@@ -93,7 +94,7 @@ impl Checkpoint {
         Ok(Self { run, model, progress: Progress { optimizer, history, sums, best } })
     }
 
-    /// Writes where a run stands. False, and nothing is written, if a weight or a moment is not finite.
+    /// Writes the state of a run. Writes nothing and returns false if a weight or a moment is not finite.
     pub(crate) fn write(
         path: &Path,
         run: &Identity,
@@ -125,18 +126,18 @@ impl Checkpoint {
         atomic::write(path, |out| out.write_all(&file)).map(|()| true)
     }
 
-    /// The same run from here: its identity, model and progress.
+    /// The run's identity, model and progress, for `run` to continue from.
     ///
     /// # Errors
-    /// [`Error::Resume`] if `run`, which is to begin with `run_model`, is another run.
-    pub(crate) fn go_on(
+    /// [`Error::Resume`] if `run`, whose model is `run_model`, is another run.
+    pub(crate) fn resume(
         self,
         run: Identity,
         run_model: &Autoencoder,
     ) -> Result<(Identity, Autoencoder, Progress)> {
-        let run = self.run.go_on(&self.model, run, run_model)?;
+        let run = self.run.resume(&self.model, run, run_model)?;
         let epochs = run.config.epochs;
-        // A run of fewer epochs was never here.
+        // The checkpoint may be past the requested number of epochs.
         if self.epoch() - usize::from(self.batch() == 0) > epochs {
             let checkpoint = format!("{}, batch {} of the next", self.epoch() - 1, self.batch());
             return Err(Error::Resume { what: "epochs", checkpoint, run: epochs.to_string() });
@@ -159,17 +160,17 @@ impl Checkpoint {
         &self.progress.history
     }
 
-    /// How many steps the run has taken.
+    /// The number of steps taken.
     pub fn step(&self) -> u64 {
         self.progress.optimizer.steps()
     }
 
-    /// The epoch that is not finished, from 1.
+    /// The unfinished epoch, from 1.
     pub fn epoch(&self) -> usize {
         self.progress.epoch()
     }
 
-    /// How many batches of that epoch are done.
+    /// The number of finished batches of that epoch.
     pub fn batch(&self) -> usize {
         self.progress.batches_done(batches(&self.run))
     }
@@ -180,7 +181,8 @@ fn batches(run: &Identity) -> usize {
     run.rows.rows.div_ceil(run.config.batch_size)
 }
 
-/// Checks that step, finished epochs and the unfinished one's sums go together; what was expected and found if not.
+/// Checks that step, finished epochs and the unfinished one's sums are consistent. The error says what was expected and
+/// what was found.
 fn check_position(
     run: &Identity,
     step: u64,
