@@ -8,38 +8,38 @@ use serde::{Deserialize, Serialize};
 
 const MAX_THREADS: usize = 1024;
 
-/// The settings of a training run. Set through the methods, read through the fields.
+/// The settings of a training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct TrainConfig {
-    /// Passes over the training rows; 10.
+    /// Passes over the training rows. Default: 10.
     pub epochs: usize,
-    /// Rows of a step; 128.
+    /// Rows per batch. Default: 128.
     pub batch_size: usize,
-    /// The optimiser's learning rate; 0.001.
+    /// Learning rate of the optimizer. Default: 0.001.
     pub learning_rate: f32,
-    /// The loss; MSE.
+    /// Loss. Default: mean squared error.
     pub loss: Loss,
-    /// Terms added to the loss; none.
+    /// Penalties added to the loss. Default: none.
     pub penalties: Vec<Penalty>,
-    /// The optimiser; Adam.
+    /// Optimizer. Default: Adam.
     pub optimizer: Optimizer,
-    /// What corrupts the inputs, in training and validation; nothing.
+    /// Noise applied to the inputs in training and validation. Default: none.
     pub noise: Option<Noise>,
-    /// The seed of order, noise and dropout; 0.
+    /// Seed of the order of rows, noise and dropout. Default: 0.
     pub seed: u64,
-    /// Worker threads of a pool of the run's own; `None` runs on the pool that training is called in.
+    /// Worker threads of the run's own pool. `None` uses the current `rayon` pool. Default: `None`.
     pub threads: Option<usize>,
-    /// How the learning rate changes; it does not.
+    /// Learning-rate schedule. Default: constant.
     #[serde(skip_serializing_if = "is_default")]
     pub schedule: Schedule,
-    /// When a run stops before its last epoch; never.
+    /// Early stopping. Default: none.
     #[serde(skip_serializing_if = "is_default")]
     pub early_stopping: Option<EarlyStopping>,
 }
 
-/// A setting that is as ever leaves a run's file, and what names the run after it, as ever.
+/// Skips default values, so that adding a setting does not change existing files or run ids.
 fn is_default<T: Default + PartialEq>(setting: &T) -> bool {
     *setting == T::default()
 }
@@ -63,7 +63,7 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The defaults.
+    /// Returns the default settings.
     pub fn new() -> Self {
         Self::default()
     }
@@ -74,7 +74,7 @@ impl TrainConfig {
         self
     }
 
-    /// Sets the rows of a step.
+    /// Sets the rows per batch.
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.batch_size = rows;
         self
@@ -98,19 +98,19 @@ impl TrainConfig {
         self
     }
 
-    /// Sets the optimiser.
+    /// Sets the optimizer.
     pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
         self.optimizer = optimizer;
         self
     }
 
-    /// Sets the noise: a denoising autoencoder.
+    /// Sets the noise, which makes the model a denoising autoencoder.
     pub fn noise(mut self, noise: Noise) -> Self {
         self.noise = Some(noise);
         self
     }
 
-    /// Sets the seed of order, noise and dropout. The first weights have the builder's.
+    /// Sets the seed of the order of rows, noise and dropout. Initial weights depend on the builder's seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -122,22 +122,22 @@ impl TrainConfig {
         self
     }
 
-    /// Sets how the learning rate changes over the run.
+    /// Sets the learning-rate schedule.
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
     }
 
-    /// Lets a run stop before its last epoch.
+    /// Sets early stopping.
     pub fn early_stopping(mut self, stopping: EarlyStopping) -> Self {
         self.early_stopping = Some(stopping);
         self
     }
 
-    /// Checks every setting; training does so before it starts.
+    /// Checks every setting. Training does so before it starts.
     ///
     /// # Errors
-    /// [`Error::Setting`] for the first one outside its range.
+    /// [`Error::Setting`] for the first setting that is outside its range.
     pub fn check(&self) -> Result<()> {
         if self.epochs == 0 {
             return Err(Error::setting("epochs", self.epochs, "at least 1"));

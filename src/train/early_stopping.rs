@@ -4,19 +4,19 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The figure of an epoch that says which is the best.
+/// The metric that decides which epoch is the best.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Monitor {
-    /// The mean squared error in validation.
+    /// Validation MSE.
     #[default]
     ValidationMse,
-    /// The mean of the images' PSNRs in validation, in dB.
+    /// Mean of the rows' validation PSNRs, in dB.
     ValidationPsnrMean,
-    /// The PSNR of the pooled error in validation, in dB.
+    /// Validation PSNR of the pooled error, in dB.
     ValidationPsnrPooled,
-    /// The loss in training, penalties included; needs no validation.
+    /// Training loss, penalties included. The only metric that needs no validation rows.
     TrainingLoss,
 }
 
@@ -25,7 +25,7 @@ impl Monitor {
         self != Self::TrainingLoss
     }
 
-    /// The figure, negative where less is better; `None` without the validation that it needs.
+    /// The metric, negated if lower is better. `None` without the validation that it needs.
     fn score(self, record: &EpochRecord) -> Option<f64> {
         let output = record.validation.map(|validation| validation.output);
         match self {
@@ -36,8 +36,8 @@ impl Monitor {
         }
     }
 
-    /// The best epoch, from 1: the last that was better than the best before it by more than `min_improvement`.
-    /// `None` if there is no epoch, or none with the figure.
+    /// The best epoch, from 1: the last one that was better than the best before it by more than `min_improvement`.
+    /// `None` if no epoch has the metric.
     pub(crate) fn best_epoch(self, min_improvement: f64, epochs: &[EpochRecord]) -> Option<usize> {
         let mut best: Option<(f64, usize)> = None;
         for record in epochs {
@@ -51,7 +51,7 @@ impl Monitor {
     }
 }
 
-/// When a run stops before its last epoch: a function of the history alone.
+/// When a run stops before its last epoch. A function of the history alone.
 ///
 /// ```
 /// use autoencoder::{Autoencoder, data::digits, train::{EarlyStopping, Monitor, TrainConfig, Trainer}};
@@ -66,36 +66,37 @@ impl Monitor {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EarlyStopping {
-    /// Epochs without improvement after which the run stops.
+    /// Consecutive epochs without improvement after which the run stops.
     pub patience: usize,
-    /// What improves; the MSE in validation.
+    /// Metric that must improve. Default: validation MSE.
     pub monitor: Monitor,
-    /// By how much more than the best epoch so far an epoch must be better, in the figure's unit; 0.
+    /// Minimum improvement over the best epoch so far, in the metric's unit. An epoch counts only if it is better by more
+    /// than this. Default: 0.
     pub min_improvement: f64,
-    /// Whether the model gets the best epoch's weights once the run is over; it keeps the last ones.
+    /// Whether to restore the best epoch's weights when training ends. Default: false.
     pub restore_best: bool,
 }
 
 impl EarlyStopping {
-    /// Stops after so many epochs in a row without improvement.
+    /// Stops after `patience` consecutive epochs without improvement.
     pub fn new(patience: usize) -> Self {
         Self { patience, monitor: Monitor::default(), min_improvement: 0.0, restore_best: false }
     }
 
-    /// Sets what must improve.
+    /// Sets the metric that must improve.
     pub fn monitor(mut self, monitor: Monitor) -> Self {
         self.monitor = monitor;
         self
     }
 
-    /// Sets by how much more than the best epoch so far an epoch must be better.
+    /// Sets the minimum improvement over the best epoch so far.
     pub fn min_improvement(mut self, improvement: f64) -> Self {
         self.min_improvement = improvement;
         self
     }
 
-    /// Gives the model the best epoch's weights once the run is over, whether it stopped early or not. A run that a
-    /// callback or an error ended keeps the last weights.
+    /// Restores the best epoch's weights when training ends, whether it stopped early or not. A run that a callback or an
+    /// error ends keeps the last weights.
     pub fn restore_best(mut self) -> Self {
         self.restore_best = true;
         self
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn each_figure_has_its_best_epoch() {
+    fn each_metric_has_its_best_epoch() {
         let epochs = epochs(&[3.0, 2.0, 4.0, 2.0, 4.0]);
         let best = |monitor: Monitor| monitor.best_epoch(0.0, &epochs);
         assert_eq!(best(Monitor::TrainingLoss), Some(2));

@@ -1,30 +1,30 @@
 use crate::{metrics, train::Evaluation};
 use serde::{Deserialize, Serialize};
 
-/// What one epoch reached.
+/// The results of one epoch.
 ///
-/// Losses, MSE and PSNR are those of training: of each batch before its update, with noise and dropout on. Figures
-/// of the finished epoch on other rows are in `validation`.
+/// Losses, MSE and PSNR are training values: those of each batch before its update, with noise and dropout applied.
+/// `validation` holds the results of the finished epoch on other rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EpochRecord {
-    /// The epoch, from 1.
+    /// Epoch, from 1.
     pub epoch: usize,
-    /// Loss and penalties: what training minimises.
+    /// Loss plus penalties, which training minimizes.
     pub loss: f64,
-    /// The loss without penalties.
+    /// Loss without penalties.
     pub data_loss: f64,
-    /// The mean squared error.
+    /// Mean squared error.
     pub mse: f64,
-    /// The PSNR in dB of that error, for values that span [0, 1].
+    /// PSNR of that error, in dB, for a data range of 1.
     #[serde(with = "metrics::decibels")]
     pub psnr_db: f64,
-    /// Rows a second in training, validation apart.
+    /// Rows per second in training, without validation.
     #[serde(with = "metrics::decibels", rename = "images_per_second")]
     pub rows_per_second: f64,
-    /// Seconds of training, validation and checkpoints apart.
+    /// Seconds of training, without validation and checkpoints.
     pub seconds: f64,
-    /// How the model does on the rows given for validation.
+    /// Results on the validation rows, if there are any.
     pub validation: Option<Evaluation>,
 }
 
@@ -32,12 +32,12 @@ pub struct EpochRecord {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct History {
-    /// A record for each epoch that was finished.
+    /// One record per finished epoch.
     pub epochs: Vec<EpochRecord>,
 }
 
 impl History {
-    /// The median over epochs of rows a second; `None` if no epoch was finished.
+    /// Returns the median over epochs of rows per second, or `None` if no epoch was finished.
     pub fn rows_per_second(&self) -> Option<f64> {
         let mut speeds: Vec<_> = self.epochs.iter().map(|e| e.rows_per_second).collect();
         speeds.sort_by(f64::total_cmp);

@@ -5,36 +5,36 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How parameters follow their gradient.
+/// The update rule of the parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Optimizer {
-    /// Adam (Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>) as PyTorch computes it: with bias
-    /// correction, and epsilon outside the root.
+    /// Adam (Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>) as PyTorch computes it: with bias correction, and with
+    /// epsilon added outside the root.
     Adam {
-        /// Decay of the gradient's mean.
+        /// Decay of the running mean of the gradient.
         beta1: f32,
-        /// Decay of the squared gradient's mean.
+        /// Decay of the running mean of the squared gradient.
         beta2: f32,
-        /// Added to the root.
+        /// Added to the root of the second moment.
         epsilon: f32,
     },
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, <https://arxiv.org/abs/1711.05101>): weights
     /// and biases first shrink by the factor `1 - learning rate * weight_decay`.
     AdamW {
-        /// Decay of the gradient's mean.
+        /// Decay of the running mean of the gradient.
         beta1: f32,
-        /// Decay of the squared gradient's mean.
+        /// Decay of the running mean of the squared gradient.
         beta2: f32,
-        /// Added to the root.
+        /// Added to the root of the second moment.
         epsilon: f32,
-        /// The strength of the decay.
+        /// Strength of the weight decay.
         weight_decay: f32,
     },
     /// Gradient descent: `velocity = momentum * velocity + gradient`, `w -= learning rate * velocity`.
     Sgd {
-        /// The share of the velocity that stays.
+        /// Fraction of the velocity that is kept.
         momentum: f32,
     },
 }
@@ -46,12 +46,12 @@ impl Default for Optimizer {
 }
 
 impl Optimizer {
-    /// Adam with the usual 0.9, 0.999 and 1e-8.
+    /// Adam with `beta1` 0.9, `beta2` 0.999 and `epsilon` 1e-8.
     pub fn adam() -> Self {
         Self::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
     }
 
-    /// AdamW with the usual 0.9, 0.999 and 1e-8.
+    /// AdamW with `beta1` 0.9, `beta2` 0.999 and `epsilon` 1e-8.
     pub fn adamw(weight_decay: f32) -> Self {
         Self::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay }
     }
@@ -84,7 +84,7 @@ impl Optimizer {
     }
 }
 
-/// What an optimiser remembers of a tensor: Adam's two moments, or the velocity in `first`.
+/// The optimizer's state of one tensor: Adam's two moments, or the velocity in `first`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Moments {
     pub first: Vec<f32>,
@@ -104,7 +104,11 @@ pub(crate) struct LayerMoments {
     pub bias: Moments,
 }
 
-/// An optimiser with its memory of a model's parameters.
+/// An optimizer with its state for a model's parameters.
+///
+/// Gradients, moments and weights that are too small to matter become zero before they turn into subnormal numbers, which
+/// many CPUs handle slowly: gradients below 1e-15 in magnitude, first moments, velocities and weights below 1e-30, second
+/// moments below 1e-36.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OptimizerState {
     optimizer: Optimizer,
@@ -113,7 +117,7 @@ pub struct OptimizerState {
 }
 
 impl OptimizerState {
-    /// An optimiser that has not seen a gradient yet.
+    /// An optimizer with an empty state.
     ///
     /// # Errors
     /// As [`Optimizer::check`].
@@ -170,7 +174,7 @@ impl OptimizerState {
         self.steps
     }
 
-    /// Counts one step of the whole model and gives its coefficients, which all tensors share.
+    /// Counts one step of the whole model and returns its coefficients, which all tensors share.
     pub(crate) fn begin_step(&mut self, learning_rate: f32) -> Update {
         self.steps += 1;
         match self.optimizer {
@@ -197,7 +201,7 @@ impl OptimizerState {
     }
 }
 
-/// One step's update, the same for every tensor.
+/// The update of one step, the same for every tensor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Update {
     Adam(AdamStep),
@@ -205,7 +209,7 @@ pub(crate) enum Update {
 }
 
 impl Update {
-    /// Updates some parameters; false if one is not finite afterwards.
+    /// Updates some parameters. Returns false if one of them is not finite afterwards.
     pub(crate) fn apply(
         self,
         parameters: &mut [f32],

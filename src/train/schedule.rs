@@ -2,13 +2,13 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
-/// How the learning rate changes over a run: a function of the step alone, so that a run that goes on from a
-/// checkpoint has the rates of one that never stopped.
+/// How the learning rate changes over a run. A function of the step alone, so that a resumed run has the rates of one that
+/// never stopped.
 ///
 /// ```
 /// use autoencoder::train::{Schedule, TrainConfig};
 /// let halved = Schedule::StepDecay { factor: 0.5, every: 2 };
-/// // The first step of the fifth epoch, of 100 steps an epoch in 10 epochs.
+/// // The first step of the fifth epoch, with 100 steps per epoch and 10 epochs.
 /// assert_eq!(halved.rate(0.1, 400, 100, 1_000), 0.025);
 /// let config = TrainConfig::new().schedule(Schedule::Cosine { warmup: 50, floor: 0.0 });
 /// config.check()?;
@@ -21,19 +21,19 @@ pub enum Schedule {
     /// The same rate in every step.
     #[default]
     Constant,
-    /// The rate times `factor` after every so many epochs.
+    /// Multiplies the rate by `factor` every `every` epochs.
     StepDecay {
         /// In (0, 1].
         factor: f32,
-        /// Epochs of one rate, at least 1.
+        /// Epochs between decays, at least 1.
         every: usize,
     },
-    /// A linear rise, then half a cosine down over the rest of the run (Loshchilov and Hutter 2017,
+    /// A linear warm-up, then half a cosine down over the rest of the run (Loshchilov and Hutter 2017,
     /// <https://arxiv.org/abs/1608.03983>, equation 5 without restarts). It depends on the number of epochs.
     Cosine {
-        /// Steps of the rise: the first has `1 / warmup` of the rate, the last the whole; 0 for none.
+        /// Steps of the warm-up: the first has `1 / warmup` of the rate, the last the whole rate. 0 for none.
         warmup: u64,
-        /// The share of the rate, in [0, 1], that the cosine falls to.
+        /// Fraction of the rate at the end, in [0, 1].
         floor: f32,
     },
 }
@@ -56,7 +56,7 @@ impl Schedule {
         }
     }
 
-    /// Checks that the schedule goes into a run of so many steps.
+    /// Checks that the schedule fits into a run of `steps` steps.
     pub(crate) fn check_steps(self, steps: u64) -> Result<()> {
         match self {
             Self::Cosine { warmup, .. } if warmup >= steps => {
@@ -67,17 +67,17 @@ impl Schedule {
         }
     }
 
-    /// Whether the rates of first steps depend on how many follow.
+    /// Whether the rate of a step depends on the length of the run.
     pub(crate) fn depends_on_epochs(self) -> bool {
         matches!(self, Self::Cosine { .. })
     }
 
-    /// The rate of a step, counted from 0, in a run of `steps` that has `steps_an_epoch`.
-    pub fn rate(self, learning_rate: f32, step: u64, steps_an_epoch: u64, steps: u64) -> f32 {
-        let share = match self {
+    /// The rate of a step, counted from 0, in a run of `steps` steps with `steps_per_epoch` each.
+    pub fn rate(self, learning_rate: f32, step: u64, steps_per_epoch: u64, steps: u64) -> f32 {
+        let fraction = match self {
             Self::Constant => return learning_rate,
             Self::StepDecay { factor, every } => {
-                let decays = step / steps_an_epoch.max(1) / (every as u64).max(1);
+                let decays = step / steps_per_epoch.max(1) / (every as u64).max(1);
                 f64::from(factor).powf(decays as f64)
             }
             Self::Cosine { warmup, .. } if step < warmup => (step as f64 + 1.0) / warmup as f64,
@@ -87,7 +87,7 @@ impl Schedule {
                 floor + (1.0 - floor) * (1.0 + (PI * time).cos()) / 2.0
             }
         };
-        (f64::from(learning_rate) * share) as f32
+        (f64::from(learning_rate) * fraction) as f32
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cosine_rises_in_a_line_and_falls_to_its_floor() {
+    fn a_cosine_warms_up_linearly_and_falls_to_its_floor() {
         let schedule = Schedule::Cosine { warmup: 4, floor: 0.2 };
         let rate = |step| schedule.rate(2.0, step, 5, 24);
         let rise: Vec<_> = (0..5).map(rate).collect();
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(Schedule::Cosine { warmup: 0, floor: 0.2 }.rate(2.0, 0, 5, 24), 2.0);
     }
 
-    /// Numbers that no run has are no panic.
+    /// Numbers that no run has do not panic.
     #[test]
     fn rates_of_any_numbers_are_finite() {
         for schedule in [

@@ -1,4 +1,17 @@
-//! The training step.
+//! The training step: the rows phase, then the weights phase.
+//!
+//! *Rows phase* ([`rows`]). The batch's rows go through gather, noise, every layer forward, the loss, and every delta
+//! backward. It reads the weights and writes outputs and deltas. If every worker can have a block of at least
+//! [`MIN_BLOCK_ROWS`] rows, it takes that block through all of this on its own. With fewer rows per worker all of them share
+//! one block: in each layer, forward and backward, a worker computes some of the columns.
+//!
+//! *Weights phase* ([`weights`]). Each layer's weights are cut into tiles. A tile goes through its gradient over the whole
+//! batch, the penalties and the optimizer. It reads outputs and deltas and writes its own weights.
+//!
+//! *Why the number of threads does not change a bit.* Every element of a matrix product is one chain of multiply-adds in a
+//! fixed order, wherever rows, columns or tiles are cut. A gradient sums over the rows in their order. Noise and dropout of
+//! a row are functions of seed, epoch and row. Losses and penalties are kept per row and summed in order. So the cuts decide
+//! who computes a number, never the number.
 
 mod batch;
 mod crew;
@@ -21,18 +34,15 @@ use rayon::prelude::*;
 use rows::RowBlock;
 use weights::WeightsPhase;
 
-/// Rows of a block, where a batch is cut into blocks. The number decides who computes a row, never the result: more rows
-/// make better use of the weights that are read, fewer occupy more workers.
+/// Rows per block, where a batch is cut into blocks. More rows make better use of the weights that a block reads; fewer
+/// occupy more workers.
 const MIN_BLOCK_ROWS: usize = 48;
 const MAX_BLOCK_ROWS: usize = 128;
 
-/// The training step, with its buffers: after the first step it allocates nothing.
+/// A training step with its buffers: loss, gradients and update for one batch. It allocates nothing after the first call.
 ///
-/// A step has two parallel regions and no lock. In the *rows phase* a worker takes a block of the batch's rows
-/// through gather, noise, all layers forward, the loss, and all deltas backward. In the *weights phase* it takes a
-/// tile of a layer's weights through the gradient over the whole batch, the penalties and the optimiser. What is
-/// summed over the batch is summed row after row, wherever blocks end, so that the result is the same bits for any
-/// number of threads.
+/// The result is the same bits for any number of threads. To inspect gradients, call
+/// [`keep_gradients`](Self::keep_gradients).
 ///
 /// ```
 /// use autoencoder::{Autoencoder, data::digits, nn::Loss};
@@ -52,7 +62,7 @@ const MAX_BLOCK_ROWS: usize = 128;
 pub struct Step {
     objective: Objective,
     batch_size: usize,
-    /// What the buffers and checks were made for.
+    /// The layers that the buffers were made for.
     layers: Vec<LayerShape>,
     encoder_depth: usize,
     blocks: Vec<RowBlock>,
@@ -60,11 +70,12 @@ pub struct Step {
 }
 
 impl Step {
-    /// Buffers for steps of up to `batch_size` rows, shared out among the workers of the pool that it is called in.
+    /// Allocates buffers for batches of up to `batch_size` rows. They are laid out for the number of threads of the current
+    /// `rayon` pool; a step may run in another pool.
     ///
     /// # Errors
-    /// If the batch size is 0 or its buffers do not fit memory, the loss does not fit the model's output, or a
-    /// penalty is negative or not finite.
+    /// If the batch size is 0 or its buffers do not fit into memory, the loss does not fit the model's output, or a penalty
+    /// is negative or not finite.
     pub fn new(model: &Autoencoder, objective: Objective, batch_size: usize) -> Result<Self> {
         if batch_size == 0 {
             return Err(Error::setting("batch size", batch_size, "at least 1"));
@@ -93,16 +104,16 @@ impl Step {
         self
     }
 
-    /// One step: loss, gradient, update. It runs on the `rayon` pool that it is called in.
+    /// Takes one step on the current `rayon` pool: loss, gradients, update. Returns the loss before the update.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the batch is empty, larger than the step was made for, or of another width than the
-    /// model, or if model or optimiser are of other layers than the step was made for; [`Error::Setting`] if the
-    /// loss is the cross-entropy and a target is outside [0, 1]; [`Error::NotFinite`] if a row, the loss, a gradient or
-    /// a weight is not finite. Only after a gradient or a weight that is not finite have the weights been updated.
+    /// [`Error::Shape`] if the batch is empty or larger than the step's batch size, if its rows do not have the model's width,
+    /// or if the layers of model or optimizer are not those that the step was created for. [`Error::Setting`] if the loss is
+    /// the cross-entropy and a target is outside [0, 1]. [`Error::NotFinite`] if a row, the loss, a gradient or a weight is not
+    /// finite. The weights have been updated only if the error reports a gradient or a weight.
     ///
     /// # Panics
-    /// If a row is outside the data set.
+    /// If an index in the batch is outside the data set.
     pub fn run(
         &mut self,
         model: &mut Autoencoder,
@@ -133,13 +144,13 @@ impl Step {
         Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
     }
 
-    /// The gradients of the last step, one per layer from the input on: none unless they are
+    /// Returns the gradients of the last step, one per layer from the input on. Empty unless they are
     /// [kept](Self::keep_gradients).
     pub fn gradients(&self) -> impl Iterator<Item = Gradient> {
         self.weights.gradients()
     }
 
-    /// Loss and deltas of every row; the penalty is that on the code.
+    /// Computes the loss and the deltas of every row. The penalty is that on the code.
     fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch) -> BatchLoss {
         let objective = &self.objective;
         if let [block] = &mut self.blocks[..] {
@@ -178,7 +189,7 @@ impl Step {
     }
 }
 
-/// All of a layer but its parameters.
+/// A layer without its parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct LayerShape {
     weight: (usize, usize),
@@ -193,9 +204,7 @@ impl From<&Layer> for LayerShape {
     }
 }
 
-/// Rows of each block. Where every worker can have a block of its own, it takes the block's rows through all layers, and
-/// blocks need not wait for each other. Otherwise one block has all rows, and the workers share out its columns layer by
-/// layer.
+/// Rows per block: one block has all rows if the workers are to share it.
 fn block_rows(batch_size: usize, workers: usize) -> usize {
     let rows = batch_size.div_ceil(workers);
     if rows < MIN_BLOCK_ROWS { batch_size } else { rows.min(MAX_BLOCK_ROWS) }
