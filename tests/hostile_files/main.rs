@@ -2,6 +2,7 @@
 //! are there, and no more bytes read than needed.
 
 mod idx;
+mod idx_format;
 mod model;
 #[cfg(feature = "npy")]
 mod npy;

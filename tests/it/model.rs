@@ -1,14 +1,12 @@
 //! Applying a model and keeping it: batches of any size, many threads, files.
 
-mod common;
-
+use crate::common::digest;
 use autoencoder::{
     Autoencoder, Error,
     data::digits,
     ndarray::{Array1, Array2, Axis, array, s},
     nn::{Activation, Dense, Dropout, Init, Layer},
 };
-use common::digest;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::{collections::HashMap, fs, sync::Arc, thread};
 

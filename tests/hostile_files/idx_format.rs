@@ -1,9 +1,7 @@
 //! IDX files from anywhere: each kind of damage is a typed error that names file, field, expected and found, and
 //! memory follows the bytes that are there.
 
-#[path = "common/peak.rs"]
-mod peak;
-
+use crate::peak::peak;
 use autoencoder::{
     Error,
     data::{
@@ -11,7 +9,6 @@ use autoencoder::{
         idx::{self, Encoding, IdxArray},
     },
 };
-use peak::peak;
 use proptest::prelude::*;
 use std::io::{self, Read};
 

@@ -1,10 +1,6 @@
 //! MNIST and Fashion-MNIST themselves, where `AUTOENCODER_DATA` says that they are. Without it each test says that
 //! it is skipped.
 
-#[cfg(feature = "download")]
-#[path = "common/server.rs"]
-mod server;
-
 use autoencoder::{
     Autoencoder, TrainConfig, Trainer,
     data::{
@@ -34,8 +30,8 @@ fn data(test: &str) -> Option<PathBuf> {
 #[cfg(feature = "download")]
 #[test]
 fn both_sets_are_fetched_once() {
+    use crate::server::{Answer, Server};
     use autoencoder::data::download::{Download, DownloadEvent};
-    use server::{Answer, Server};
     let Some(data) = data("both_sets_are_fetched_once") else { return };
     let server = Server::new(move |path| match fs::read(data.join(path.trim_start_matches('/'))) {
         Ok(bytes) => Answer::Body(bytes),

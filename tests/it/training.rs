@@ -1,7 +1,6 @@
 //! Whole training runs: the same bits whatever runs them, the epoch's figures, what stops a run.
 
-mod common;
-
+use crate::common::digest;
 use approx::assert_relative_eq;
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
@@ -16,7 +15,6 @@ use autoencoder::{
         TrainEvent, evaluate, reconstruction_errors,
     },
 };
-use common::digest;
 use std::{ops::ControlFlow, sync::Mutex};
 
 fn images() -> ImageSet {

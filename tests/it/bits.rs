@@ -1,7 +1,6 @@
 //! Weights, history and metrics are a function of data, configuration and seed alone, over drawn configurations.
 
-mod common;
-
+use crate::common::{digest, fixed};
 use autoencoder::{
     Autoencoder, TrainConfig, Trainer,
     data::{Noise, NoiseKind, digits},
@@ -10,7 +9,6 @@ use autoencoder::{
     random::shuffled,
     train::{Evaluation, History, Optimizer, evaluate, reconstruction_errors},
 };
-use common::{digest, fixed};
 use proptest::{collection::vec, prelude::*, sample::select};
 use sha2::{Digest, Sha256};
 use std::{ops::ControlFlow, sync::LazyLock};

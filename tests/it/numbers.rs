@@ -1,7 +1,6 @@
 //! Numbers at the edge: degenerate data, hostile settings and divergence end in finite results or a typed error.
 
-mod common;
-
+use crate::common::{digest, fixed};
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
     data::{Dataset, ImageSet, Noise, NoiseKind, digits},
@@ -12,7 +11,6 @@ use autoencoder::{
     random::shuffled,
     train::{History, Optimizer, evaluate, reconstruction_errors},
 };
-use common::fixed;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 const OPTIMIZERS: [Optimizer; 3] = [
@@ -135,7 +133,7 @@ fn a_batch_larger_than_the_set_is_the_set() {
         let mut model = Autoencoder::builder(784).code(1_000).build().unwrap();
         let config = TrainConfig::new().epochs(2).batch_size(batch_size);
         fit(&config, &mut model, &rows, &rows).unwrap();
-        common::digest(&model)
+        digest(&model)
     };
     assert_eq!(trained(7), trained(8));
     assert_eq!(trained(7), trained(usize::MAX));

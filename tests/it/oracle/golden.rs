@@ -66,7 +66,7 @@ fn assert_near<'a>(
 
 #[test]
 fn ten_steps_equal_pytorchs() {
-    let file = include_bytes!("../golden/pytorch.safetensors");
+    let file = include_bytes!("../../golden/pytorch.safetensors");
     let golden = Golden(SafeTensors::deserialize(file).unwrap());
     let samples = Array2::from_shape_vec((STEPS * ROWS, WIDTHS[0]), golden.get("batches")).unwrap();
     let lasso = vec![Penalty::lasso(1e-3)];
