@@ -1,5 +1,5 @@
 use crate::{
-    compute::{self, aligned::Buffer},
+    compute::{self, buffers::Buffer},
     error::{Error, Result},
     nn::{Activation, Builder, Dense, Dropout},
 };
@@ -251,8 +251,8 @@ impl Scratch {
             return last.dense.forward(input, last.activation, output);
         };
         let width = hidden.iter().map(|layer| layer.dense.outputs()).max().unwrap_or(0);
-        self.front.make_room(rows, width);
-        self.back.make_room(rows, width);
+        self.front.grow(rows, width);
+        self.back.grow(rows, width);
         first.dense.forward(input, first.activation, outputs(&mut self.front, rows, first));
         let mut before = first;
         for layer in rest {

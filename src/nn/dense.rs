@@ -1,5 +1,5 @@
 use crate::{
-    compute::{self, Accum, aligned, elementwise, gemm, gemm_sum},
+    compute::{self, Accum, buffers, elementwise, gemm, gemm_sum},
     error::{Error, Result},
     nn::Activation,
 };
@@ -19,7 +19,7 @@ pub struct Dense {
 
 impl Clone for Dense {
     fn clone(&self) -> Self {
-        Self { weight: aligned::copy(self.weight()), bias: self.bias.clone() }
+        Self { weight: buffers::aligned_copy(self.weight()), bias: self.bias.clone() }
     }
 }
 
@@ -36,7 +36,10 @@ impl Dense {
             return Err(Error::setting("shape of a layer", weight.dim(), "at least 1 input and 1 output"));
         }
         // The kernels go over rows as slices.
-        Ok(Self { weight: aligned::copy(weight.view()), bias: bias.as_standard_layout().into_owned() })
+        Ok(Self {
+            weight: buffers::aligned_copy(weight.view()),
+            bias: bias.as_standard_layout().into_owned(),
+        })
     }
 
     /// The number of inputs.

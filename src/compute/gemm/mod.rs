@@ -1,57 +1,88 @@
-//! The matrix product, on one thread, for products of the size that a training step makes: some 64 rows, some
-//! hundreds of columns, weights that sit in the second or third cache.
+//! The matrix product on one thread, for the sizes of a training step: some 64 to 128 rows, some hundreds of columns, and
+//! weights that fit the second- or third-level cache. Nothing is allocated.
 //!
-//! *Bits.* Every element of the result is one chain of fused multiply-adds over ascending `k`, started from zero
-//! ([`Accum::Replace`]) or from the element ([`Accum::Add`]). No blocking, tile shape or vector width alters that
-//! chain, so the bits of a row do not depend on the other rows nor those of a column on the other columns, as long as
-//! both sides are finite, and all CPUs with fused multiply-add agree. (An x86-64 without it rounds twice.)
+//! # Exactness
 //!
-//! *Zeros.* Images on black and outputs of ReLU are zero in most or many places, and so are deltas that went back through
-//! ReLU. Where many elements of `lhs` are, the `sparse` product leaves out their terms; in a sum of products (a weights'
-//! gradient) also where more of `rhs` are: it is then turned around, `dstᵀ = rhsᵀ lhsᵀ`. Adding a zero changes no number
-//! but -0, and results are stored without that, so that its bits are those of the `dense` one, which is taken where few are
-//! zero; but zero times infinity or NaN may count as zero. A NaN is not taken for a zero.
+//! Every element of the result is one chain of fused multiply-adds in ascending `k`. It starts from zero
+//! ([`Accum::Replace`]) or from the element's old value ([`Accum::Add`]). Blocking, tile shape and vector width do not
+//! change that chain. So the bits of a row do not depend on the other rows, nor those of a column on the other columns, as
+//! long as both factors are finite. All CPUs with fused multiply-add agree. (An x86-64 CPU without it rounds twice.)
 //!
-//! *Speed.* Vectors run along the columns of the result, and a tile of it stays in registers while a block of `k`
-//! passes. With AVX-512 the dense product reads both operands where they lie: at so few rows copying costs more than it
-//! saves. With AVX2 columns of `rhs` are copied together first, the next ones fetched meanwhile. When the rows of `rhs` are
-//! not contiguous (a transposed weight matrix) the dense product is turned around, which leaves the large `rhs` in place and
-//! transposes just the two small matrices. The sparse product goes row by row, through copied columns of `rhs` if there are
-//! many rows. Nothing is allocated.
+//! # Zeros
 //!
-//! `terms` are what a `product` sums, `way` says how, `dense` (with its `tile` in registers) and `sparse` compute, `vector`
-//! is what differs between CPUs, `copy` copies and transposes.
+//! Images with a black background and outputs of ReLU are zero in many places, and so are deltas behind ReLU. Where `lhs`
+//! has many zeros, the sparse kernel skips their terms. A sum of products (a weight gradient) also skips zeros of `rhs`: if
+//! there are more of them, the product is transposed, `dstᵀ = rhsᵀ lhsᵀ`. Adding zero changes no number except -0, and
+//! results are stored without negative zeros, so both kernels give the same bits. The exception is zero times infinity or
+//! NaN, which a sparse product may count as zero. A NaN itself is never skipped.
+//!
+//! # The loop nest
+//!
+//! The words are those of BLIS: blocks of MC rows, KC steps and NC columns; tiles of MR rows by NR columns; packed panels.
+//! BLIS has loops 4 and 5 the other way round.
+//!
+//! ```text
+//! LOOP 5 (pc)           k in blocks of KC steps
+//!   LOOP 4 (jc)         n in groups of NC columns; packs the panels of rhs
+//!     LOOP 3 (ic)       m in blocks of MC rows
+//!       LOOP 2 (jr)     the group in panels of NR columns
+//!         LOOP 1 (ir)   the block in tiles of MR rows
+//!           micro-kernel: one tile of dst, KC steps
+//!
+//!                                NC
+//!                         +----+----+----+
+//!                         | |  |    |    |
+//!                      KC | |  |    |    |  rhs
+//!                         | v  |    |    |
+//!                         +----+----+----+
+//!           KC              NR
+//!      +----------+       +----+----+----+
+//!      |          |       |    |    |    |
+//!      +----------+       +----+----+----+
+//!   MR | -------> |       |tile|    |    |  dst
+//!      +----------+       +----+----+----+
+//!   MC |          |       |    |    |    |
+//!      +----------+       +----+----+----+
+//!          lhs
+//! ```
+//!
+//! The micro-kernel keeps its tile in registers while KC steps pass. Vectors run along the columns. The sparse kernel has the
+//! same nest with MR = 1, wider panels, and 64 steps.
+//!
+//! Packing depends on the case. The dense kernel reads both factors in place with AVX-512: at so few rows, packing costs
+//! more than it saves. With AVX2 it packs panels of `rhs` and meanwhile prefetches the next one. If the rows of `rhs` are
+//! not contiguous (transposed weights), the dense product is transposed, which leaves the large `rhs` in place and copies
+//! only the two small matrices. The sparse kernel packs panels of `rhs` unless there are few rows.
+//!
+//! # Modules
+//!
+//! From the bottom up; a module only uses those before it:
+//!
+//! - `simd`: raw matrices, vectors, copies;
+//! - `plan`: what to compute, by which strategy, and all tuning constants;
+//! - `dense` and `sparse`: the two kernels;
+//! - this file: the public functions, checks, and the choice of the instruction set.
 #![allow(unsafe_code)]
 
-mod copy;
 mod dense;
-mod matrix;
-#[cfg(feature = "bench")]
-mod peak;
-mod product;
+mod plan;
+mod simd;
 mod sparse;
-mod terms;
 #[cfg(test)]
 mod tests;
-mod tile;
-mod vector;
-mod way;
 
-#[cfg(feature = "bench")]
-pub use peak::peak_gflops;
+#[cfg(any(test, feature = "bench"))]
+pub(super) use simd::Vector;
 
 use super::{cpu::Isa, has_contiguous_rows};
-use matrix::Matrix;
 use ndarray::{ArrayView2, ArrayViewMut2};
-use product::Product;
+use plan::{Kernel, Product, Skippable, Strategy, Term, Terms};
+use simd::Matrix;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
 use std::cell::RefCell;
-use terms::{Term, Terms};
-use vector::Vector;
-use way::Way;
 
-/// What a product does with what its destination holds.
+/// Whether a product replaces its destination or adds to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accum {
     /// `dst = lhs · rhs`
@@ -60,21 +91,23 @@ pub enum Accum {
     Add,
 }
 
-/// The product of `lhs` `[m, k]` and `rhs` `[k, n]` into `dst` `[m, n]`, on the calling thread.
+/// Computes the product of `lhs` `[m, k]` and `rhs` `[k, n]` into `dst` `[m, n]`, on the calling thread.
 ///
-/// `lhs` and `rhs` may be transposed or strided in any way. A row's bits do not depend on the other rows, as long as `rhs`
-/// is finite. A NaN or an infinity of `lhs` shows in its row of the result.
+/// `lhs` and `rhs` may have any strides. The bits of a row do not depend on the other rows, as long as `rhs` is finite.
+/// A NaN or an infinity in `lhs` shows in its row of the result.
 ///
 /// # Panics
-/// If the shapes do not fit each other or a row of `dst` is not contiguous.
+/// If the shapes do not match or a row of `dst` is not contiguous.
 #[track_caller]
 pub fn gemm(accum: Accum, dst: ArrayViewMut2<f32>, lhs: ArrayView2<f32>, rhs: ArrayView2<f32>) {
-    sum(accum, dst, std::iter::once((lhs, rhs)), false);
+    // A skipped zero of the weights would hide a non-finite input.
+    sum(accum, dst, std::iter::once((lhs, rhs)), Skippable::LhsZeros);
 }
 
-/// The sum of the products of several pairs into `dst`, in their order: the bits of one [`gemm()`] after the other, as
-/// long as both sides are finite. It is faster where sums can stay in registers from pair to pair, and where there are
-/// zeros in `rhs`.
+/// Computes the sum of the products of several pairs into `dst`, in their order.
+///
+/// The bits are those of one [`gemm()`] after another, as long as both factors are finite. This function is faster: it
+/// keeps sums in registers from pair to pair where it can, and it also skips zeros of `rhs`.
 ///
 /// # Panics
 /// As [`gemm()`].
@@ -84,22 +117,21 @@ pub fn gemm_sum<'a>(
     dst: ArrayViewMut2<f32>,
     pairs: impl IntoIterator<Item = (ArrayView2<'a, f32>, ArrayView2<'a, f32>)>,
 ) {
-    sum(accum, dst, pairs, true);
+    sum(accum, dst, pairs, Skippable::AllZeros);
 }
 
-/// With `either_side`, terms with a zero in `rhs` may be left out, too. Zeros of weights should not: they would hide an
-/// input that is not a number.
+/// Checks the shapes, chooses a strategy for each pair, and computes runs of pairs that share one.
 #[track_caller]
 fn sum<'a>(
     accum: Accum,
     mut dst: ArrayViewMut2<f32>,
     pairs: impl IntoIterator<Item = (ArrayView2<'a, f32>, ArrayView2<'a, f32>)>,
-    either_side: bool,
+    skippable: Skippable,
 ) {
     let (m, n) = dst.dim();
     assert!(has_contiguous_rows(dst.view()), "gemm: rows of the result must be contiguous");
     let target = Matrix::new(dst.as_mut_ptr(), dst.strides());
-    let mut add = accum == Accum::Add;
+    let mut accumulate = accum == Accum::Add;
     let mut terms = Terms::new();
     for (lhs, rhs) in pairs {
         let k = lhs.ncols();
@@ -110,76 +142,95 @@ fn sum<'a>(
         }
         let [lhs, rhs] = [lhs, rhs].map(|view| Matrix::new(view.as_ptr().cast_mut(), view.strides()));
         let term = Term { k, lhs, rhs };
-        // SAFETY: the shapes agree, and the views outlive this call.
-        let way = unsafe { Way::of(m, n, term, either_side) };
-        if !terms.have_room_for(term, way) {
-            run(m, n, target, &terms, add);
-            (terms, add) = (Terms::new(), true);
+        // SAFETY: m, n and k are at least 1, the shapes were checked above, and the views live as long as `'a`.
+        let strategy = unsafe { Strategy::choose(m, n, term, skippable) };
+        if !terms.have_room_for(term, strategy) {
+            // SAFETY: as for the call below.
+            unsafe { run(m, n, target, &terms, accumulate) };
+            terms = Terms::new();
+            accumulate = true;
         }
-        terms.push(term, way);
+        terms.push(term, strategy);
     }
     if !terms.as_slice().is_empty() {
-        run(m, n, target, &terms, add);
-    } else if !add {
+        // SAFETY: `dst` is `[m, n]`, was checked for contiguous rows, and is borrowed exclusively, so it overlaps no other
+        // view. The shapes of the terms were checked above, and their views outlive this call. They were pushed with the
+        // strategy that was chosen for them.
+        unsafe { run(m, n, target, &terms, accumulate) };
+    } else if !accumulate {
         dst.fill(0.0);
     }
 }
 
-/// The sum of the terms into `dst` `[m, n]`. It comes from `sum` alone: shapes agree, so that every index below m, n and k is
-/// in bounds of the views that the matrices were made of, and the views outlive its call; `dst` is borrowed exclusively and
-/// the others are only read.
-fn run(m: usize, n: usize, dst: Matrix, terms: &Terms, add: bool) {
-    let Way { sparse, turned } = terms.way();
-    let (m, n, dst) = if turned { (n, m, dst.t()) } else { (m, n, dst) };
-    let product = Product { m, n, dst, terms: terms.as_slice(), add, turned };
-    SCRATCH.with_borrow_mut(|scratch| {
-        // SAFETY: the CPU has the instructions.
+/// Computes the sum of `terms` into `dst` with the best instruction set of the CPU.
+///
+/// # Safety
+/// - `m`, `n` and the number of terms must be at least 1.
+/// - `dst` must be valid for reads and writes of `m` by `n` elements. Its rows must be contiguous unless `n` is 1, and it
+///   must not overlap any term.
+/// - Every term must have been pushed with a strategy that [`Strategy::choose`] returned for it, `m` and `n`. Before it was
+///   pushed, its `lhs` was `[m, k]` and its `rhs` `[k, n]`; both must be valid for reads, with `k` at least 1.
+unsafe fn run(m: usize, n: usize, dst: Matrix, terms: &Terms, accumulate: bool) {
+    let Strategy { kernel, transposed } = terms.strategy();
+    let terms = terms.as_slice();
+    let product = if transposed {
+        Product { m: n, n: m, dst: dst.t(), terms, accumulate, transposed }
+    } else {
+        Product { m, n, dst, terms, accumulate, transposed }
+    };
+    WORKSPACE.with_borrow_mut(|workspace| {
+        // SAFETY: `Isa::best` returns what the CPU supports. The caller promises what makes the product valid.
         unsafe {
             match Isa::best() {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => run_avx512(&product, sparse, scratch),
+                Isa::Avx512 => run_avx512(&product, kernel, workspace),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => run_avx2(&product, sparse, scratch),
-                Isa::Portable => run_with::<[f32; 4]>(&product, sparse, scratch),
+                Isa::Avx2 => run_avx2(&product, kernel, workspace),
+                Isa::Portable => run_with::<[f32; 4]>(&product, kernel, workspace),
             }
         }
     });
 }
 
+/// # Safety
+/// The CPU must support AVX-512 F, BW, DQ and VL, and `product` must be valid for `kernel` (see [`Product`]).
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn run_avx512(product: &Product, sparse: bool, scratch: &mut Scratch) {
-    // SAFETY: the caller's promise.
-    unsafe { run_with::<__m512>(product, sparse, scratch) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn run_avx2(product: &Product, sparse: bool, scratch: &mut Scratch) {
-    // SAFETY: the caller's promise.
-    unsafe { run_with::<__m256>(product, sparse, scratch) }
+unsafe fn run_avx512(product: &Product, kernel: Kernel, workspace: &mut Workspace) {
+    // SAFETY: the caller promises the instructions and a valid product.
+    unsafe { run_with::<__m512>(product, kernel, workspace) }
 }
 
 /// # Safety
-/// The CPU must have the vector's instructions.
+/// The CPU must support AVX2 and FMA, and `product` must be valid for `kernel` (see [`Product`]).
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_avx2(product: &Product, kernel: Kernel, workspace: &mut Workspace) {
+    // SAFETY: the caller promises the instructions and a valid product.
+    unsafe { run_with::<__m256>(product, kernel, workspace) }
+}
+
+/// # Safety
+/// The CPU must support the instruction set of `V`, and `product` must be valid for `kernel` (see [`Product`]).
 #[inline(always)]
-unsafe fn run_with<V: Vector>(product: &Product, sparse: bool, scratch: &mut Scratch) {
-    // SAFETY: the caller's promise, and what holds of `run`'s product.
+unsafe fn run_with<V: Vector>(product: &Product, kernel: Kernel, workspace: &mut Workspace) {
+    // SAFETY: the caller promises the instructions and a valid product.
     unsafe {
-        match sparse {
-            false => product.run_dense::<V>(&mut scratch.dense),
-            true => product.run_sparse::<V>(&mut scratch.sparse),
+        match kernel {
+            Kernel::Dense => product.run_dense::<V>(&mut workspace.dense),
+            Kernel::Sparse => product.run_sparse::<V>(&mut workspace.sparse),
         }
     }
 }
 
-/// Room for copies, one a thread.
-struct Scratch {
-    dense: dense::Scratch,
-    sparse: sparse::Scratch,
+/// Memory for packed panels and buffered results.
+struct Workspace {
+    dense: dense::Workspace,
+    sparse: sparse::Workspace,
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> =
-        const { RefCell::new(Scratch { dense: dense::Scratch::NEW, sparse: sparse::Scratch::NEW }) };
+    /// One workspace per thread, so that products allocate nothing.
+    static WORKSPACE: RefCell<Workspace> =
+        const { RefCell::new(Workspace { dense: dense::Workspace::NEW, sparse: sparse::Workspace::NEW }) };
 }

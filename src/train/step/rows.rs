@@ -1,6 +1,6 @@
 use super::{Batch, Objective, crew::Crew};
 use crate::{
-    compute::{self, aligned::Buffer, elementwise, rows_mut},
+    compute::{self, buffers::Buffer, elementwise, rows_mut},
     nn::{Activation, Autoencoder, Layer, RowLoss},
     random::{self, Stream},
 };
@@ -56,7 +56,7 @@ impl RowBlock {
     /// Buffer elements needed per row.
     pub(super) fn elements_per_row(model: &Autoencoder) -> usize {
         let widths = model.widths();
-        let row = |&width: &usize| Buffer::elements_of_a_row(width);
+        let row = |&width: &usize| Buffer::row_stride(width);
         // Targets with and without noise; of each layer outputs, deltas and perhaps a mask.
         2 * row(&widths[0]) + 3 * widths[1..].iter().map(row).sum::<usize>()
     }
