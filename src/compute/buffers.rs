@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, s};
 pub(crate) const LINE: usize = 16;
 
 /// Returns a zeroed, cache-line-aligned array. Cloning it does not preserve the alignment.
-pub(crate) fn aligned_zeros(len: usize) -> Array1<f32> {
+pub fn aligned_zeros(len: usize) -> Array1<f32> {
     let zeros = Array1::<f32>::zeros(len + LINE - 1);
     // `align_offset` may return `usize::MAX`; clamp it to stay in bounds.
     let start = zeros.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE - 1);
@@ -20,7 +20,7 @@ fn aligned_matrix(shape: (usize, usize)) -> Array2<f32> {
 }
 
 /// Returns a copy in standard layout, whose first element starts a cache line.
-pub(crate) fn aligned_copy(matrix: ArrayView2<f32>) -> Array2<f32> {
+pub fn aligned_copy(matrix: ArrayView2<f32>) -> Array2<f32> {
     let mut copy = aligned_matrix(matrix.dim());
     copy.assign(&matrix);
     copy

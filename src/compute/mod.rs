@@ -10,12 +10,8 @@ mod gemm;
 #[cfg(any(test, feature = "bench"))]
 mod peak;
 
-#[cfg(feature = "bench")]
-#[doc(hidden)]
-pub use buffers::Buffer;
 pub use gemm::{Accum, gemm, gemm_sum};
 #[cfg(feature = "bench")]
-#[doc(hidden)]
 pub use peak::peak_gflops;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
