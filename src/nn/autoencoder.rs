@@ -1,6 +1,6 @@
 use crate::{
-    compute::{self, buffers::Buffer},
     error::{Error, Result},
+    kernels::{self, buffers::Buffer},
     nn::{Activation, Builder, Dense, Dropout},
 };
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
@@ -216,7 +216,7 @@ fn apply_into(
     if output.dim() != (inputs.nrows(), outputs) {
         return Err(Error::shape("buffer for the output", (inputs.nrows(), outputs), output.dim()));
     }
-    if !compute::has_contiguous_rows(output.view()) {
+    if !kernels::has_contiguous_rows(output.view()) {
         return Err(Error::shape("buffer for the output", "contiguous rows", "strided ones"));
     }
     let block = |input: ArrayView2<f32>, output: ArrayViewMut2<f32>| {

@@ -1,6 +1,6 @@
 use crate::{
-    compute::{self, Accum, buffers, elementwise, gemm, gemm_sum},
     error::{Error, Result},
+    kernels::{self, Accum, buffers, elementwise, gemm, gemm_sum},
     nn::Activation,
 };
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, s};
@@ -92,7 +92,7 @@ impl Dense {
         let columns = start..start + output.ncols();
         gemm(Accum::Replace, output.view_mut(), input, self.weight.slice(s![.., columns.clone()]));
         let bias = &self.bias.as_slice().expect("made contiguous by `new`")[columns];
-        for row in compute::rows_mut(output) {
+        for row in kernels::rows_mut(output) {
             elementwise::add(row, bias);
             activation.apply(row);
         }
@@ -150,7 +150,7 @@ impl Dense {
     /// If a row of `delta` is not contiguous.
     #[track_caller]
     pub fn bias_gradient(delta: ArrayView2<f32>, gradient: &mut [f32]) {
-        for row in compute::rows(delta) {
+        for row in kernels::rows(delta) {
             elementwise::add(gradient, row);
         }
     }

@@ -4,8 +4,8 @@ use super::{
     rows::RowBlock,
 };
 use crate::{
-    compute::buffers,
     error::Quantity,
+    kernels::buffers,
     nn::{Autoencoder, Dense, Layer},
     train::optimizer::{LayerMoments, OptimizerState, Update},
 };

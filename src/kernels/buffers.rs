@@ -79,7 +79,7 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::rows_mut;
+    use crate::kernels::rows_mut;
 
     #[test]
     fn every_row_starts_a_line_of_its_own() {

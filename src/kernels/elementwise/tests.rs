@@ -4,7 +4,7 @@ use super::{
     math::{exp, hyperbolic_tangent, ln_1p, multiply_or_flush},
     *,
 };
-use crate::compute::cpu::tests::on_every_isa;
+use crate::kernels::cpu::tests::on_every_isa;
 
 fn ulps(found: f32, exact: f64) -> f64 {
     ((f64::from(found) - exact) / exact).abs() / f64::from(f32::EPSILON)

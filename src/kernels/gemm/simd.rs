@@ -49,7 +49,7 @@ impl Matrix {
 pub(super) const MAX_LANES: usize = 16;
 
 /// A vector register of `f32`. The bytes of the type are its lanes, in order.
-pub(in crate::compute) trait Vector: Copy {
+pub(in crate::kernels) trait Vector: Copy {
     const LANES: usize;
     /// The number of vector registers of the instruction set.
     const REGISTERS: usize;

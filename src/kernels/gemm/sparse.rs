@@ -8,7 +8,7 @@ use super::{
     plan::{MIN_PACKING_ROWS, Product, SPARSE_KC, SPARSE_MAX_VECTORS, SPARSE_MC, SPARSE_NR, Term},
     simd::{Matrix, Vector, copy_matrix, copy_rows, prefetch},
 };
-use crate::compute::buffers::LINE;
+use crate::kernels::buffers::LINE;
 use std::{array::from_fn, ops::Range};
 
 /// Memory for packed columns, bit masks, and columns of a transposed product's result.

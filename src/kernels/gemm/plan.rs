@@ -1,7 +1,7 @@
 //! What a product computes and how: its terms, the strategy that is fastest for them, and every tuning constant.
 
 use super::simd::{MAX_LANES, Matrix, Vector};
-use crate::compute::cpu::Isa;
+use crate::kernels::cpu::Isa;
 
 // Tuning constants.
 //

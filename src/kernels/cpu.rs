@@ -58,7 +58,7 @@ pub(super) mod tests {
     }
 
     /// Runs a test once with each instruction set that the CPU supports. Each set includes those after it.
-    pub(in crate::compute) fn on_every_isa(test: impl Fn(Isa)) {
+    pub(in crate::kernels) fn on_every_isa(test: impl Fn(Isa)) {
         #[cfg(target_arch = "x86_64")]
         let all = [Isa::Avx512, Isa::Avx2, Isa::Portable];
         #[cfg(not(target_arch = "x86_64"))]

@@ -5,7 +5,7 @@ use super::{
     plan::{Kernel, Skippable, Strategy, Term},
     simd::{FUSED, Matrix},
 };
-use crate::compute::cpu::{Isa, tests::on_every_isa};
+use crate::kernels::cpu::{Isa, tests::on_every_isa};
 use ndarray::{Array2, ArrayView2, s};
 
 fn random(rows: usize, columns: usize, seed: u32) -> Array2<f32> {

@@ -30,7 +30,7 @@ macro_rules! dispatched {
                 #[target_feature(enable = "avx2")]
                 fn avx2($($arg: $type),*) $(-> $out)? { baseline($($arg),*) }
 
-                use crate::compute::cpu::Isa;
+                use crate::kernels::cpu::Isa;
                 match Isa::best() {
                     // SAFETY: `Isa::best` found every feature that the function is compiled for.
                     Isa::Avx512 => return unsafe { avx512($($arg),*) },
