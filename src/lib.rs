@@ -3,7 +3,7 @@
 //! Data flow one way, and a module uses only what stands before it: [`data`] (images, where they come from, what
 //! corrupts them) → [`nn`] (layers forward and backward, losses, penalties, the model) → [`metrics`] → [`train`]
 //! (the step in two phases, optimisers, epochs) → `report` (grids of images, feature `png`). [`random`] makes every
-//! random number a function of (seed, stream, epoch, row); [`compute`] holds the kernels; [`atomic`] writes files.
+//! random number a function of (seed, stream, epoch, row); `kernels` are the numerical kernels; [`atomic`] writes files.
 //!
 //! ```
 //! use autoencoder::{Autoencoder, TrainConfig, Trainer, data::{Noise, digits}, nn::Loss};
@@ -27,9 +27,12 @@
 //! ```
 
 pub mod atomic;
-pub mod compute;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 pub mod data;
 pub mod error;
+mod kernels;
 mod memory;
 pub mod metrics;
 pub mod nn;

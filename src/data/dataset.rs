@@ -1,7 +1,7 @@
 use crate::{
-    compute::elementwise,
     data::Dataset,
     error::{Error, Result},
+    kernels::elementwise,
 };
 use ndarray::{Array2, ArrayView2};
 use sha2::{Digest, Sha256};

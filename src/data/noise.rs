@@ -1,6 +1,6 @@
 use crate::{
-    compute::{self, elementwise},
     error::{Error, Result},
+    kernels::{self, elementwise},
     random::{self, Stream},
 };
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
@@ -173,7 +173,7 @@ impl Noise {
 
     /// Corrupts rows in place as [`corrupt`](Self::corrupt) does, where they are those from row `first` on.
     pub(crate) fn corrupt_rows(&self, rows: ArrayViewMut2<f32>, seed: u64, first: usize) {
-        for (offset, row) in compute::rows_mut(rows).enumerate() {
+        for (offset, row) in kernels::rows_mut(rows).enumerate() {
             self.apply(row, &mut random::rng(seed, Stream::TestNoise, 0, first + offset));
         }
     }

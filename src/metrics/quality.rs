@@ -1,6 +1,6 @@
 use crate::{
-    compute::{self, elementwise},
     error::{Error, Result},
+    kernels::{self, elementwise},
 };
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ impl ImageQuality {
             return Err(Error::shape("images to compare", reference.dim(), images.dim()));
         }
         let (images, reference) = (images.as_standard_layout(), reference.as_standard_layout());
-        let rows = compute::rows(images.view()).zip(compute::rows(reference.view()));
+        let rows = kernels::rows(images.view()).zip(kernels::rows(reference.view()));
         let errors = rows.map(|(image, reference)| elementwise::squared_error(image, reference));
         Ok(Self::from_squared_errors(errors, images.ncols(), data_range))
     }

@@ -1,4 +1,4 @@
-use crate::compute::elementwise;
+use crate::kernels::elementwise;
 use serde::{Deserialize, Serialize};
 
 /// What a layer does to each of its sums. The derivative is taken from the output, so that backward needs no

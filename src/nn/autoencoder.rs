@@ -1,6 +1,6 @@
 use crate::{
-    compute::{self, aligned::Buffer},
     error::{Error, Result},
+    kernels::{self, buffers::Buffer},
     nn::{Activation, AutoencoderBuilder, Dense, Dropout},
 };
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
@@ -216,7 +216,7 @@ fn apply_into(
     if output.dim() != (inputs.nrows(), outputs) {
         return Err(Error::shape("buffer for the output", (inputs.nrows(), outputs), output.dim()));
     }
-    if !compute::has_contiguous_rows(output.view()) {
+    if !kernels::has_contiguous_rows(output.view()) {
         return Err(Error::shape("buffer for the output", "contiguous rows", "strided ones"));
     }
     let block = |input: ArrayView2<f32>, output: ArrayViewMut2<f32>| {
@@ -251,8 +251,8 @@ impl Scratch {
             return last.dense.forward(input, last.activation, output);
         };
         let width = hidden.iter().map(|layer| layer.dense.outputs()).max().unwrap_or(0);
-        self.front.make_room(rows, width);
-        self.back.make_room(rows, width);
+        self.front.grow(rows, width);
+        self.back.grow(rows, width);
         first.dense.forward(input, first.activation, outputs(&mut self.front, rows, first));
         let mut before = first;
         for layer in rest {

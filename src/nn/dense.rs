@@ -1,6 +1,6 @@
 use crate::{
-    compute::{self, Accum, aligned, elementwise, gemm, gemm_sum},
     error::{Error, Result},
+    kernels::{self, Accum, buffers, elementwise, gemm, gemm_sum},
     nn::Activation,
 };
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, s};
@@ -19,7 +19,7 @@ pub struct Dense {
 
 impl Clone for Dense {
     fn clone(&self) -> Self {
-        Self { weight: aligned::copy(self.weight()), bias: self.bias.clone() }
+        Self { weight: buffers::aligned_copy(self.weight()), bias: self.bias.clone() }
     }
 }
 
@@ -36,7 +36,10 @@ impl Dense {
             return Err(Error::setting("shape of a layer", weight.dim(), "at least 1 input and 1 output"));
         }
         // The kernels go over rows as slices.
-        Ok(Self { weight: aligned::copy(weight.view()), bias: bias.as_standard_layout().into_owned() })
+        Ok(Self {
+            weight: buffers::aligned_copy(weight.view()),
+            bias: bias.as_standard_layout().into_owned(),
+        })
     }
 
     /// The number of inputs.
@@ -89,7 +92,7 @@ impl Dense {
         let columns = start..start + output.ncols();
         gemm(Accum::Replace, output.view_mut(), input, self.weight.slice(s![.., columns.clone()]));
         let bias = &self.bias.as_slice().expect("made contiguous by `new`")[columns];
-        for row in compute::rows_mut(output) {
+        for row in kernels::rows_mut(output) {
             elementwise::add(row, bias);
             activation.apply(row);
         }
@@ -147,7 +150,7 @@ impl Dense {
     /// If a row of `delta` is not contiguous.
     #[track_caller]
     pub fn bias_gradient(delta: ArrayView2<f32>, gradient: &mut [f32]) {
-        for row in compute::rows(delta) {
+        for row in kernels::rows(delta) {
             elementwise::add(gradient, row);
         }
     }

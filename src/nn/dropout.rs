@@ -1,6 +1,6 @@
 use crate::{
-    compute::elementwise,
     error::{Error, Result},
+    kernels::elementwise,
     random::{self, Stream},
 };
 use rand::RngCore;

@@ -1,6 +1,6 @@
 use crate::{
-    compute::elementwise,
     error::{Error, Result},
+    kernels::elementwise,
     nn::Activation,
 };
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 use crate::{
-    compute::{self, elementwise},
     data::{Dataset, Noise},
     error::{Error, Result},
+    kernels::{self, elementwise},
     metrics::ImageQuality,
     nn::{Autoencoder, inference_block_rows},
 };
@@ -84,7 +84,7 @@ fn squared_errors(
     errors.par_chunks_mut(block_rows).enumerate().try_for_each(|(block, errors)| {
         let start = block * block_rows;
         let mut clean = Array2::zeros((errors.len(), features));
-        for (offset, row) in compute::rows_mut(clean.view_mut()).enumerate() {
+        for (offset, row) in kernels::rows_mut(clean.view_mut()).enumerate() {
             samples.copy_row(start + offset, row);
         }
         let output = if let Some(noise) = noise {
@@ -106,5 +106,5 @@ fn squared_errors(
 }
 
 fn rows(array: &Array2<f32>) -> impl Iterator<Item = &[f32]> {
-    compute::rows(array.view())
+    kernels::rows(array.view())
 }

@@ -1,6 +1,6 @@
 use crate::{
-    compute::elementwise::{self, AdamStep},
     error::{Error, Result},
+    kernels::elementwise::{self, AdamStep},
     nn::Autoencoder,
 };
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@
 use crate::errors::{setting, shape};
 use autoencoder::{
     Result,
-    compute::{Accum, elementwise, gemm, rows_mut},
+    bench::{Accum, elementwise, gemm, rows_mut},
     data::Dataset,
 };
 use faer::{Mat, Par, Side, linalg::matmul::matmul};

@@ -1,6 +1,6 @@
 //! Parallel loops in which a task goes to the same worker step after step.
 
-use crate::compute::aligned::LINE;
+use crate::kernels::buffers::LINE;
 use rayon::prelude::*;
 use std::sync::{
     Mutex, PoisonError,

@@ -1,6 +1,6 @@
 use super::{Batch, Objective, crew::Crew};
 use crate::{
-    compute::{self, aligned::Buffer, elementwise, rows_mut},
+    kernels::{self, buffers::Buffer, elementwise, rows_mut},
     nn::{Activation, Autoencoder, Layer, RowLoss},
     random::{self, Stream},
 };
@@ -56,7 +56,7 @@ impl RowBlock {
     /// Buffer elements needed per row.
     pub(super) fn elements_per_row(model: &Autoencoder) -> usize {
         let widths = model.widths();
-        let row = |&width: &usize| Buffer::elements_of_a_row(width);
+        let row = |&width: &usize| Buffer::row_stride(width);
         // Targets with and without noise; of each layer outputs, deltas and perhaps a mask.
         2 * row(&widths[0]) + 3 * widths[1..].iter().map(row).sum::<usize>()
     }
@@ -148,7 +148,7 @@ impl RowBlock {
                 if let Some(mask) = mask {
                     let mask = mask.slice_axis(Axis(1), Slice::from(start..start + output.ncols()));
                     rows_mut(output)
-                        .zip(compute::rows(mask))
+                        .zip(kernels::rows(mask))
                         .for_each(|(output, mask)| elementwise::multiply(output, mask));
                 }
             });
@@ -187,7 +187,7 @@ impl RowBlock {
         let chunks = chunks.zip(read).zip(self.results.chunks_mut(each));
         crew.for_each(chunks, |(((outputs, deltas), (targets, codes)), results)| {
             let rows =
-                rows_mut(outputs).zip(rows_mut(deltas)).zip(compute::rows(targets)).zip(compute::rows(codes));
+                rows_mut(outputs).zip(rows_mut(deltas)).zip(kernels::rows(targets)).zip(kernels::rows(codes));
             for ((((output, delta), target), code), result) in rows.zip(results) {
                 let penalties = objective.penalties.iter().map(|penalty| penalty.of_code(code, batch_rows));
                 *result = RowResult {
@@ -218,8 +218,8 @@ impl RowBlock {
                 next.backward_columns(delta, start, deltas.view_mut());
                 let columns = Slice::from(start..start + deltas.ncols());
                 let output = output.slice_axis(Axis(1), columns);
-                let mut masks = mask.map(|mask| compute::rows(mask.slice_axis_move(Axis(1), columns)));
-                for (delta, output) in rows_mut(deltas).zip(compute::rows(output)) {
+                let mut masks = mask.map(|mask| kernels::rows(mask.slice_axis_move(Axis(1), columns)));
+                for (delta, output) in rows_mut(deltas).zip(kernels::rows(output)) {
                     if index + 1 == model.encoder_depth() {
                         objective
                             .penalties

@@ -4,8 +4,8 @@ use super::{
     rows::RowBlock,
 };
 use crate::{
-    compute::aligned,
     error::Quantity,
+    kernels::buffers,
     nn::{Autoencoder, Dense, Layer},
     train::optimizer::{LayerMoments, OptimizerState, Update},
 };
@@ -113,7 +113,7 @@ impl TileGradients {
     /// Makes room for every worker of the pool that it is called in. Later calls in it allocate nothing.
     fn prepare(&mut self, largest: usize) {
         let workers = rayon::current_num_threads().max(self.of_worker.len());
-        self.of_worker.resize_with(workers, || Mutex::new(aligned::zeros(largest)));
+        self.of_worker.resize_with(workers, || Mutex::new(buffers::aligned_zeros(largest)));
     }
 
     /// The calling worker's room.

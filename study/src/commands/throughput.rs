@@ -2,7 +2,7 @@
 
 use crate::cli::{self, DataFlags, Failure, Images, WidthFlags};
 use autoencoder::{
-    Autoencoder, Error, TrainConfig, Trainer, compute,
+    Autoencoder, Error, TrainConfig, Trainer, bench,
     data::Noise,
     ndarray::{Array2, Axis, s},
     nn::Layer,
@@ -112,7 +112,7 @@ fn operations(model: &Autoencoder) -> Operations {
 
 /// What multiply-adds alone reach on so many threads at once.
 fn peak_gflops() -> f64 {
-    rayon::broadcast(|_| compute::peak_gflops()).into_iter().sum()
+    rayon::broadcast(|_| bench::peak_gflops()).into_iter().sum()
 }
 
 /// The process's largest resident memory so far, where the system tells it.

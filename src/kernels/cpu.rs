@@ -1,6 +1,6 @@
-//! Which of the kernels' instruction sets the CPU has.
+//! Detection of the instruction set.
 
-/// The instructions to compute with.
+/// An instruction set that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Isa {
     /// AVX-512 F, BW, DQ and VL.
@@ -9,12 +9,12 @@ pub(super) enum Isa {
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// What every CPU of the target has.
+    /// The baseline of the compilation target.
     Portable,
 }
 
 impl Isa {
-    /// Elements of a vector.
+    /// Returns the number of `f32` in a vector.
     pub(super) fn lanes(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -25,7 +25,7 @@ impl Isa {
         }
     }
 
-    /// The best that this CPU has.
+    /// Returns the best instruction set that the CPU supports.
     pub(super) fn best() -> Self {
         #[cfg(test)]
         if let Some(isa) = tests::FORCED.get() {
@@ -57,8 +57,8 @@ pub(super) mod tests {
         pub(super) static FORCED: Cell<Option<Isa>> = const { Cell::new(None) };
     }
 
-    /// Runs a test once with each instruction set that this CPU has. Each includes those after it.
-    pub(in crate::compute) fn on_every_isa(test: impl Fn(Isa)) {
+    /// Runs a test once with each instruction set that the CPU supports. Each set includes those after it.
+    pub(in crate::kernels) fn on_every_isa(test: impl Fn(Isa)) {
         #[cfg(target_arch = "x86_64")]
         let all = [Isa::Avx512, Isa::Avx2, Isa::Portable];
         #[cfg(not(target_arch = "x86_64"))]

@@ -1,7 +1,11 @@
-//! The product against a chain of multiply-adds, bit for bit, on every path that the CPU has.
+//! Compares products with plain chains of multiply-adds, bit for bit, on every instruction set of the CPU.
 
-use super::{Accum, gemm, gemm_sum, matrix::Matrix, terms::Term, vector::FUSED, way::Way};
-use crate::compute::cpu::{Isa, tests::on_every_isa};
+use super::{
+    Accum, gemm, gemm_sum,
+    plan::{Kernel, Skippable, Strategy, Term},
+    simd::{FUSED, Matrix},
+};
+use crate::kernels::cpu::{Isa, tests::on_every_isa};
 use ndarray::{Array2, ArrayView2, s};
 
 fn random(rows: usize, columns: usize, seed: u32) -> Array2<f32> {
@@ -12,7 +16,7 @@ fn random(rows: usize, columns: usize, seed: u32) -> Array2<f32> {
     })
 }
 
-/// A random matrix with zeros: of row `i` about the share `density(i)` is not zero.
+/// Returns a random matrix with zeros. In row `i`, about the fraction `density(i)` is not zero.
 fn with_zeros(rows: usize, columns: usize, seed: u32, density: impl Fn(usize) -> f32) -> Array2<f32> {
     let mut matrix = random(rows, columns, seed);
     let draws = random(rows, columns, seed + 1000);
@@ -24,14 +28,14 @@ fn with_zeros(rows: usize, columns: usize, seed: u32, density: impl Fn(usize) ->
     matrix
 }
 
-/// A matrix within another one, whose other elements are NaN: with longer rows, transposed, every second row
-/// backwards and every third column.
-struct Laid {
+/// A matrix inside a larger one whose other elements are NaN. Layout 0 has longer rows, layout 1 is transposed, layout 2
+/// takes every second row, backwards, and every third column.
+struct Embedded {
     store: Array2<f32>,
     layout: usize,
 }
 
-impl Laid {
+impl Embedded {
     fn new(matrix: &Array2<f32>, layout: usize) -> Self {
         let (rows, columns) = matrix.dim();
         let shape = [(rows, columns + 3), (columns + 3, rows), (2 * rows, 3 * columns)][layout];
@@ -54,7 +58,7 @@ impl Laid {
     }
 }
 
-/// With dense sides, with many zeros in the left one, with many in the right one.
+/// Checks products of dense factors, with many zeros in `lhs`, and with many zeros in `rhs`.
 fn check(isa: Isa, m: usize, k: usize, n: usize) {
     for (left, right) in [(1.0, 1.0), (0.3, 1.0), (1.0, 0.3)] {
         check_product(isa, &with_zeros(m, k, 1, |_| left), &with_zeros(k, n, 2, |_| right));
@@ -68,9 +72,8 @@ fn check_product(isa: Isa, a: &Array2<f32>, b: &Array2<f32>) {
     for accum in [Accum::Replace, Accum::Add] {
         let start = |i, j| if accum == Accum::Add { c[[i, j]] } else { 0.0 };
         let chain = Array2::from_shape_fn((m, n), |(i, j)| {
-            (0..k).fold(start(i, j), |sum, p| match fused {
-                true => a[[i, p]].mul_add(b[[p, j]], sum),
-                false => a[[i, p]] * b[[p, j]] + sum,
+            (0..k).fold(start(i, j), |sum, p| {
+                if fused { a[[i, p]].mul_add(b[[p, j]], sum) } else { a[[i, p]] * b[[p, j]] + sum }
             })
         });
         let exact = Array2::from_shape_fn((m, n), |(i, j)| {
@@ -82,8 +85,8 @@ fn check_product(isa: Isa, a: &Array2<f32>, b: &Array2<f32>) {
             if accum == Accum::Add {
                 dst.assign(&c);
             }
-            // A sum, so that zeros of either side are left out.
-            gemm_sum(accum, dst, [(Laid::new(a, lhs).view(), Laid::new(b, rhs).view())]);
+            // A sum, so that zeros of both factors are skipped.
+            gemm_sum(accum, dst, [(Embedded::new(a, lhs).view(), Embedded::new(b, rhs).view())]);
             let what = format!("{isa:?}, {accum:?}, {m}x{k}x{n}, layouts {lhs} and {rhs}");
             let inside = store.slice(s![.., 2..n + 2]);
             assert!(inside.iter().zip(&chain).all(|(x, y)| x.to_bits() == y.to_bits()), "{what}");
@@ -115,7 +118,7 @@ fn awkward_shapes_in_every_layout() {
 }
 
 #[test]
-fn nothing_to_do() {
+fn empty_products() {
     on_every_isa(|isa| {
         for (m, k, n) in [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0)] {
             check(isa, m, k, n);
@@ -124,13 +127,13 @@ fn nothing_to_do() {
 }
 
 #[test]
-fn a_row_does_not_depend_on_its_company() {
+fn a_row_does_not_depend_on_other_rows() {
     on_every_isa(|isa| {
-        // All products of the first are dense. In the second some rows are, others hardly have an element.
+        // All products of the first matrix are dense. In the second, some rows are dense and others almost empty.
         let b = random(784, 100, 5);
         let sides = [random(64, 784, 4), with_zeros(64, 784, 4, |row| (row % 8) as f32 / 7.0)];
         for (a, layout) in sides.iter().flat_map(|a| [0, 1, 2].map(|layout| (a, layout))) {
-            let b = Laid::new(&b, layout);
+            let b = Embedded::new(&b, layout);
             let product = |rows: ArrayView2<f32>| {
                 let mut result = Array2::zeros((rows.nrows(), 100));
                 gemm(Accum::Replace, result.view_mut(), rows, b.view());
@@ -147,8 +150,8 @@ fn a_row_does_not_depend_on_its_company() {
 
 #[test]
 fn a_sum_is_one_product_after_the_other() {
-    // Steps and layouts of the right side: one after the other, more than fit a tile's registers at once in number or
-    // in steps, none at all, turned and not.
+    // Steps and layouts of `rhs`: terms that fit one pass; more than fit one, in number and in steps; some transposed and
+    // some not; empty ones; none at all.
     let many: Vec<_> = (0..20).map(|i| (1 + i % 3, 0)).collect();
     let sums: [&[(usize, usize)]; 6] = [
         &[(64, 0), (64, 0)],
@@ -165,12 +168,12 @@ fn a_sum_is_one_product_after_the_other() {
             let terms: Vec<_> = (1..)
                 .zip(sum)
                 .map(|(seed, &(k, layout))| {
-                    // Many zeros in the left side, in the right side, in neither.
+                    // Many zeros in `lhs`, in `rhs`, in neither.
                     let densities = [(0.3, 1.0), (1.0, 0.3), (1.0, 0.3), (1.0, 1.0)];
                     let (left, right) = densities[seed as usize % densities.len()];
                     let (lhs, rhs) =
                         (with_zeros(m, k, seed, |_| left), with_zeros(k, n, seed + 100, |_| right));
-                    (Laid::new(&lhs, 1), Laid::new(&rhs, layout))
+                    (Embedded::new(&lhs, 1), Embedded::new(&rhs, layout))
                 })
                 .collect();
             let pairs = || terms.iter().map(|(lhs, rhs)| (lhs.view(), rhs.view()));
@@ -189,13 +192,14 @@ fn a_sum_is_one_product_after_the_other() {
 }
 
 #[test]
-fn what_is_not_a_number_is_not_left_out() {
+fn nan_is_never_skipped() {
     on_every_isa(|isa| {
         for (layout, rows) in [0, 1, 2].into_iter().flat_map(|layout| [1, 3, 40].map(|rows| (layout, rows))) {
-            let (row, place) = (rows - 1, format!("{isa:?}, layout {layout}, {rows} rows"));
+            let row = rows - 1;
+            let place = format!("{isa:?}, layout {layout}, {rows} rows");
             let product = |a: &Array2<f32>, b: &Array2<f32>| {
                 let mut result = Array2::zeros((a.nrows(), b.ncols()));
-                gemm(Accum::Replace, result.view_mut(), Laid::new(a, layout).view(), b.view());
+                gemm(Accum::Replace, result.view_mut(), Embedded::new(a, layout).view(), b.view());
                 result
             };
             let mut sparse = with_zeros(rows, 70, 1, |_| 0.3);
@@ -215,46 +219,48 @@ fn what_is_not_a_number_is_not_left_out() {
 }
 
 #[test]
-fn zeros_decide_which_way_is_taken() {
-    let [dense, turned, sparse, both] = [(false, false), (false, true), (true, false), (true, true)]
-        .map(|(sparse, turned)| Way { sparse, turned });
-    let ways = |a: &Array2<f32>, b: &Array2<f32>| {
+fn zeros_decide_the_strategy() {
+    let [dense, transposed, sparse, both] =
+        [(Kernel::Dense, false), (Kernel::Dense, true), (Kernel::Sparse, false), (Kernel::Sparse, true)]
+            .map(|(kernel, transposed)| Strategy { kernel, transposed });
+    let choose = |a: &Array2<f32>, b: &Array2<f32>| {
         let matrix = |view: ArrayView2<f32>| Matrix::new(view.as_ptr().cast_mut(), view.strides());
         [(0, 0), (0, 1), (0, 2), (1, 0)].map(|(left, right)| {
-            let (a, b) = (Laid::new(a, left), Laid::new(b, right));
+            let a = Embedded::new(a, left);
+            let b = Embedded::new(b, right);
             let term = Term { k: a.view().ncols(), lhs: matrix(a.view()), rhs: matrix(b.view()) };
-            // SAFETY: the views outlive the call.
-            unsafe { Way::of(a.view().nrows(), b.view().ncols(), term, true) }
+            // SAFETY: the shapes match and are not empty, and the views outlive the call.
+            unsafe { Strategy::choose(a.view().nrows(), b.view().ncols(), term, Skippable::AllZeros) }
         })
     };
     let full = random(200, 100, 1);
-    let [fifth, half, most] = [0.2, 0.5, 0.8].map(|share| with_zeros(200, 100, 1, |_| share));
+    let [fifth, half, most] = [0.2, 0.5, 0.8].map(|density| with_zeros(200, 100, 1, |_| density));
     let b = random(100, 100, 2);
     let half_b = with_zeros(100, 100, 2, |_| 0.45);
-    assert_eq!(ways(&full, &b), [dense, turned, turned, dense]);
-    assert_eq!(ways(&half, &b), [sparse; 4]);
-    assert_eq!(ways(&most, &b), [dense, turned, turned, dense]);
-    // Zeros of the right side count in a sum.
-    assert_eq!(ways(&full, &half_b), [both, turned, turned, both]);
-    assert_eq!(ways(&most, &half_b), [both, turned, turned, both]);
-    assert_eq!(ways(&half, &half_b), [sparse; 4]);
-    assert_eq!(ways(&fifth, &half_b), [sparse; 4]);
-    assert_eq!(ways(&half, &with_zeros(100, 100, 2, |_| 0.2)), [both, sparse, sparse, both]);
+    assert_eq!(choose(&full, &b), [dense, transposed, transposed, dense]);
+    assert_eq!(choose(&half, &b), [sparse; 4]);
+    assert_eq!(choose(&most, &b), [dense, transposed, transposed, dense]);
+    // In a sum, zeros of `rhs` count, too.
+    assert_eq!(choose(&full, &half_b), [both, transposed, transposed, both]);
+    assert_eq!(choose(&most, &half_b), [both, transposed, transposed, both]);
+    assert_eq!(choose(&half, &half_b), [sparse; 4]);
+    assert_eq!(choose(&fifth, &half_b), [sparse; 4]);
+    assert_eq!(choose(&half, &with_zeros(100, 100, 2, |_| 0.2)), [both, sparse, sparse, both]);
     // Narrow results need more zeros.
     let more = with_zeros(200, 100, 1, |_| 0.55);
-    assert_eq!(ways(&more, &b)[0], sparse);
-    assert_eq!(ways(&more, &random(100, 17, 2))[0], dense);
-    assert_eq!(ways(&fifth, &random(100, 17, 2))[0], sparse);
-    // A single row, if the right side's rows are contiguous; too few columns for a vector; too few rows to turn.
+    assert_eq!(choose(&more, &b)[0], sparse);
+    assert_eq!(choose(&more, &random(100, 17, 2))[0], dense);
+    assert_eq!(choose(&fifth, &random(100, 17, 2))[0], sparse);
+    // A single row, if the rows of `rhs` are contiguous; too few columns for a vector; too few rows to transpose.
     let row = random(1, 100, 1);
-    assert_eq!(ways(&row, &b), [sparse, turned, turned, sparse]);
-    assert_eq!(ways(&fifth, &random(100, 15, 2)), [dense, turned, turned, dense]);
-    assert_eq!(ways(&random(15, 100, 1), &half_b), [dense, turned, turned, dense]);
+    assert_eq!(choose(&row, &b), [sparse, transposed, transposed, sparse]);
+    assert_eq!(choose(&fifth, &random(100, 15, 2)), [dense, transposed, transposed, dense]);
+    assert_eq!(choose(&random(15, 100, 1), &half_b), [dense, transposed, transposed, dense]);
 }
 
 #[test]
 #[should_panic(expected = "gemm: (2, 3) times (4, 5) into 2x5")]
-fn shapes_that_do_not_fit_panic() {
+fn mismatched_shapes_panic() {
     gemm(Accum::Add, Array2::zeros((2, 5)).view_mut(), random(2, 3, 1).view(), random(4, 5, 1).view());
 }
 
@@ -265,9 +271,9 @@ fn a_strided_result_panics() {
     gemm(Accum::Add, dst.view_mut(), random(2, 3, 1).view(), random(3, 5, 1).view());
 }
 
-/// Whichever way a product goes: zeros that are left out would have turned -0 into 0.
+/// Holds for every strategy: the zero terms that a sparse product skips would have turned -0 into 0.
 #[test]
-fn sums_that_underflow_are_zero_without_a_sign() {
+fn sums_that_underflow_are_positive_zero() {
     on_every_isa(|isa| {
         for (m, n) in [(1, 16), (1, 100), (7, 16), (64, 33), (64, 100)] {
             for nonzero in [40, 4] {

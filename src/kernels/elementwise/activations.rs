@@ -1,0 +1,88 @@
+//! Activations, their derivatives, and dropout.
+
+use super::{
+    TINY_DELTA,
+    math::{exp, flush, hyperbolic_tangent, multiply_or_flush},
+};
+
+dispatched! {
+    /// Applies `max(x, 0)`. NaN stays NaN.
+    pub fn relu(values: &mut [f32]) {
+        for x in values {
+            *x = if *x < 0.0 { 0.0 } else { *x };
+        }
+    }
+
+    /// Multiplies values that are not above 0 by `slope`.
+    pub fn leaky_relu(values: &mut [f32], slope: f32) {
+        for x in values {
+            *x = if *x > 0.0 { *x } else { slope * *x };
+        }
+    }
+
+    /// Applies `1 / (1 + e^-x)`. Results below [`TINY_DELTA`] become zero.
+    pub fn sigmoid(values: &mut [f32]) {
+        for x in values {
+            *x = flush(1.0 / (1.0 + exp(-*x)), TINY_DELTA);
+        }
+    }
+
+    /// Applies the hyperbolic tangent.
+    pub fn tanh(values: &mut [f32]) {
+        for x in values {
+            *x = hyperbolic_tangent(*x);
+        }
+    }
+
+    /// Multiplies by the identity's derivative, 1. Results below [`TINY_DELTA`] in magnitude become zero.
+    pub fn identity_backward(delta: &mut [f32]) {
+        for d in delta {
+            *d = flush(*d, TINY_DELTA);
+        }
+    }
+
+    /// Multiplies by ReLU's derivative, given its output. Results below [`TINY_DELTA`] in magnitude become zero.
+    pub fn relu_backward(delta: &mut [f32], output: &[f32]) {
+        assert_eq!(delta.len(), output.len());
+        for (d, &y) in delta.iter_mut().zip(output) {
+            *d = if y > 0.0 { flush(*d, TINY_DELTA) } else { 0.0 };
+        }
+    }
+
+    /// Multiplies by leaky ReLU's derivative, given its output. Results below about [`TINY_DELTA`] in magnitude become
+    /// zero.
+    pub fn leaky_relu_backward(delta: &mut [f32], output: &[f32], slope: f32) {
+        assert_eq!(delta.len(), output.len());
+        for (d, &y) in delta.iter_mut().zip(output) {
+            *d = multiply_or_flush(*d, if y > 0.0 { 1.0 } else { slope });
+        }
+    }
+
+    /// Multiplies by the sigmoid's derivative `y (1 - y)`, given `output = scale * y`. Results below about [`TINY_DELTA`]
+    /// in magnitude become zero.
+    pub fn sigmoid_backward(delta: &mut [f32], output: &[f32], scale: f32) {
+        assert_eq!(delta.len(), output.len());
+        for (d, &y) in delta.iter_mut().zip(output) {
+            let y = y / scale;
+            *d = multiply_or_flush(*d, y * (1.0 - y));
+        }
+    }
+
+    /// Multiplies by tanh's derivative `1 - y^2`, given `output = scale * y`. Results below about [`TINY_DELTA`] in
+    /// magnitude become zero.
+    pub fn tanh_backward(delta: &mut [f32], output: &[f32], scale: f32) {
+        assert_eq!(delta.len(), output.len());
+        for (d, &y) in delta.iter_mut().zip(output) {
+            let y = y / scale;
+            *d = multiply_or_flush(*d, 1.0 - y * y);
+        }
+    }
+
+    /// Computes an inverted-dropout mask from random 16-bit numbers: 0 below `threshold`, otherwise `scale`.
+    pub fn dropout_mask(mask: &mut [f32], random: &[[u8; 2]], threshold: u16, scale: f32) {
+        assert_eq!(mask.len(), random.len());
+        for (m, &r) in mask.iter_mut().zip(random) {
+            *m = if u16::from_le_bytes(r) < threshold { 0.0 } else { scale };
+        }
+    }
+}

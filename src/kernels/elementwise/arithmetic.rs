@@ -1,0 +1,51 @@
+//! Additions, products, and values in [0, 1].
+
+dispatched! {
+    /// Computes `dst = bytes / 255`.
+    pub fn unit_from_bytes(dst: &mut [f32], bytes: &[u8]) {
+        assert_eq!(dst.len(), bytes.len());
+        for (d, &b) in dst.iter_mut().zip(bytes) {
+            *d = f32::from(b) / 255.0;
+        }
+    }
+
+    /// Computes `dst += src`.
+    pub fn add(dst: &mut [f32], src: &[f32]) {
+        assert_eq!(dst.len(), src.len());
+        for (d, s) in dst.iter_mut().zip(src) {
+            *d += s;
+        }
+    }
+
+    /// Computes `dst += factor * src`.
+    pub fn add_scaled(dst: &mut [f32], factor: f32, src: &[f32]) {
+        assert_eq!(dst.len(), src.len());
+        for (d, s) in dst.iter_mut().zip(src) {
+            *d += factor * s;
+        }
+    }
+
+    /// Computes `dst *= src`.
+    pub fn multiply(dst: &mut [f32], src: &[f32]) {
+        assert_eq!(dst.len(), src.len());
+        for (d, s) in dst.iter_mut().zip(src) {
+            *d *= s;
+        }
+    }
+
+    /// Clamps every value to [0, 1].
+    pub fn clamp_unit(values: &mut [f32]) {
+        for x in values {
+            *x = x.clamp(0.0, 1.0);
+        }
+    }
+
+    /// Returns whether every value is in [0, 1].
+    pub fn in_unit_interval(values: &[f32]) -> bool {
+        let mut inside = true;
+        for &x in values {
+            inside &= (0.0..=1.0).contains(&x);
+        }
+        inside
+    }
+}
