@@ -28,7 +28,7 @@ fn architectures_writes_its_tables_and_pictures_and_resumes() {
         assert_eq!(points(file(&format!("digits-{chart}.svg"))), expected, "{chart}");
     }
     assert_eq!(picture(file("digits-reconstructions.png")), (10 * 57 + 1, 5 * 57 + 1));
-    assert!(fs::read_to_string(file("tables.md")).unwrap().contains("| 2 layers a side | 8 "));
+    assert!(fs::read_to_string(file("tables.md")).unwrap().contains("| 2 layers per side | 8 "));
     assert!(said.contains("run 8/8") || said.contains("run 7/8"), "{said}");
 
     // Nothing is trained again, and the tables are the same.
@@ -67,9 +67,11 @@ fn regularization_compares_like_with_like() {
     }
     assert_eq!(picture(file("digits-best.png")), (10 * 57 + 1, 4 * 57 + 1));
     let tables = fs::read_to_string(file("tables.md")).unwrap();
-    for sentence in
-        ["with Dropout 0.3 the pooled PSNR is", "from that with no regulariser", "from that with Lasso 0.001"]
-    {
+    for sentence in [
+        "compared with no regularizer, Lasso 0.001",
+        "with no regularizer, Dropout 0.3",
+        "with Lasso 0.001, Dropout 0.3",
+    ] {
         assert!(tables.contains(sentence), "{tables}");
     }
 }
@@ -177,7 +179,7 @@ fn a_run_that_fails_is_reported_and_the_sweep_goes_on() {
         said[0].contains("Lasso 1e38") && said[0].ends_with("not finite at layer 0 in epoch 1, batch 1"),
         "{said:?}"
     );
-    assert_eq!(said[1..], ["error: 1 of the runs failed; the results are without them"]);
+    assert_eq!(said[1..], ["error: 1 of the runs failed and are missing from the results"]);
     let runs = rows(folder.path().join("runs.csv"));
     assert_eq!(runs.iter().map(|run| &run["penalty"]).collect::<Vec<_>>(), ["none", "dropout"]);
     assert_eq!(picture(folder.path().join("digits-best.png")).1, 3 * 57 + 1);
@@ -199,7 +201,7 @@ fn lists_are_sorted_and_twins_told_apart() {
     for name in ["digits-hidden-16-loss.svg", "digits-hidden-8-loss.svg"] {
         assert_eq!(points(file(name)), 4);
     }
-    assert!(said.contains("against hidden 8, hidden 16 change"), "{said}");
+    assert!(said.contains("compared with hidden 8, hidden 16 change"), "{said}");
 }
 
 /// What a sentence says is what the table has, also where a strength has no model.
@@ -211,7 +213,7 @@ fn findings_agree_with_the_tables() {
     let row = said.lines().find(|line| line.starts_with("| 0.5 ")).unwrap();
     let cells: Vec<f64> = row.split('|').filter_map(|cell| cell.trim().parse().ok()).collect();
     let finding =
-        said.split("against the best linear denoiser, dB: ").nth(1).unwrap().lines().next().unwrap();
+        said.split("minus the best linear denoiser, in dB: ").nth(1).unwrap().lines().next().unwrap();
     let gain: f64 = finding.split(", ").nth(1).unwrap().strip_suffix(" at 0.5.").unwrap().parse().unwrap();
     assert!((gain - (cells[3] - cells[2])).abs() < 0.011, "{finding} {row}");
 }
@@ -226,14 +228,14 @@ fn study_puts_everything_into_one_report() {
     let page = fs::read_to_string(file("report/index.html")).unwrap();
     let tables = fs::read_to_string(file("report/tables.md")).unwrap();
     for title in [
-        "What was found",
+        "Findings",
         "Method",
-        "Depth and the width of the code",
-        "Lasso against Dropout",
+        "Depth and code width",
+        "Lasso and dropout",
         "Denoising",
-        "The space of codes",
+        "Latent space",
         "Anomalies",
-        "How this was made",
+        "How this report was made",
     ] {
         assert!(
             page.contains(&format!(">{title}</h2>")) && tables.contains(&format!("## {title}\n")),
