@@ -1,5 +1,5 @@
-//! A run that stops anywhere and resumes from its checkpoint ends with the bits of an uninterrupted run. A checkpoint of
-//! another run, or an invalid one, is refused.
+//! A run that stops anywhere and resumes from its checkpoint ends with the bits of an uninterrupted run. An invalid
+//! checkpoint, or one of another run, is refused.
 
 mod common;
 

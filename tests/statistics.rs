@@ -199,8 +199,8 @@ fn noise_of_neighbouring_rows_and_epochs_is_uncorrelated() {
     check_mean("two seeds", product(&test, &other_seed, 0, 0), 0.0, 1.0);
 }
 
-/// Asserts that counts of equally likely cells are within six standard errors of equal: Pearson's chi-square with a limit
-/// from Wilson and Hilferty's approximation.
+/// Asserts that counts of equally likely cells are within six standard errors of equal: Pearson's chi-square with a
+/// limit from Wilson and Hilferty's approximation.
 fn check_uniform(what: &str, counts: &[u32]) {
     let (cells, total) = (counts.len() as f64, counts.iter().map(|&c| f64::from(c)).sum::<f64>());
     let expected = total / cells;

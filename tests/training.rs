@@ -86,8 +86,8 @@ fn features_shift_no_other_stream() {
     assert_ne!(digest(&fit(plain.noise(Noise::gaussian(0.1).unwrap()), 0.0).0), reference);
 }
 
-/// With a learning rate too small to change a weight, the metrics of the epoch are those of the untrained model over all
-/// rows: each row counts once, including the short last batch.
+/// With a learning rate too small to change a weight, the metrics of the epoch are those of the untrained model over
+/// all rows: each row counts once, including the short last batch.
 #[test]
 fn every_row_counts_once() {
     for batch_size in [7, 64, 128, 299, 300, 1_000_000] {

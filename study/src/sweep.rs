@@ -1,7 +1,7 @@
 //! Trains a grid of models and writes a record of each as soon as it is finished.
 //!
-//! A killed sweep loses at most the runs in flight. Restarted with `resume`, it reuses finished records and continues. A
-//! run that fails is reported, and the sweep continues.
+//! A killed sweep loses at most the runs in flight. Restarted with `resume`, it reuses finished records and continues.
+//! A run that fails is reported, and the sweep continues.
 
 use crate::errors;
 use autoencoder::{
@@ -111,7 +111,7 @@ pub struct Outcome {
     pub run: Run,
     /// The record or the error.
     pub record: Result<Record>,
-    /// Whether the record existed before.
+    /// True if the record existed before the sweep.
     pub resumed: bool,
 }
 
@@ -226,8 +226,8 @@ impl<'a> Sweep<'a> {
     /// sweep ends: runs in flight are discarded, and only outcomes of finished runs are returned.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder cannot be created, [`Error::Threads`] if threads cannot be started. Errors of a single
-    /// run, or of its files, are in its outcome.
+    /// [`Error::Io`] if the folder cannot be created, [`Error::Threads`] if threads cannot be started. Errors of a
+    /// single run, or of its files, are in its outcome.
     pub fn run<'d>(
         &self,
         runs: &[Run],

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 const JUNK: [&str; 12] =
     ["", " ", "x", "1..2", "--", "-", "0x10", "１", "💩", "a\nb", "1e", "99999999999999999999999999999999x"];
 
-/// What a flag accepts, which decides which values are hostile.
+/// The kind of value that a flag accepts, which decides which values are hostile.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     /// At least 1.
@@ -128,7 +128,7 @@ fn write_files(folder: &Path) {
     fs::write(at("truncated.npy"), &whole[..whole.len() - 7]).unwrap();
 }
 
-/// The argument that a value stands for.
+/// Returns the argument for a value.
 fn argument(value: &str) -> OsString {
     match value {
         "long" => "a".repeat(5_000).into(),

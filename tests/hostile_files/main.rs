@@ -1,5 +1,5 @@
-//! Files from anywhere: any bytes give a typed error or a valid result, with memory in proportion to the file and no more
-//! bytes read than needed.
+//! Files from anywhere: any bytes give a typed error or a valid result, with memory in proportion to the file and no
+//! more bytes read than needed.
 
 mod idx;
 mod model;

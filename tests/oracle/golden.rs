@@ -8,8 +8,8 @@ use autoencoder::{
 };
 use safetensors::SafeTensors;
 
-/// Far above PyTorch's f32 rounding (3e-7 against the f64 reference), and below the effect of a mistake: missing decay of
-/// the biases, or beta2 of 0.99, changes the weights by 1e-4 and the losses by much less.
+/// Far above PyTorch's f32 rounding (3e-7 against the f64 reference), and below the effect of a mistake: missing decay
+/// of the biases, or beta2 of 0.99, changes the weights by 1e-4 and the losses by much less.
 const TOLERANCE: f64 = 1e-5;
 const STEPS: usize = 10;
 const ROWS: usize = 7;

@@ -11,8 +11,8 @@ use clap::Parser;
 use serde_json::json;
 use std::{hint::black_box, time::Instant};
 
-/// Measures the speed of training, evaluation and single images, and prints one line of JSON. Noise and dropout apply to
-/// training only.
+/// Measures the speed of training, evaluation and single images, and prints one line of JSON. Noise and dropout
+/// apply to training only.
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 pub(super) struct Flags {

@@ -1,4 +1,4 @@
-//! What the code represents: test codes in two dimensions, walks, strongest directions, nearest neighbors.
+//! The latent space: test codes in two dimensions, walks, strongest directions, nearest neighbors.
 
 use super::{
     lab::{Experiment, Lab, Set},

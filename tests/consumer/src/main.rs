@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     for worker in workers {
         let (rows, output) = worker.join().map_err(|_| "a thread panicked")??;
-        assert_eq!(output, expected.select(Axis(0), &rows), "the same bits, whoever asks");
+        assert_eq!(output, expected.select(Axis(0), &rows), "the same bits on every thread");
     }
     println!("saved, loaded, served by 4 threads");
     Ok(())
