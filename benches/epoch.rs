@@ -1,4 +1,4 @@
-//! An epoch of 6,000 images with all that belongs to it (order, gather, steps), on one thread and on all.
+//! An epoch of 6,000 images (shuffle, gather, steps), on one thread and on all.
 
 use autoencoder::{Autoencoder, TrainConfig, Trainer, data::digits};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,4 +1,4 @@
-//! Applying a model: one image, also into a buffer, and a block of a thousand.
+//! Inference: one image, one image into a buffer, and a block of a thousand.
 
 use autoencoder::{
     Autoencoder,

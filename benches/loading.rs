@@ -1,4 +1,4 @@
-//! Making images ready: reading IDX, plain and gzip, beside the decoder alone; drawing digits.
+//! Loading images: IDX files, plain and gzip, beside the decoder alone; drawing digits.
 
 use autoencoder::data::{
     digits,

@@ -1,4 +1,4 @@
-//! What evaluation costs: PSNR and SSIM of a thousand images.
+//! Metrics: PSNR and SSIM of a thousand images.
 
 use autoencoder::{
     data::{Noise, digits},

@@ -1,4 +1,4 @@
-//! Random rows of 784: the kinds of noise, and dropout's masks.
+//! Random rows of 784 values: each kind of noise, and dropout masks.
 
 use autoencoder::{
     data::{Noise, NoiseKind},

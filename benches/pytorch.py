@@ -1,10 +1,10 @@
-"""The workload of `examples/throughput.rs` in PyTorch: images a second in training, an epoch each.
+"""The workload of `examples/throughput.rs` in PyTorch: images per second, for each epoch of training.
 
     python3 -m venv venv && venv/bin/pip install torch numpy
     AUTOENCODER_DATA=data venv/bin/python benches/pytorch.py --threads 2
     AUTOENCODER_DATA=data cargo run --release --example throughput -- --dataset mnist --threads 2
 
-Run them in turn and compare round by round: on a shared machine a single run says little.
+Run both in turns and compare medians. On a shared machine, a single run says little.
 """
 
 import argparse

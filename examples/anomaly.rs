@@ -1,5 +1,5 @@
-//! Anomalies by reconstruction error: trained on all classes but one, how well does the error find that class? ROC
-//! curve and AUROC for each class left out.
+//! Detects anomalies by reconstruction error: how well does a model that was trained on all classes except one detect
+//! that class? Draws ROC curves and computes the AUROC for each held-out class.
 //!
 //! `cargo run --release --example anomaly -- --dataset both`
 

@@ -1,5 +1,5 @@
-//! Three and five layers a side with codes of 15, 30, 50 and 100: loss curves, PSNR against the code's width with PCA
-//! beside, reconstructions.
+//! Compares three and five layers per side with codes of 15, 30, 50 and 100: loss curves, PSNR by code width beside PCA,
+//! reconstructions.
 //!
 //! `cargo run --release --example architectures -- --dataset both`
 

@@ -1,5 +1,5 @@
-//! Denoising autoencoders for noise of several strengths: one model for each and one for all, PSNR and SSIM by epoch
-//! and by strength beside the best linear denoiser, and how each model does where it was not trained.
+//! Trains denoising autoencoders for several noise strengths: one model per strength and one for all. Compares PSNR and
+//! SSIM with the best linear denoiser, and tests each model at the other strengths.
 //!
 //! `cargo run --release --example denoising -- --dataset both`
 

@@ -1,4 +1,4 @@
-//! Draws digits and writes them as IDX files with a picture of the first hundred: what stands in `data/digits`.
+//! Draws digits and writes them as IDX files, with a picture of the first hundred. `data/digits` was made this way.
 //!
 //! `cargo run --release --example draw_digits -- --count 300 --out data/digits`
 

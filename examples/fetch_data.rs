@@ -1,4 +1,4 @@
-//! Fetches MNIST and Fashion-MNIST.
+//! Downloads MNIST and Fashion-MNIST.
 //!
 //! `cargo run --release --features download --example fetch_data -- --dataset both`
 

@@ -1,5 +1,5 @@
-//! What the code knows: test codes in two dimensions, walks between images through the code, its strongest directions
-//! decoded, nearest neighbours by code.
+//! Explores the latent space: test codes in two dimensions, decoded walks between images, decoded strongest directions,
+//! nearest neighbors by code.
 //!
 //! `cargo run --release --example latent_space -- --dataset both`
 

@@ -1,4 +1,4 @@
-//! The main job: trains a denoising autoencoder, prints what it reached, writes pictures.
+//! Trains a denoising autoencoder, prints its test metrics and writes pictures.
 //!
 //! `cargo run --release --example quickstart`
 

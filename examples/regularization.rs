@@ -1,5 +1,5 @@
-//! Lasso on the encoder's weights against Dropout against neither: loss curves, the best model of each, how sparse the
-//! weights become, and a sweep over the strength of the Lasso.
+//! Compares Lasso on the encoder's weights, dropout, and neither: loss curves, the best model of each, the sparsity of the
+//! weights, and a sweep over the strength of the Lasso.
 //!
 //! `cargo run --release --example regularization -- --dataset both`
 

@@ -1,4 +1,4 @@
-//! The whole study in one folder: every experiment, `report/index.html` and the same tables as Markdown.
+//! Runs every experiment into one folder, and writes `report/index.html` and the same tables as Markdown.
 //!
 //! `cargo run --release --example study -- --dataset both`
 

@@ -1,4 +1,4 @@
-//! Measures training, evaluation and single-image speed and prints one line of JSON.
+//! Measures the speed of training, evaluation and single images, and prints one line of JSON.
 //!
 //! `cargo run --release --example throughput -- --dataset digits --threads 2`
 

@@ -1,4 +1,4 @@
-"""Writes small sound files to start from into seeds/: python seeds.py"""
+"""Write small valid files into seeds/, as starting points for fuzzing: python seeds.py"""
 
 import gzip, json, pathlib, struct
 

@@ -4,10 +4,10 @@
     venv/bin/pip install numpy onnx onnxruntime safetensors
     venv/bin/python python/check_onnx.py
 
-The files are `crate-encoder.onnx`, `crate-decoder.onnx` and `crate-whole.onnx` in `tests/golden/exchange`, written
-by `cargo test --features onnx --lib onnx -- --ignored` from `crate.safetensors`. Each must pass ONNX's checker and its
-shape inference, hold the weights of that file bit for bit, and give the numbers of `crate-values.safetensors` within
-1e-6 for batches of any size. The tests of `src/nn/onnx` hold that the crate still writes the same files.
+The files are `crate-encoder.onnx`, `crate-decoder.onnx` and `crate-whole.onnx` in `tests/golden/exchange`.
+`cargo test --features onnx --lib onnx -- --ignored` writes them from `crate.safetensors`. Each must pass ONNX's checker
+and shape inference, contain exactly the weights of that file, and reproduce the values of `crate-values.safetensors` to
+within 1e-6 for batches of any size. The unit tests of the exporter assert that the crate still writes the same files.
 """
 
 import sys

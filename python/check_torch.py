@@ -1,13 +1,13 @@
-"""Check that PyTorch reads the crate's model files: same weights, same codes and outputs.
+"""Check that PyTorch reads the crate's model files with the same weights, codes and outputs.
 
     python3 -m venv venv
     venv/bin/pip install torch numpy safetensors
     venv/bin/python python/check_torch.py [MODEL VALUES]
 
-By default MODEL is `tests/golden/exchange/crate.safetensors`, which the crate wrote, and VALUES
-`crate-values.safetensors` beside it: tensors `inputs`, `codes` and `outputs`, as the crate computed them
-(`cargo test --test exchange -- --ignored` writes both). The model is built as an `nn.Sequential`, must give the
-same numbers within 1e-6, and written again the same weights, bit for bit, and the same architecture.
+By default, MODEL is `tests/golden/exchange/crate.safetensors`, which the crate wrote, and VALUES is
+`crate-values.safetensors` beside it. VALUES has the tensors `inputs`, `codes` and `outputs`, as the crate computed
+them. `cargo test --test exchange -- --ignored` writes both files. The model becomes an `nn.Sequential`. It must
+reproduce the values to within 1e-6. Saved again, it must have the same architecture and exactly the same weights.
 """
 
 import json
@@ -33,7 +33,7 @@ def near(what, found, expected):
 
 
 def architecture(path):
-    """The metadata of a file, its reals as f32."""
+    """Return the metadata of a file, with real numbers rounded to f32."""
     def real(text):
         return torch.tensor(float(text), dtype=torch.float32).item()
 
@@ -58,8 +58,8 @@ def main():
             torch.equal(before[name].view(torch.int32), after[name].view(torch.int32)) for name in before
         )
         if not same or architecture(model_file) != architecture(copy):
-            sys.exit("written again it is another model")
-    print(f"{len(before)} tensors and the architecture come back bit for bit")
+            sys.exit("the saved copy is a different model")
+    print(f"{len(before)} tensors and the architecture round-trip exactly")
 
 
 if __name__ == "__main__":

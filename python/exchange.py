@@ -1,4 +1,4 @@
-"""Model files of the `autoencoder` crate in PyTorch, in both directions.
+"""Read and write model files of the `autoencoder` crate in PyTorch.
 
     from exchange import load, save
 
@@ -6,11 +6,11 @@
     codes = model.encoder(images)       # images [batch, features], codes [batch, code]
     save(model, "changed.safetensors")  # for Autoencoder::load
 
-Needs torch and safetensors. A file holds `encoder.0.weight` [out, in], `encoder.0.bias`
-[out], `encoder.2.weight`, ..., `decoder.0.weight`, ..., all f32, and in its metadata under
-`autoencoder` the architecture as JSON: of each layer its outputs, its activation and its
-rate of dropout. Even places of a stack are `nn.Linear`, odd ones activations; where there
-is dropout it stands with the activation in an `nn.Sequential`, so that names stay.
+Needs torch and safetensors. A file has the tensors `encoder.0.weight` [out, in], `encoder.0.bias`
+[out], `encoder.2.weight`, ..., `decoder.0.weight`, ..., all f32. Its metadata has the architecture
+as JSON under `autoencoder`: outputs, activation and dropout rate of each layer. The even indices of
+a stack are `nn.Linear`, the odd ones activations. A layer with dropout has an `nn.Sequential` of
+activation and dropout at the odd index, so that the names of the tensors do not change.
 """
 
 import json
@@ -25,7 +25,7 @@ PLAIN = {"identity": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh"
 
 
 def load(path):
-    """The model of a file, in evaluation mode; ValueError or KeyError if the file is of no such model."""
+    """Load a model in evaluation mode. Raises ValueError or KeyError if the file is not such a model."""
     with safe_open(path, framework="pt") as file:
         architecture = json.loads((file.metadata() or {})[KEY])
     if architecture["version"] != VERSION:
@@ -45,7 +45,7 @@ def load(path):
 
 
 def save(model, path):
-    """Writes a model whose `encoder` and `decoder` are built as `load` builds them."""
+    """Save a model whose `encoder` and `decoder` are built as in `load`."""
     architecture = {"version": VERSION, "inputs": model.encoder[0].in_features}
     for name in ("encoder", "decoder"):
         stack = list(getattr(model, name))
@@ -66,7 +66,7 @@ def from_name(name):
 
 
 def describe(module):
-    """Activation and dropout of a layer as they stand in a file."""
+    """Return the activation and dropout of a layer as stored in a file."""
     activation, rate = module, 0.0
     if isinstance(module, nn.Sequential):
         activation, dropout = module
@@ -75,5 +75,5 @@ def describe(module):
         return {"activation": {"leaky_relu": {"slope": activation.negative_slope}}, "dropout": rate}
     names = [name for name, kind in PLAIN.items() if type(activation) is kind]
     if not names:
-        raise ValueError(f"the crate has no activation {activation}")
+        raise ValueError(f"unsupported activation: {activation}")
     return {"activation": names[0], "dropout": rate}

@@ -1,11 +1,11 @@
-"""Write a small model from PyTorch with inputs, codes and outputs, for the crate's tests.
+"""Write a small PyTorch model with inputs, codes and outputs, for the crate's tests.
 
     python3 -m venv venv
     venv/bin/pip install torch numpy safetensors
     venv/bin/python python/write_torch.py
 
 Writes `torch.safetensors` and `torch-values.safetensors` into `tests/golden/exchange`;
-`tests/exchange.rs` loads them. Every activation of the crate is in it, dropout too.
+`tests/exchange.rs` loads them. The model has every activation of the crate, and dropout.
 """
 
 from collections import OrderedDict

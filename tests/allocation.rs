@@ -1,4 +1,4 @@
-//! A training step, and a reconstruction into a buffer, allocate nothing once their own buffers are there.
+//! A training step and `reconstruct_into` allocate nothing after the first call.
 
 use autoencoder::{
     Autoencoder,
@@ -18,16 +18,16 @@ struct Counting;
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
 #[expect(unsafe_code, reason = "an allocator is unsafe by its trait; it only counts")]
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller's guarantees are those that the system's allocator needs.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller's guarantees are those that the system's allocator needs.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -35,7 +35,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// One test, for the count is that of the whole process.
+/// A single test, because the counter covers the whole process.
 #[test]
 fn nothing_is_allocated_after_the_first_time() {
     a_step();
@@ -70,7 +70,7 @@ fn a_step() {
         let counted = pool.install(|| {
             let mut before = 0;
             for (index, rows) in rows.chunks(128).cycle().take(30).enumerate() {
-                // The first batches, a short one among them, may still touch a thread's first buffers.
+                // The first batches, one of them short, may still create buffers of a thread.
                 if index == 10 {
                     before = ALLOCATIONS.load(Ordering::Relaxed);
                 }

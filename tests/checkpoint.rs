@@ -1,5 +1,5 @@
-//! A run that stops anywhere and goes on from its checkpoint ends with the bits of one that never stopped; a checkpoint
-//! of another run, or of none, is refused.
+//! A run that stops anywhere and resumes from its checkpoint ends with the bits of an uninterrupted run. An invalid
+//! checkpoint, or one of another run, is refused.
 
 mod common;
 
@@ -20,7 +20,7 @@ use std::{
     sync::LazyLock,
 };
 
-/// Five batches of an epoch, the last of 6 rows.
+/// Five batches per epoch; the last has 6 rows.
 const BATCH: usize = 16;
 const BATCHES: usize = 5;
 
@@ -51,7 +51,7 @@ fn config() -> TrainConfig {
         .seed(9)
 }
 
-/// Every optimiser, schedule and way to end: early, with the best weights or the last, and not early.
+/// Every optimizer and schedule, with and without early stopping, restoring the best weights or keeping the last.
 fn runs() -> [TrainConfig; 4] {
     let stopping = |patience, improvement| EarlyStopping::new(patience).min_improvement(improvement);
     let sgd = Optimizer::Sgd { momentum: 0.9 };
@@ -79,7 +79,7 @@ fn whole(config: &TrainConfig) -> (Autoencoder, History) {
     (model, history)
 }
 
-/// Runs until `stop` says so and gives the checkpoint that stands then.
+/// Runs until `stop` returns true, and returns the latest checkpoint.
 fn stopped(
     config: &TrainConfig,
     folder: &Path,
@@ -101,7 +101,7 @@ fn resumed(config: &TrainConfig, checkpoint: Checkpoint) -> (Autoencoder, Histor
     (model, history)
 }
 
-/// All figures but the clock's.
+/// The history without timings.
 fn figures(history: &History) -> History {
     let mut history = history.clone();
     for epoch in &mut history.epochs {
@@ -146,7 +146,7 @@ fn a_run_resumed_after_any_step_ends_with_the_same_bits() {
     assert_eq!(ends, [3, 5, 4, 5]);
 }
 
-/// Stop, go on, stop again, go on: no step is lost or done twice.
+/// Stop, resume, stop again, resume: no step is lost or repeated.
 #[test]
 fn a_run_resumed_after_every_step_ends_with_the_same_bits() {
     for config in runs() {
@@ -188,7 +188,7 @@ fn keeping_checkpoints_changes_no_bit_and_leaves_the_last_and_the_best() {
         };
         let history = trainer.callback(callback).fit(&mut model, &*TRAIN).unwrap();
         assert_same(&(model, history), &expected, "watched");
-        // One more of each kind while the newest is not proven.
+        // One more of each kind, as long as no step from the newest has succeeded.
         assert!(most <= 4 + 2, "{most} files at once");
 
         let epochs = &expected.1.epochs;
@@ -213,7 +213,7 @@ fn keeping_checkpoints_changes_no_bit_and_leaves_the_last_and_the_best() {
     }
 }
 
-/// Names of the files in a folder, without their ending.
+/// Names of the files in a folder, without their extension.
 fn names(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.map(|name| name.strip_suffix(".safetensors").unwrap().to_owned()).collect();
@@ -255,7 +255,7 @@ fn more_epochs_can_follow_where_the_schedule_does_not_depend_on_them() {
     assert_eq!(error, "cannot resume: epochs: 2, batch 2 of the next in the checkpoint, 2 in this run");
 }
 
-/// A refused checkpoint leaves the model as it was.
+/// A refused checkpoint does not change the model.
 #[track_caller]
 fn refused(trainer: Trainer, checkpoint: Checkpoint, mut model: Autoencoder, rows: &dyn Dataset) -> String {
     let before = digest(&model);
@@ -316,19 +316,19 @@ fn another_run_is_refused_and_the_difference_named() {
     ] {
         named(what, refused(trainer(&base), checkpoint.clone(), model, &*TRAIN));
     }
-    // The same layers, cut elsewhere into encoder and decoder.
+    // The same layers, with a different split into encoder and decoder.
     let mut layers = model().layers().to_vec();
     let decoder = layers.split_off(2);
     let cut = Autoencoder::from_layers(layers, decoder).unwrap();
     named("layers of the encoder", refused(trainer(&base), checkpoint.clone(), cut, &*TRAIN));
 
-    // The checkpoint's own weights are those of the run, too.
+    // A model with the checkpoint's weights is accepted, too.
     let mut own = checkpoint.model().clone();
     let history = trainer(&base).resume(checkpoint).fit(&mut own, &*TRAIN).unwrap();
     assert_same(&(own, history), &whole(&base), "from the checkpoint's weights");
 }
 
-/// A run that grows out of all bounds leaves its last good checkpoint, also where only one is kept.
+/// A run that diverges leaves its last good checkpoint, even if only one is kept.
 #[test]
 fn a_run_that_diverges_leaves_a_good_checkpoint() {
     let sgd = Optimizer::Sgd { momentum: 0.9 };
@@ -351,7 +351,7 @@ fn a_run_that_diverges_leaves_a_good_checkpoint() {
     let steps: Vec<u64> =
         names(folder.path()).iter().filter_map(|name| name.strip_prefix("step-")?.parse().ok()).collect();
     assert_eq!(steps, [failed as u64 - 2, failed as u64 - 1]);
-    // The one before the last has been computed with; from the last the run fails as before.
+    // A step from the second-to-last checkpoint has succeeded; from the last, the run fails as before.
     let good = Checkpoint::load(folder.path().join(format!("step-{:012}.safetensors", steps[0]))).unwrap();
     let output = good.model().reconstruct(TRAIN.view()).unwrap();
     assert!(output.iter().all(|value| value.is_finite()));
@@ -381,7 +381,7 @@ fn folders_and_numbers_that_cannot_be_are_errors_before_the_first_step() {
         assert!(matches!(fit(checkpoints), Error::Setting { .. }));
     }
 
-    // A new run takes nobody's checkpoints for its own, and removes none.
+    // A new run neither adopts nor removes existing checkpoints.
     stopped(&config(), folder.path(), |steps, _| steps == 3);
     let error = fit(inside());
     assert!(error.to_string().contains("resume from them, or remove them"), "{error}");
@@ -391,7 +391,7 @@ fn folders_and_numbers_that_cannot_be_are_errors_before_the_first_step() {
     assert!(Checkpoint::best(&folder).unwrap().is_none());
 }
 
-/// A checkpoint that cannot be written ends the run; those that stand, stand.
+/// A checkpoint that cannot be written ends the run; existing ones are kept.
 #[test]
 fn a_checkpoint_that_cannot_be_written_ends_the_run() {
     let folder = tempfile::tempdir().unwrap();
@@ -416,7 +416,7 @@ fn a_checkpoint_that_cannot_be_written_ends_the_run() {
     assert_same(&resumed(&config(), stands), &whole(&config()), "from what stands");
 }
 
-/// A file with other metadata, as JSON, under `checkpoint`.
+/// Returns a file with modified metadata, the JSON under `checkpoint`.
 fn with_metadata(file: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
     let (_, metadata) = SafeTensors::read_metadata(file).unwrap();
     let mut metadata = metadata.metadata().clone().unwrap();
@@ -445,7 +445,7 @@ fn what_is_no_sound_checkpoint_is_refused() {
     for bit in 0..8 * header {
         let mut file = file.clone();
         file[bit / 8] ^= 1 << (bit % 8);
-        // What is still JSON may be another number: but no panic.
+        // Flipped bits that are still JSON may give another number, but no panic.
         if let Err(error) = Checkpoint::from_safetensors(&file, "file") {
             assert!(matches!(error, Error::Format { .. }), "{error}");
         }
@@ -503,12 +503,12 @@ fn moments_that_no_optimiser_has_are_refused() {
     }
 }
 
-/// Set for a process that is to do a part of a run: the folder of its checkpoints.
+/// Set for a process that trains a part of a run: the folder of its checkpoints.
 const FOLDER: &str = "CHECKPOINT_TEST_FOLDER";
-/// The step after which that process ends as if killed, if it does.
+/// The step after which that process aborts, if any.
 const ABORT: &str = "CHECKPOINT_TEST_ABORT";
 
-/// Processes that end in the middle of a step's callback, and one that goes on from where they were.
+/// Processes that abort in a callback, and one that resumes from their checkpoints.
 #[test]
 fn new_processes_go_on_to_the_same_bits() {
     for number in 0..runs().len() {
@@ -532,7 +532,7 @@ fn new_processes_go_on_to_the_same_bits() {
     }
 }
 
-/// What a process of the test above does; nothing where it is not one.
+/// Run by the processes of the test above; does nothing elsewhere.
 #[test]
 fn a_part_of_a_run() {
     let Ok(folder) = env::var(FOLDER) else { return };

@@ -1,4 +1,4 @@
-//! A save that is killed, finds no space or may not write leaves the old file or the new one, never a part.
+//! A save that is killed, runs out of space or lacks permission leaves the old file or the new one, never a mixture.
 #![cfg(unix)]
 
 use autoencoder::{Autoencoder, Error};
@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-/// Names the file that [`child`] writes: when it is not set, that test does nothing.
+/// Names the file that [`child`] writes. If it is not set, that test does nothing.
 const TARGET: &str = "AUTOENCODER_TEST_SAVE_TO";
-/// How often [`child`] saves: "forever", or else once.
+/// How often [`child`] saves: "forever", otherwise once.
 const HOW: &str = "AUTOENCODER_TEST_SAVE_HOW";
 
 /// Two models whose files differ in length.
@@ -22,7 +22,7 @@ fn models() -> [Autoencoder; 2] {
     [100, 10].map(|code| Autoencoder::builder(784).hidden(&[64]).code(code).build().unwrap())
 }
 
-/// Not a test of its own: what the tests below run as another process.
+/// Not a test by itself: the tests below run it in another process.
 #[test]
 fn child() {
     let Some(path) = env::var_os(TARGET) else { return };
@@ -55,7 +55,7 @@ fn child_command(path: &Path) -> Vec<String> {
     ]
 }
 
-/// What the child says when it saves the second model after `before`, a command of the shell in its process.
+/// The output of a child that saves the second model after the shell command `before`.
 fn child_after(before: &str, wrapper: &[&str], path: &Path) -> String {
     let mut words: Vec<String> = wrapper.iter().map(|&word| word.to_owned()).collect();
     words.extend(["sh".into(), "-c".into(), format!("{before} exec \"$@\""), "sh".into()]);
@@ -68,8 +68,8 @@ fn scratch_files(folder: &Path) -> usize {
     fs::read_dir(folder).unwrap().count() - 1
 }
 
-/// 1,000 processes that save two models in turn are killed at random moments. A killed one may leave a scratch file
-/// behind, the next one takes it away.
+/// 1,000 processes that save two models in turn are killed at random moments. A killed process may leave a temporary
+/// file behind; the next one removes it.
 #[test]
 fn killed_while_saving() {
     let folder = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ fn killed_while_saving() {
     assert_eq!(scratch_files(folder.path()), 0);
 }
 
-/// The old file in a folder of its own, for a save that must fail.
+/// The old file in a new folder, for a save that must fail.
 fn old_file() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
@@ -127,12 +127,12 @@ fn a_limit_on_the_size_of_files() {
     assert!(said.contains("refused: File too large"), "{said}");
     assert!(fs::read(&path).unwrap() == old, "another file");
     assert_eq!(scratch_files(folder.path()), 0);
-    // The same without the limit, to show that the limit is what refused.
+    // Without the limit the save succeeds, so the limit was the reason.
     assert!(child_after("", &[], &path).contains("saved"));
     assert!(fs::read(&path).unwrap() != old);
 }
 
-/// A file system of 1 MiB in memory, mounted for one process alone, where the system lets one.
+/// A file system of 1 MiB in memory, mounted for one process, if the system allows it.
 #[test]
 fn a_full_disk_and_one_that_is_read_only() {
     let unshare = ["unshare", "--user", "--map-root-user", "--mount"];
@@ -168,7 +168,7 @@ fn a_full_disk_and_one_that_is_read_only() {
     assert!(said.contains("refused: Read-only file system") && said.ends_with("old1\n"), "{said}");
 }
 
-/// Permissions do not bind root, who therefore saves as another user.
+/// Permissions do not restrict root, so root saves as another user.
 #[test]
 fn a_folder_without_permission() {
     use std::os::unix::fs::PermissionsExt;
@@ -179,7 +179,7 @@ fn a_folder_without_permission() {
     let wrapper: &[&str] = if root { &["setpriv", "--reuid", "65534", "--clear-groups"] } else { &[] };
     if root {
         fs::remove_file(&probe).unwrap();
-        // The program itself may lie where nobody else may go.
+        // Other users may not be able to reach the program itself.
         let able = Command::new("setpriv")
             .args(&wrapper[1..])
             .arg(env::current_exe().unwrap())
@@ -215,6 +215,6 @@ fn places_that_are_no_files() {
     }
     assert!(fs::read(&path).unwrap() == old, "another file");
     assert_eq!(scratch_files(folder.path()), 0);
-    // The longest name that file systems grant is granted.
+    // The longest name that file systems allow works.
     model.save(folder.path().join("n".repeat(255))).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Many threads at once, nested pools, a global pool of one: the same numbers, and an end.
+//! Many threads at once, nested pools, a global pool of one thread: the same results, and no deadlock.
 
 mod common;
 
@@ -22,10 +22,10 @@ use std::{
     time::Duration,
 };
 
-/// Far beyond what any of this takes: what is not back by then never comes.
+/// Far longer than any of this takes: a test that is not done by then is deadlocked.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Does some work with a global pool of one thread, and fails if it does not end.
+/// Does some work with a global pool of one thread, and fails if it does not finish.
 fn ends(work: impl FnOnce() + Send + 'static) {
     static POOL_OF_ONE: Once = Once::new();
     POOL_OF_ONE.call_once(|| rayon::ThreadPoolBuilder::new().num_threads(1).build_global().unwrap());
@@ -49,7 +49,7 @@ fn config() -> TrainConfig {
     TrainConfig::new().epochs(2).batch_size(100).loss(Loss::Bce).noise(noise).seed(3)
 }
 
-/// The digest of a model that was trained on these settings.
+/// The digest of a model that was trained with these settings.
 fn trained(config: &TrainConfig, images: &ImageSet) -> String {
     let mut model =
         Autoencoder::builder(784).hidden(&[48]).code(12).dropout(0.2).seed(config.seed).build().unwrap();
@@ -80,7 +80,7 @@ fn a_model_serves_eight_threads_while_another_is_trained() {
                     let own = pool(2);
                     for turn in 0.. {
                         let in_time = training.load(Relaxed);
-                        // On the global pool, on a pool of the reader's, on its own thread, and into a buffer.
+                        // On the global pool, on the reader's own pool, on its own thread, and into a buffer.
                         assert_eq!(model.reconstruct(rows.view()).unwrap(), *alone);
                         own.install(|| assert_eq!(model.reconstruct(rows.view()).unwrap(), *alone));
                         let first = (reader * 31 + turn) % 200;
@@ -106,7 +106,7 @@ fn a_model_serves_eight_threads_while_another_is_trained() {
     });
 }
 
-/// A caller's pool whose every worker trains, evaluates and sweeps at once, each in the same pool or in its own.
+/// Every worker of a caller's pool trains and evaluates at once, in the same pool or in its own.
 #[test]
 fn work_inside_a_callers_pool_ends_with_the_same_bits() {
     ends(|| {
@@ -127,7 +127,7 @@ fn work_inside_a_callers_pool_ends_with_the_same_bits() {
                 });
             });
         }
-        // The global pool, which has one thread: directly, and from its own worker.
+        // The global pool of one thread: directly, and from its own worker.
         assert_eq!(trained(&config(), &images), expected);
         for threads in [None, Some(1), Some(3)] {
             let mut config = config();
@@ -137,7 +137,7 @@ fn work_inside_a_callers_pool_ends_with_the_same_bits() {
     });
 }
 
-/// Rows that are made in parallel.
+/// A data set whose rows are computed in parallel.
 struct Parallel<'a>(&'a ImageSet);
 
 impl Dataset for Parallel<'_> {
@@ -158,7 +158,7 @@ impl Dataset for Parallel<'_> {
     }
 }
 
-/// What the caller gives may use the pool that it is called in: a worker that waits takes up other blocks meanwhile.
+/// The caller's code may use the current pool: a worker that waits takes other blocks in the meantime.
 #[test]
 fn rows_and_callbacks_that_use_the_pool_end() {
     ends(|| {

@@ -1,4 +1,4 @@
-//! IDX as it comes, also as images: what is read has the elements that its shape says.
+//! IDX files, as arrays and as images. An array that loads has as many elements as its shape says.
 #![no_main]
 
 use autoencoder::data::idx;

@@ -1,4 +1,4 @@
-//! Gzip behind a sound first two bytes, so that the decoder is always met.
+//! Gzip data after the two magic bytes, so that the input always reaches the decoder.
 #![no_main]
 
 use autoencoder::data::idx;

@@ -1,4 +1,4 @@
-//! Models in safetensors files: one that loads has finite weights and can be applied.
+//! Models in safetensors files. A model that loads has finite weights and can be applied.
 #![no_main]
 
 use autoencoder::{Autoencoder, ndarray::Array2};

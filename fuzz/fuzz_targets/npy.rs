@@ -1,4 +1,4 @@
-//! NPY files, with and without a shape that is asked for.
+//! NumPy files, with and without a requested shape.
 #![no_main]
 
 use autoencoder::data::npy;

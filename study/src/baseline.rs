@@ -1,8 +1,8 @@
 //! Linear methods to compare autoencoders with: PCA and the linear MMSE denoiser.
 //!
-//! Both are one eigenproblem. With mean `μ` and covariance `C = U Λ Uᵀ` of the training rows, PCA of `d` components
-//! reconstructs `μ + U diag(1, .., 1, 0, .., 0) Uᵀ (x - μ)`, the best linear map of that rank; the best linear map
-//! for white noise of variance `s` is `μ + U diag(λ / (λ + s)) Uᵀ (x - μ)` (the Wiener filter).
+//! Both solve one eigenproblem. Let the training rows have mean `μ` and covariance `C = U Λ Uᵀ`. PCA with `d` components
+//! reconstructs `μ + U diag(1, .., 1, 0, .., 0) Uᵀ (x - μ)`, the best linear map of that rank. The best linear denoiser
+//! for white noise of variance `s` is `μ + U diag(λ / (λ + s)) Uᵀ (x - μ)`, the Wiener filter.
 
 use crate::errors::{setting, shape};
 use autoencoder::{
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 const BLOCK_ROWS: usize = 1_000;
 
-/// Mean, principal components and variances of rows.
+/// Principal component analysis: the mean, components and variances of a data set.
 ///
 /// ```
 /// use autoencoder::{data::digits, metrics::ImageQuality};
@@ -33,30 +33,30 @@ const BLOCK_ROWS: usize = 1_000;
 #[derive(Debug, Clone)]
 pub struct Pca {
     mean: Array1<f64>,
-    /// A component a column, in the order of the variances.
+    /// One component per column, in the order of the variances.
     components: Array2<f64>,
     variances: Array1<f64>,
 }
 
 impl Pca {
-    /// Mean, components and variances (of the population, divided by the number of rows).
+    /// Computes the mean, the components and their variances (divided by the number of rows).
     ///
     /// # Errors
     /// If there are no rows, a value is not finite, or the eigenproblem does not converge.
     pub fn fit(samples: &dyn Dataset) -> Result<Self> {
         if samples.is_empty() || samples.features() == 0 {
-            return Err(shape("rows to analyse", "at least 1 with 1 feature", samples.len()));
+            return Err(shape("rows to analyze", "at least 1 with 1 feature", samples.len()));
         }
         let (mean, covariance) = moments(samples);
         if !mean.iter().all(|m| m.is_finite()) {
             return Err(setting("mean of the rows", f64::NAN, "finite rows"));
         }
-        let eigen = covariance.self_adjoint_eigen(Side::Lower).map_err(|error| {
-            setting("eigenvalues of the covariance", error, "finite ones that can be found")
-        })?;
+        let eigen = covariance
+            .self_adjoint_eigen(Side::Lower)
+            .map_err(|error| setting("eigenvalues of the covariance", error, "finite eigenvalues"))?;
         let features = mean.len();
         let (vectors, values) = (eigen.U(), eigen.S().column_vector());
-        // They come in ascending order. A variance that rounding made negative is 0.
+        // Eigenvalues are in ascending order. Rounding may make a zero variance negative.
         let place = |component: usize| features - 1 - component;
         Ok(Self {
             components: Array2::from_shape_fn((features, features), |(row, c)| vectors[(row, place(c))]),
@@ -65,25 +65,25 @@ impl Pca {
         })
     }
 
-    /// The mean row `[features]`.
+    /// Returns the mean row `[features]`.
     pub fn mean(&self) -> &Array1<f64> {
         &self.mean
     }
 
-    /// The variances along the components, the largest first.
+    /// Returns the variances along the components, largest first.
     pub fn variances(&self) -> &Array1<f64> {
         &self.variances
     }
 
-    /// The components `[features, features]`, a column each, in the order of the variances.
+    /// Returns the components `[features, features]`, one per column, in the order of the variances.
     pub fn components(&self) -> &Array2<f64> {
         &self.components
     }
 
-    /// The coordinates `[rows, components]` of rows `[rows, features]` along the first components, from the mean.
+    /// Projects rows `[rows, features]`, minus the mean, onto the first components. Returns `[rows, components]`.
     ///
     /// # Errors
-    /// If there are not so many components, or the rows have another number of features.
+    /// If `components` exceeds the number of features, or the rows have a different number of features.
     pub fn project(&self, rows: ArrayView2<f32>, components: usize) -> Result<Array2<f32>> {
         self.check(components)?;
         if rows.ncols() != self.mean.len() {
@@ -93,16 +93,16 @@ impl Pca {
         Ok((&rows - &self.mean.mapv(|m| m as f32)).dot(&axes))
     }
 
-    /// Reconstruction from the first `components`.
+    /// Returns the map that reconstructs rows from the first `components`.
     ///
     /// # Errors
-    /// If there are not so many.
+    /// If `components` exceeds the number of features.
     pub fn reconstruction(&self, components: usize) -> Result<LinearMap> {
         self.check(components)?;
         Ok(self.map(|component| f64::from(u8::from(component < components))))
     }
 
-    /// The best linear denoiser for Gaussian noise of a variance that is added and not clamped.
+    /// Returns the best linear denoiser for additive Gaussian noise that is not clamped.
     ///
     /// # Errors
     /// If the variance is negative or not finite.
@@ -123,7 +123,7 @@ impl Pca {
         }
     }
 
-    /// `μ + U diag(gain) Uᵀ (x - μ)`.
+    /// Returns the map `μ + U diag(gain) Uᵀ (x - μ)`.
     fn map(&self, gain: impl Fn(usize) -> f64) -> LinearMap {
         let gains = Array1::from_shape_fn(self.mean.len(), gain);
         let map = (&self.components * &gains).dot(&self.components.t());
@@ -139,10 +139,10 @@ pub struct LinearMap {
 }
 
 impl LinearMap {
-    /// The images of inputs, both `[rows, features]`.
+    /// Applies the map to each row. Input and output are `[rows, features]`.
     ///
     /// # Errors
-    /// If the inputs have another number of features.
+    /// If the inputs have a different number of features.
     pub fn apply(&self, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
         if inputs.ncols() != self.mean.len() {
             return Err(shape("features of a row", self.mean.len(), inputs.ncols()));
@@ -158,7 +158,7 @@ impl LinearMap {
     }
 }
 
-/// Mean and covariance of the rows, in f64, block by block in their order.
+/// Computes the mean and the covariance of the rows in f64, block by block, in order.
 fn moments(samples: &dyn Dataset) -> (Array1<f64>, Mat<f64>) {
     let (count, features) = (samples.len(), samples.features());
     let mut row = vec![0.0; features];
@@ -190,12 +190,12 @@ mod tests {
     use approx::assert_abs_diff_eq;
     use ndarray::array;
 
-    /// Rows on a line with a little across it: the components and variances by hand.
+    /// The rows lie near a line; components and variances are computed by hand.
     #[test]
     fn two_dimensions_by_hand() {
         let rows = array![[3.0_f32, 5.0], [5.0, 3.0], [0.0, 0.0], [8.0, 8.0]];
         let pca = Pca::fit(&rows).unwrap();
-        // Centred at (4, 4): (-1, 1), (1, -1), (-4, -4), (4, 4).
+        // Centered at (4, 4): (-1, 1), (1, -1), (-4, -4), (4, 4).
         assert_abs_diff_eq!(pca.variances(), &array![16.0, 1.0], epsilon = 1e-12);
         let first = pca.components().column(0).mapv(f64::abs);
         assert_abs_diff_eq!(first, array![0.5_f64.sqrt(), 0.5_f64.sqrt()], epsilon = 1e-12);

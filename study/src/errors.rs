@@ -1,4 +1,4 @@
-//! Short constructors of the library's errors.
+//! Short constructors for the library's errors.
 
 use autoencoder::Error;
 use std::{fmt::Debug, io, path::Path};

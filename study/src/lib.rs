@@ -1,7 +1,8 @@
-//! Studies of dense autoencoders: what the examples and the report of the [`autoencoder`] repository are made of.
+//! Experiments with dense autoencoders: grids of runs, linear baselines, charts, and the examples and report of the
+//! [`autoencoder`] repository.
 //!
-//! - [`sweep`] trains a grid of models, several at once, and keeps a record of each.
-//! - [`baseline`] has the linear methods to compare with: PCA and the linear MMSE denoiser.
+//! - [`sweep`] trains a grid of models, several at once, and stores a record of each.
+//! - [`baseline`] has linear methods for comparison: PCA and the linear MMSE denoiser.
 //! - [`plots`] draws curves and scatter plots as SVG.
 //! - [`commands`] has one function per example of the repository.
 //!

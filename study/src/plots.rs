@@ -5,11 +5,11 @@ use autoencoder::{Result, atomic};
 use plotters::prelude::*;
 use std::{io, ops::Range, path::Path};
 
-/// Width and height of the axes; the legend comes below. Small, so that letters stay readable on a phone.
+/// Width and height of the plot, without the legend below it. Small, so that text stays readable on a phone.
 const SIZE: (u32, u32) = (640, 400);
 /// Height of a row of the legend.
 const LEGEND_ROW: u32 = 24;
-/// Okabe and Ito's colours, which colour-blind people tell apart, without yellow, too light for lines.
+/// Okabe and Ito's colors, which color-blind people can tell apart, without yellow, which is too light for lines.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -20,7 +20,7 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(86, 180, 233),
 ];
 
-/// Ten for more curves, from Tol's muted scheme.
+/// Colors for more than seven curves, from Tol's muted scheme.
 const MANY_COLOURS: [RGBColor; 10] = [
     RGBColor(51, 34, 136),
     RGBColor(204, 102, 119),
@@ -33,33 +33,33 @@ const MANY_COLOURS: [RGBColor; 10] = [
     RGBColor(170, 68, 153),
     RGBColor(102, 102, 102),
 ];
-/// Height of a label of dots.
+/// Height of the label of a group of dots.
 const LABEL: i32 = 18;
-/// A line of more points has no markers.
+/// A line with more points has no markers.
 const MAX_MARKERS: usize = 60;
 
 /// How points are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mark {
-    /// A line through the points, with a marker on each if they are few.
+    /// A line through the points, with markers if there are few.
     #[default]
     Line,
-    /// A dot for each point, and the label at their centre.
+    /// One dot per point, and the label at their center.
     Dots,
 }
 
-/// Points that belong together.
+/// Points that are drawn together.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Curve {
-    /// What it shows, for the legend.
+    /// Label in the legend.
     pub label: String,
-    /// Its points, in the order of x. Those that are not finite are left out.
+    /// Points, in ascending order of x. Non-finite points are skipped.
     pub points: Vec<(f64, f64)>,
-    /// How they are drawn.
+    /// How the points are drawn.
     pub mark: Mark,
 }
 
-/// Curves over common axes.
+/// A chart of several curves.
 ///
 /// ```
 /// use autoencoder_study::plots::{Chart, Curve};
@@ -75,18 +75,18 @@ pub struct Curve {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// What the curves show together.
+    /// Title.
     pub title: String,
-    /// The horizontal axis, with its unit.
+    /// Label of the horizontal axis, with its unit.
     pub x_label: String,
-    /// The vertical axis, with its unit.
+    /// Label of the vertical axis, with its unit.
     pub y_label: String,
-    /// The curves, in the order of the legend.
+    /// Curves, in the order of the legend.
     pub curves: Vec<Curve>,
 }
 
 impl Chart {
-    /// The chart as an SVG document. The legend stands below the curves and hides nothing.
+    /// Returns the chart as an SVG document. The legend is below the plot.
     ///
     /// # Errors
     /// If no point is finite.
@@ -96,9 +96,8 @@ impl Chart {
             return Err(setting("curves", self.curves.len(), "at least one finite point"));
         };
         let mut svg = String::new();
-        self.draw(&mut svg, x, y).map_err(|error| {
-            setting("curves", error.to_string(), "points that the plotting crate can draw")
-        })?;
+        self.draw(&mut svg, x, y)
+            .map_err(|error| setting("curves", error.to_string(), "points that can be drawn"))?;
         Ok(svg)
     }
 
@@ -118,7 +117,7 @@ impl Chart {
         let root = SVGBackend::with_string(svg, size).into_drawing_area();
         root.fill(&WHITE).map_err(io::Error::other)?;
         let (axes, legend) = root.split_vertically(SIZE.1);
-        // Epochs and widths have no halves.
+        // Epochs and widths are integers.
         let whole = self.curves.iter().flat_map(|curve| &curve.points).all(|(x, _)| x.fract() == 0.0);
         let mut chart = ChartBuilder::on(&axes)
             .caption(&self.title, ("sans-serif", 20))
@@ -177,7 +176,7 @@ impl Chart {
 }
 
 impl Chart {
-    /// Where each label of the legend goes: pixels from the left, and the row.
+    /// Returns the position of each label of the legend: pixels from the left, and the row.
     fn legend(&self) -> Vec<(u32, u32)> {
         let (mut x, mut row) = (24, 0);
         let mut place = |curve: &Curve| {
@@ -192,7 +191,7 @@ impl Chart {
         self.curves.iter().map(&mut place).collect()
     }
 
-    /// Labels of dots in pixels: at the centre, or as far below as no other is in the way.
+    /// Returns the positions of the dots' labels in pixels: at the center, or lower if another label is there.
     fn dot_labels(&self, pixels: impl Fn(&(f64, f64)) -> (i32, i32)) -> Vec<((i32, i32), &str)> {
         let dots = self.curves.iter().filter(|curve| curve.mark == Mark::Dots);
         let mut wanted: Vec<_> =
@@ -219,19 +218,19 @@ impl Chart {
     }
 }
 
-/// Half the width of a label of dots, in pixels.
+/// Returns half the width of a label of dots, in pixels.
 fn half_width(label: &str) -> i32 {
     4 * label.chars().count() as i32 + 4
 }
 
-/// The mean of the finite points.
+/// Returns the mean of the finite points.
 fn centre(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let finite: Vec<_> = points.iter().filter(|point| is_finite(point)).collect();
     let mean = |of: fn(&(f64, f64)) -> f64| finite.iter().map(|p| of(p) / finite.len() as f64).sum();
     (!finite.is_empty()).then(|| (mean(|p| p.0), mean(|p| p.1)))
 }
 
-/// A number at an axis, without the digits that binary fractions add.
+/// Formats a number for an axis, without the noise of binary fractions.
 fn tick(value: f64) -> String {
     let rounded = format!("{value:.6}").parse().unwrap_or(value);
     if value != 0.0 && !(1e-4..1e7).contains(&value.abs()) {
@@ -247,7 +246,7 @@ fn is_finite((x, y): &(f64, f64)) -> bool {
     x.is_finite() && y.is_finite()
 }
 
-/// The values' range with a little room, if there are any.
+/// Returns the range of the values with a small margin, if there are any.
 fn range(values: impl Iterator<Item = f64> + Clone) -> Option<Range<f64>> {
     let (low, high) = (values.clone().reduce(f64::min)?, values.reduce(f64::max)?);
     let room = (0.05 * (high - low)).max(1e-9 * high.abs()).max(1e-12);

@@ -1,7 +1,7 @@
-//! A grid of runs to records, each kept in a file as soon as its run is finished.
+//! Trains a grid of models and writes a record of each as soon as it is finished.
 //!
-//! A killed sweep loses at most the runs in flight; started again with `resume` it reads the records that stand and
-//! goes on. A run that fails is reported and the sweep goes on.
+//! A killed sweep loses at most the runs in flight. Restarted with `resume`, it reuses finished records and continues.
+//! A run that fails is reported, and the sweep continues.
 
 use crate::errors;
 use autoencoder::{
@@ -25,32 +25,32 @@ use std::{
     time::Instant,
 };
 
-/// Weights of at most this magnitude count as zero: the Lasso's gradient drives weights near 0, not to it.
+/// Weights of at most this magnitude count as zero: the Lasso's gradient makes weights small but rarely exactly 0.
 pub const NEAR_ZERO: f32 = 1e-3;
 
-/// How many test images the structural similarity after each epoch is taken of: it costs more than an epoch's
-/// validation.
+/// Number of test images whose structural similarity is computed after each epoch. Computing it for all of them would
+/// take longer than validation.
 pub const SSIM_IMAGES: usize = 1_000;
 
-/// One run: a mirrored model, how it is trained, and on what.
+/// One run: a mirrored model, its data set and its training settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// The name of the data set.
+    /// Name of the data set.
     pub dataset: String,
     /// Widths of the encoder's hidden layers.
     pub hidden: Vec<usize>,
     /// Width of the code.
     pub code: usize,
-    /// Rate of dropout in the hidden layers.
+    /// Dropout rate of the hidden layers.
     pub dropout: f32,
-    /// How weights and biases start.
+    /// Initialization of weights and biases.
     pub init: Init,
-    /// How the model is trained. The seed is that of the first weights too.
+    /// Training settings. Their seed also determines the initial weights.
     pub train: TrainConfig,
 }
 
 impl Run {
-    /// The untrained model for images of `inputs` pixels.
+    /// Returns the untrained model for images of `inputs` pixels.
     ///
     /// # Errors
     /// As [`Builder::build`](autoencoder::nn::AutoencoderBuilder::build).
@@ -59,10 +59,10 @@ impl Run {
         builder.dropout(self.dropout).init(self.init).seed(self.train.seed).build()
     }
 
-    /// Checks every setting against images of `inputs` pixels, as the run does before it starts.
+    /// Checks every setting for images of `inputs` pixels, as a run does before it starts.
     ///
     /// # Errors
-    /// The first setting that cannot be.
+    /// If a setting is invalid; the error names the first one.
     pub fn check(&self, inputs: usize) -> Result<()> {
         let model = self.model(inputs)?;
         let objective = Objective { loss: self.train.loss, penalties: self.train.penalties.clone() };
@@ -70,8 +70,8 @@ impl Run {
         self.train.check()
     }
 
-    /// What tells the run from every other: a digest of all that decides its result. The number of threads does
-    /// not.
+    /// Returns a digest of everything that determines the result, which identifies the run. The number of threads is
+    /// not part of it.
     pub fn id(&self) -> String {
         let mut run = self.clone();
         run.train.threads = None;
@@ -80,47 +80,47 @@ impl Run {
     }
 }
 
-/// What a run reached.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// The run.
+    /// Settings of the run.
     pub run: Run,
-    /// Digests of the images that it was trained on and measured on.
+    /// Digests of the training and the test images.
     pub data: [String; 2],
     /// All widths of the model.
     pub widths: Vec<usize>,
-    /// Its epochs.
+    /// History of the training.
     pub history: History,
-    /// The test images, noisy if the run has noise, against the clean ones.
+    /// Evaluation on the test images, which are noisy if the run has noise.
     pub test: Evaluation,
-    /// The mean structural similarity of the same; `None` where images are too small for its window.
+    /// Mean structural similarity of the same reconstructions; `None` if images are smaller than its window.
     pub test_ssim: Option<f64>,
-    /// The mean structural similarity of the first [`SSIM_IMAGES`] test images after each epoch; empty where images
-    /// are too small for its window.
+    /// Mean structural similarity of the first [`SSIM_IMAGES`] test images after each epoch; empty if images are
+    /// smaller than its window.
     pub epoch_ssim: Vec<f64>,
-    /// The share of the encoder's weights of at most [`NEAR_ZERO`].
+    /// Fraction of the encoder's weights whose magnitude is at most [`NEAR_ZERO`].
     pub sparsity: f64,
-    /// Seconds from the first step to the last epoch's validation.
+    /// Seconds from the first step to the end of the last validation.
     pub seconds: f64,
 }
 
-/// A run's record, or why it has none.
+/// A run's record, or the error that prevented it.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The run.
+    /// Settings of the run.
     pub run: Run,
-    /// What it reached.
+    /// The record or the error.
     pub record: Result<Record>,
-    /// Whether the record was there already.
+    /// True if the record existed before the sweep.
     pub resumed: bool,
 }
 
-/// What a data set is trained on and measured on.
+/// The images of a data set.
 #[derive(Debug, Clone, Copy)]
 pub struct Images<'a> {
-    /// For training.
+    /// Training images.
     pub train: &'a ImageSet,
-    /// For validation after each epoch, and for the record.
+    /// Test images, for validation after each epoch and for the record.
     pub test: &'a ImageSet,
 }
 
@@ -130,7 +130,7 @@ impl Images<'_> {
     }
 }
 
-/// Does one run.
+/// Trains and evaluates one run.
 ///
 /// # Errors
 /// As [`Trainer::fit`].
@@ -145,7 +145,7 @@ pub fn run_one(
     let clean = test.to_array();
     let noisy = config.noise.as_ref().map(|noise| noise.corrupt(clean.view(), config.seed));
     let input = noisy.as_ref().unwrap_or(&clean);
-    // Of the first `count` test images; `None` where images are too small.
+    // Uses the first `count` test images; `None` if images are too small.
     let ssim = |model: &Autoencoder, count: usize| -> Option<f64> {
         let first = s![..count, ..];
         let output = model.reconstruct(input.slice(first)).ok()?;
@@ -163,7 +163,7 @@ pub fn run_one(
     let history = trainer.fit(&mut model, train)?;
     let seconds = start.elapsed().as_secs_f64();
 
-    // After early stopping or a stop within an epoch the model is not that of the last validation.
+    // After early stopping, or a stop within an epoch, the model differs from the one validated last.
     let is_last = config.early_stopping.is_none() && history.epochs.len() == config.epochs;
     let validation = history.epochs.last().filter(|_| is_last).and_then(|epoch| epoch.validation);
     let evaluation = match validation {
@@ -188,9 +188,9 @@ pub fn run_one(
     Ok((model, record))
 }
 
-/// A grid of runs to do: where their records stand, how many are done at once.
+/// A sweep over a grid of runs.
 ///
-/// Records and models stand under the folder as `<id>.json` and `<id>.safetensors`.
+/// Records and models are stored in its folder as `<id>.json` and `<id>.safetensors`.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Sweep<'a> {
@@ -200,33 +200,34 @@ pub struct Sweep<'a> {
 }
 
 impl<'a> Sweep<'a> {
-    /// A sweep that keeps its records under `folder`, does one run after the other, and does every run.
+    /// Creates a sweep that stores its records in `folder`, trains one model at a time, and repeats finished runs.
     pub fn new(folder: &'a Path) -> Self {
         Self { folder, resume: false, jobs: 1 }
     }
 
-    /// Whether runs whose record stands are left out.
+    /// Sets whether to skip runs that have a record. Default: false.
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
         self
     }
 
-    /// How many runs are done at once, each on its share of the threads of the `rayon` pool that the sweep is
-    /// called in, whatever number its settings ask for. A run's result does not depend on it. A batch of 128 rows
-    /// keeps two threads busy, so on more cores runs side by side are the faster way.
+    /// Sets the number of concurrent runs. Default: 1.
+    ///
+    /// Each uses an equal fraction of the threads of the `rayon` pool that calls [`run`](Self::run), whatever its own
+    /// settings say. The results do not depend on it. Several runs at once use many cores better than one.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs;
         self
     }
 
-    /// Does the runs and gives their outcomes in order.
+    /// Trains the models and returns the outcomes in the order of `runs`.
     ///
-    /// `images` finds a data set by its name; `callback` hears of a run's number (from 0) and its events. A callback
-    /// that breaks ends the sweep: runs in flight are not kept, and the outcomes are those of the finished ones.
+    /// `images` finds a data set by its name. `callback` receives the index of a run and its events. If it breaks, the
+    /// sweep ends: runs in flight are discarded, and only outcomes of finished runs are returned.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder cannot be made, [`Error::Threads`] if threads cannot be started. What goes wrong
-    /// with a run, or with its files, is in its outcome.
+    /// [`Error::Io`] if the folder cannot be created, [`Error::Threads`] if threads cannot be started. Errors of a
+    /// single run, or of its files, are in its outcome.
     pub fn run<'d>(
         &self,
         runs: &[Run],
@@ -250,7 +251,7 @@ impl<'a> Sweep<'a> {
             stopped.fetch_or(flow.is_break(), Relaxed);
             flow
         };
-        // Not a parallel iterator over the runs: a thread that waits for a run's pool would begin another run meanwhile.
+        // Not a parallel iterator: a thread that waits for a run's pool would start another run in the meantime.
         let outcomes = pool(jobs)?.broadcast(|job| {
             let outcome = |(number, run)| {
                 let tell = |event: TrainEvent| tell(number, event);
@@ -264,7 +265,7 @@ impl<'a> Sweep<'a> {
         Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }
 
-    /// What one run reached, unless it was stopped.
+    /// Returns the outcome of one run, or `None` if the callback stopped it.
     fn outcome<'d>(
         &self,
         run: &Run,
@@ -296,7 +297,7 @@ fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     pool.map_err(|source| Error::Threads { threads, source })
 }
 
-/// The record of exactly this run on the same images, if it stands there whole and its model too.
+/// Returns the stored record if it is of exactly this run and these images, and its model is complete, too.
 fn stored(path: &Path, run: &Run, images: Images) -> Option<Record> {
     let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     let same = record.run.id() == run.id() && record.data == images.fingerprints();
@@ -304,7 +305,7 @@ fn stored(path: &Path, run: &Run, images: Images) -> Option<Record> {
     (model.widths() == record.widths).then_some(record)
 }
 
-/// Keeps the model, then the record, which stands for both.
+/// Stores the model, then the record: a record implies that its model is complete.
 fn keep(path: &Path, model: &Autoencoder, record: Record) -> Result<Record> {
     model.save(path.with_extension("safetensors"))?;
     let json = serde_json::to_vec_pretty(&record).map_err(std::io::Error::from).map_err(errors::io(path))?;

@@ -1,4 +1,4 @@
-//! Linear methods on rows at the edge of what they can do, and on real data where `AUTOENCODER_DATA` says that it is.
+//! Linear methods on degenerate rows, and on real data if `AUTOENCODER_DATA` names its folder.
 
 use autoencoder::{
     Error,
@@ -25,7 +25,7 @@ fn linear_methods_of_degenerate_rows_are_defined() {
         Array2::from_elem((1, 1), 0.3),
     ] {
         let pca = Pca::fit(&rows).unwrap();
-        // There is but one image: all linear methods give it, whatever they see.
+        // All rows are the same image, so all linear methods return it for any input.
         assert!(pca.variances().iter().all(|&variance| variance < 1e-12));
         for map in [pca.reconstruction(0), pca.reconstruction(1), pca.denoiser(0.0), pca.denoiser(1e300)] {
             let found = map.unwrap().apply(rows.view()).unwrap();
@@ -39,7 +39,7 @@ fn linear_methods_of_degenerate_rows_are_defined() {
     assert!(pca.variances().iter().all(|variance| variance.is_finite()));
 }
 
-/// The folder of data sets, or a word on standard error, which the test runner does not swallow.
+/// The folder of data sets, or a message on standard error, which the test runner does not capture.
 fn data(test: &str) -> Option<PathBuf> {
     let folder = env::var_os(DATA_VARIABLE).filter(|value| !value.is_empty());
     if folder.is_none() {
@@ -49,7 +49,7 @@ fn data(test: &str) -> Option<PathBuf> {
     folder.map(PathBuf::from)
 }
 
-/// PCA and the linear denoiser on the real sets; what a separate program in f64 found.
+/// PCA and the linear denoiser on real data, compared with the results of a separate f64 program.
 #[test]
 fn linear_baselines_reach_their_figures() {
     let Some(folder) = data("linear_baselines_reach_their_figures") else { return };

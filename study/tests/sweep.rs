@@ -1,4 +1,4 @@
-//! Grids of runs: records are kept and taken up again, a broken run is reported and the sweep goes on.
+//! Sweeps: records are stored and reused, a failed run is reported, and the sweep continues.
 
 use autoencoder::{
     Autoencoder, Error, Result,
@@ -29,7 +29,7 @@ fn grid() -> Vec<Run> {
     ]
 }
 
-/// The outcomes, and for each run whether it was heard of.
+/// Returns the outcomes, and for each run whether the callback received events.
 fn swept(
     folder: &Path,
     resume: bool,
@@ -70,7 +70,7 @@ fn records_are_kept_and_broken_runs_reported() -> Result<()> {
     let model = Autoencoder::load(folder.path().join(first[2].run.id()).with_extension("safetensors"))?;
     assert_eq!(model.encoder_sparsity(sweep::NEAR_ZERO), record.sparsity);
 
-    // Taken up again: nothing good is done twice, and the records are the same to the last bit.
+    // With `resume`, no finished run is repeated, and the records have the same bits.
     let (second, heard) = swept(folder.path(), true, 3, (&train, &test));
     assert_eq!(heard, [false; 6]);
     for (first, second) in first.iter().zip(&second) {
@@ -78,14 +78,14 @@ fn records_are_kept_and_broken_runs_reported() -> Result<()> {
         assert_eq!(first.record.as_ref().ok(), second.record.as_ref().ok());
     }
 
-    // Records of fewer images are not taken for those of all.
+    // Records of fewer images are not reused for all images.
     let half = train.clone().head(50)?;
     let (other, heard) = swept(folder.path(), true, 3, (&half, &test));
     assert_eq!(heard, good);
     assert_ne!(first[0].record.as_ref().unwrap().test, other[0].record.as_ref().unwrap().test);
     swept(folder.path(), true, 3, (&train, &test));
 
-    // Nor those of other images of the same number, nor records whose model is gone.
+    // Neither are records of other images of the same number, nor records whose model is missing.
     let (other, heard) = swept(folder.path(), true, 1, (&digits::generate(100, 7)?, &test));
     assert_eq!(heard, good);
     assert_ne!(first[0].record.as_ref().unwrap().test, other[0].record.as_ref().unwrap().test);
@@ -93,7 +93,7 @@ fn records_are_kept_and_broken_runs_reported() -> Result<()> {
     fs::remove_file(folder.path().join(first[2].run.id()).with_extension("safetensors")).unwrap();
     assert_eq!(swept(folder.path(), true, 2, (&train, &test)).1, [false, false, true, false, false, false]);
 
-    // A record cut short is not taken for one.
+    // A truncated record is not reused.
     let path = folder.path().join(first[0].run.id()).with_extension("json");
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
@@ -104,7 +104,7 @@ fn records_are_kept_and_broken_runs_reported() -> Result<()> {
     Ok(())
 }
 
-/// The bits of a run depend neither on how many are done at once nor on their threads.
+/// The bits of a run depend neither on the number of concurrent runs nor on their threads.
 #[test]
 fn runs_side_by_side_give_the_same_records_and_models() -> Result<()> {
     let (train, test) = (digits::generate(100, 1)?, digits::generate(30, 2)?);
@@ -129,7 +129,7 @@ fn runs_side_by_side_give_the_same_records_and_models() -> Result<()> {
     Ok(())
 }
 
-/// A run that was stopped half way must not be taken for a finished one.
+/// A run that was stopped halfway must not be treated as finished.
 #[test]
 fn a_callback_that_breaks_ends_the_sweep_and_keeps_nothing_of_its_run() -> Result<()> {
     let (train, test) = (digits::generate(100, 1)?, digits::generate(30, 2)?);
@@ -145,7 +145,7 @@ fn a_callback_that_breaks_ends_the_sweep_and_keeps_nothing_of_its_run() -> Resul
     Ok(())
 }
 
-/// A break ends the runs beside it too, and a run's own number of threads does not count in a sweep.
+/// A break also ends concurrent runs, and a sweep ignores a run's own number of threads.
 #[test]
 fn a_break_ends_runs_side_by_side() -> Result<()> {
     let (train, test) = (digits::generate(100, 1)?, digits::generate(30, 2)?);

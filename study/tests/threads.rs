@@ -1,4 +1,4 @@
-//! Sweeps inside a caller's pool, with a global pool of one thread: the same numbers, and an end.
+//! Sweeps inside a caller's pool, with a global pool of one thread: the same results, and no deadlock.
 
 use autoencoder::{
     TrainConfig,
@@ -14,10 +14,10 @@ use std::{
     time::Duration,
 };
 
-/// Far beyond what this takes: what is not back by then never comes.
+/// Far longer than this takes: a test that is not done by then is deadlocked.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Does some work with a global pool of one thread, and fails if it does not end.
+/// Does some work with a global pool of one thread, and fails if it does not finish.
 fn ends(work: impl FnOnce() + Send + 'static) {
     static POOL_OF_ONE: Once = Once::new();
     POOL_OF_ONE.call_once(|| rayon::ThreadPoolBuilder::new().num_threads(1).build_global().unwrap());

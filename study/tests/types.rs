@@ -1,4 +1,4 @@
-//! What a service asks of the public types: that threads may share them, and that records are files.
+//! Threads can share the public types, and records can be serialized.
 
 use autoencoder_study::{
     baseline::{LinearMap, Pca},

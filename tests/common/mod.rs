@@ -1,4 +1,4 @@
-//! What several test files share.
+//! Shared by several test files.
 
 use autoencoder::Autoencoder;
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
@@ -16,7 +16,7 @@ pub fn digest(model: &Autoencoder) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// So many cases, the same ones in every run.
+/// Configures `cases` cases, the same ones in every run.
 #[allow(dead_code, reason = "not every file draws its cases")]
 pub fn fixed(cases: u32) -> ProptestConfig {
     let rng_seed = RngSeed::Fixed(1);

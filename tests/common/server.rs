@@ -1,4 +1,4 @@
-//! A web server on this machine that answers as a test wants, with one connection at a time.
+//! A local web server with scripted answers, for one connection at a time.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::{
@@ -12,10 +12,10 @@ use std::{
     time::Duration,
 };
 
-/// Longer than any test's client waits; a client that never sends or reads ends here.
+/// Longer than any client of a test waits. A client that never sends or reads is dropped then.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How a path is answered.
+/// The answer for a path.
 #[derive(Debug, Clone)]
 pub enum Answer {
     Body(Vec<u8>),
@@ -29,11 +29,11 @@ pub enum Answer {
     Endless,
     /// Announces this many bytes.
     Announced(u64),
-    /// Accepts and says nothing until the client leaves.
+    /// Accepts and sends nothing until the client leaves.
     Silence,
 }
 
-/// Runs until it is dropped.
+/// The server, which runs until it is dropped.
 pub struct Server {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -52,19 +52,19 @@ impl Server {
                 if end.load(Ordering::Relaxed) {
                     break;
                 }
-                // A client that leaves early is not the server's failure.
+                // A client that leaves early is not an error of the server.
                 let _ = stream.and_then(|stream| serve(stream, &answer, &log));
             }
         });
         Self { url, asked, stop, thread: Some(thread) }
     }
 
-    /// The address of the root, with a slash at its end.
+    /// The URL of the root, with a trailing slash.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The paths that were asked for, in order.
+    /// The requested paths, in order.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

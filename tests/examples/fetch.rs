@@ -1,4 +1,4 @@
-//! Fetching data sets. What the right files do is tested on real data.
+//! Failed downloads. Successful ones are tested in `tests/real_data.rs`.
 
 use super::{
     example, fail,
@@ -25,7 +25,7 @@ fn mirrors_are_tried_in_order_and_failures_are_said() {
         let output =
             example("fetch_data", &[&["--dataset", dataset, "--data-dir", data], &mirrors[..]].concat());
         assert_eq!(output.status.code(), Some(1));
-        // The first file that no mirror has is the end.
+        // The first file that no mirror has ends the download.
         let url = |server: &Server| format!("{}{name}/{}", server.url(), FILES[0]);
         let said: Vec<_> = text(&output.stdout).lines().collect();
         assert_eq!(said.len(), 2, "{said:?}");

@@ -1,4 +1,4 @@
-//! Every flag of every example with values that nobody meant: an exit code as promised, one line of error, no panic.
+//! Every flag of every example with nonsensical values: the documented exit code, a one-line error, no panic.
 
 use super::{program, text};
 use autoencoder::{data::idx, ndarray::Array3};
@@ -18,19 +18,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Far beyond what a run here takes.
+/// Far longer than any run takes.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// What no number, choice or list can be.
+/// Text that is neither a number nor a choice nor a list.
 const JUNK: [&str; 12] =
     ["", " ", "x", "1..2", "--", "-", "0x10", "１", "💩", "a\nb", "1e", "99999999999999999999999999999999x"];
 
-/// What a flag takes, which decides what is hostile to it.
+/// The kind of value that a flag accepts, which decides which values are hostile.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     /// At least 1.
     Count,
-    /// As many as there are will do.
+    /// At least 1; more than there are rows is fine.
     BatchSize,
     Width,
     Widths,
@@ -49,7 +49,7 @@ enum Kind {
     Share,
     Shape,
     Choice,
-    /// Whether a data set is there is another matter.
+    /// The data set may be missing.
     Dataset,
     Switch,
     Path,
@@ -57,7 +57,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Values that must be refused with code 2, and such that may end anyhow but in a panic.
+    /// Returns values that must be refused with code 2, and values that may have any outcome except a panic.
     fn hostile(self) -> (Vec<&'static str>, Vec<&'static str>) {
         const NO_COUNTS: [&str; 6] = ["0", "-1", "1.5", "nan", "inf", "18446744073709551616"];
         const NO_REALS: [&str; 6] = ["-1", "-1e-30", "nan", "inf", "-inf", "1e999"];
@@ -113,7 +113,7 @@ const FILES: [&str; 8] = [
     "/proc/self/mem",
 ];
 
-/// What [`FILES`] and [`PATHS`] speak of.
+/// Creates the files for [`FILES`] and [`PATHS`].
 fn write_files(folder: &Path) {
     let at = |name: &str| folder.join(name);
     fs::write(at("file"), [7; 100]).unwrap();
@@ -128,7 +128,7 @@ fn write_files(folder: &Path) {
     fs::write(at("truncated.npy"), &whole[..whole.len() - 7]).unwrap();
 }
 
-/// The argument that a value stands for.
+/// Returns the argument for a value.
 fn argument(value: &str) -> OsString {
     match value {
         "long" => "a".repeat(5_000).into(),
@@ -138,7 +138,7 @@ fn argument(value: &str) -> OsString {
     }
 }
 
-/// A flag, its value, whether that must be refused.
+/// A flag, its value, and whether it must be refused.
 #[derive(Debug, Clone, Copy)]
 struct Draw {
     flag: &'static str,
@@ -154,7 +154,7 @@ fn draw(flags: &'static [(&'static str, Kind)]) -> impl Strategy<Value = Draw> {
     })
 }
 
-/// How a program ends with these arguments, by itself.
+/// Runs a program with these arguments, and fails if it does not end by itself.
 fn run(name: &str, arguments: &[OsString], folder: &Path) -> Output {
     let file = |name: &str| File::create(folder.join(name)).unwrap();
     let mut command = Command::new(program(name));
@@ -167,7 +167,7 @@ fn run(name: &str, arguments: &[OsString], folder: &Path) -> Output {
         }
         if start.elapsed() > PATIENCE {
             child.kill().unwrap();
-            panic!("{name} {arguments:?} goes on and on");
+            panic!("{name} {arguments:?} does not end");
         }
         thread::sleep(Duration::from_millis(2));
     };
@@ -175,7 +175,7 @@ fn run(name: &str, arguments: &[OsString], folder: &Path) -> Output {
     Output { status, stdout: read("stdout"), stderr: read("stderr") }
 }
 
-/// Runs a program that is small and sound but for some flags.
+/// Runs a program with small, valid flags, some of which are replaced.
 fn check(name: &str, base: &str, draws: &[Draw]) -> Result<(), TestCaseError> {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("cwd")).unwrap();
@@ -195,7 +195,7 @@ fn check(name: &str, base: &str, draws: &[Draw]) -> Result<(), TestCaseError> {
     let refused = draws.iter().filter(|draw| draw.refused).count();
     prop_assert!(refused == 0 || code != Some(0), "{}", all);
     prop_assert!(refused < draws.len() || code == Some(2), "{}", all);
-    // Of several runs each that failed has a line, then comes the error of the call.
+    // Each failed run of a sweep has a line, followed by the error of the whole command.
     let lines: Vec<_> = said.lines().collect();
     match code {
         Some(0) => prop_assert!(said.is_empty(), "{}", all),
@@ -304,7 +304,7 @@ fn custom_data() {
 
 const STUDY: &str = "--dataset digits --limit 20 --epochs 1 --batch-size 32 --hidden 8 --out out";
 
-/// The flags of every experiment and an experiment's own.
+/// The common flags of all experiments, and those of one experiment.
 macro_rules! experiment {
     ($name:ident, $cases:literal, $base:literal, [$($own:tt)*]) => {
         #[test]
@@ -368,7 +368,7 @@ experiment!(
     ]
 );
 
-/// Folders may have names that are no text, and names of two lines.
+/// Folder names may be invalid UTF-8, or contain a newline.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_of_any_name_will_do() {

@@ -1,4 +1,4 @@
-//! The examples as programs: the files they write are parsed back, bad flags and failed runs end as promised.
+//! The examples as processes: their files are parsed back, and invalid flags and failed runs end as documented.
 
 #[cfg(feature = "download")]
 mod fetch;
@@ -26,9 +26,9 @@ fn program(name: &str) -> PathBuf {
     folder.join(name).with_extension(env::consts::EXE_EXTENSION)
 }
 
-/// What an example prints, and how it ends.
+/// Returns the output and the exit status of an example.
 fn example(name: &str, flags: &[&str]) -> Output {
-    // Neither the variable nor data/: the same run everywhere.
+    // Without the variable and without data/, the run is the same everywhere.
     let elsewhere = tempfile::tempdir().unwrap();
     Command::new(program(name))
         .args(flags)
@@ -38,7 +38,7 @@ fn example(name: &str, flags: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What an example prints that ends well, with flags in one string and a folder for its files.
+/// Runs an example that must succeed and returns its output. Flags are one string; `out` is the folder for its files.
 fn succeed(name: &str, flags: &str, out: &Path) -> String {
     let flags: Vec<_> = flags.split_whitespace().chain(["--out", out.to_str().unwrap()]).collect();
     let output = example(name, &flags);
@@ -46,7 +46,7 @@ fn succeed(name: &str, flags: &str, out: &Path) -> String {
     text(&output.stdout).to_owned()
 }
 
-/// An example that must end with one line of error and a code.
+/// Runs an example that must end with a one-line error and this exit code.
 fn fail(name: &str, flags: &[&str], code: i32) -> String {
     let output = example(name, flags);
     let said = text(&output.stderr);
@@ -59,7 +59,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// The rows of a table, each by its columns' names.
+/// Returns the rows of a CSV file as maps from column to value.
 fn rows(path: impl AsRef<Path>) -> Vec<HashMap<String, String>> {
     let mut reader = csv::Reader::from_path(path).unwrap();
     reader.deserialize().map(Result::unwrap).collect()
@@ -69,7 +69,7 @@ fn number(row: &HashMap<String, String>, column: &str) -> f64 {
     row[column].parse().unwrap_or_else(|_| panic!("{column}: {}", row[column]))
 }
 
-/// Width and height of a picture that can be decoded.
+/// Decodes a picture and returns its width and height.
 fn picture(path: impl AsRef<Path>) -> (u32, u32) {
     let file = fs::File::open(path).unwrap();
     let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
@@ -78,7 +78,7 @@ fn picture(path: impl AsRef<Path>) -> (u32, u32) {
     (info.width, info.height)
 }
 
-/// The number of marked points in a chart.
+/// Returns the number of marked points in a chart.
 fn points(path: impl AsRef<Path>) -> usize {
     let svg = fs::read_to_string(path).unwrap();
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));

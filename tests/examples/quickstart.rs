@@ -1,4 +1,4 @@
-//! The main job, and what every example owes a user: flags, errors, closed pipes.
+//! `quickstart`, and what all examples have in common: flags, errors, closed pipes.
 
 use super::{example, fail, number, picture, program, rows, text};
 use autoencoder::Autoencoder;
@@ -90,8 +90,8 @@ fn quickstart_uses_drawn_digits_where_there_is_no_mnist_and_says_so() {
     assert!(fail("quickstart", &flags, 1).contains(command));
 }
 
-/// Killed in the middle of a run, then gone on from its checkpoint on another number of threads: the same files of
-/// model and figures as from a run that nobody killed.
+/// A run that is killed and resumed on a different number of threads writes the same model and metrics as an
+/// uninterrupted run.
 #[test]
 fn quickstart_goes_on_after_a_kill_to_the_same_model() {
     let [whole, killed] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
@@ -102,7 +102,7 @@ fn quickstart_goes_on_after_a_kill_to_the_same_model() {
     let small = ["--dataset", "digits", "--limit", "300", "--hidden", "64", "--code", "16", "--out"];
     let mut command = Command::new(program("quickstart"));
     command.args(small).arg(killed.path()).args(flags).args(["--threads", "1", "--checkpoint-every", "7"]);
-    // With --resume, although there is nothing to go on from yet.
+    // With --resume, although there is no checkpoint yet.
     let mut child = command.arg("--resume").stdout(Stdio::null()).spawn().unwrap();
     let steps = || {
         let names = fs::read_dir(&checkpoints).into_iter().flatten().map(|entry| entry.unwrap().file_name());
@@ -115,7 +115,7 @@ fn quickstart_goes_on_after_a_kill_to_the_same_model() {
     child.wait().unwrap();
     assert!(!killed.path().join("model.safetensors").exists(), "it was to be killed before its end");
 
-    // Another seed, or a start in the same place, is refused; what stands, stands.
+    // Another seed, or a new start in the same folder, is refused; existing files are kept.
     let refused = |flags: &[&str], code| {
         let out = killed.path().to_str().unwrap();
         fail("quickstart", &[&small[..], &[out], flags].concat(), code)
@@ -146,7 +146,7 @@ fn quickstart_goes_on_after_a_kill_to_the_same_model() {
     assert_eq!(epochs(killed.path()), epochs(whole.path()));
 }
 
-/// In a pipe there are lines and no control codes; `--quiet` leaves the files alone.
+/// Output to a pipe has lines and no control codes; `--quiet` still writes the files.
 #[test]
 fn what_is_said_is_plain_lines_or_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -219,7 +219,7 @@ fn a_failed_run_gets_one_line_and_code_1() {
     }
 }
 
-/// Nobody may be there to read what is wrong.
+/// Standard error may be closed.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_error_that_cannot_be_written_keeps_its_code() {
@@ -232,7 +232,7 @@ fn an_error_that_cannot_be_written_keeps_its_code() {
     }
 }
 
-/// A reader that goes away, as `head` does, ends nothing; a full disk is a failed run.
+/// A reader that closes the pipe, as `head` does, is not an error; a full disk is.
 #[cfg(target_os = "linux")]
 #[test]
 fn output_that_cannot_be_written_is_no_panic() {

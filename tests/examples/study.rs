@@ -1,4 +1,4 @@
-//! The study's experiments, small: what they write is parsed back and holds together.
+//! Small versions of the study's experiments: their files are parsed back and checked for consistency.
 
 use super::{example, fail, number, picture, points, rows, succeed, text};
 use autoencoder::{Autoencoder, data::digits, train::reconstruction_errors};
@@ -23,12 +23,12 @@ fn architectures_writes_its_tables_and_pictures_and_resumes() {
         assert_eq!((&last["epoch"][..], &last["validation_mse"]), ("2", &run["test_mse"]));
         assert_eq!((&last["mse"], &last["validation_ssim"]), (&run["train_mse"], &run["test_ssim"]));
     }
-    // Two curves of two epochs; two architectures and PCA at two codes.
+    // Loss charts: two curves of two epochs. PSNR: two architectures and PCA at two codes.
     for (chart, expected) in [("3-layers-loss", 4), ("2-layers-loss", 4), ("psnr", 6)] {
         assert_eq!(points(file(&format!("digits-{chart}.svg"))), expected, "{chart}");
     }
     assert_eq!(picture(file("digits-reconstructions.png")), (10 * 57 + 1, 5 * 57 + 1));
-    assert!(fs::read_to_string(file("tables.md")).unwrap().contains("| 2 layers a side | 8 "));
+    assert!(fs::read_to_string(file("tables.md")).unwrap().contains("| 2 layers per side | 8 "));
     assert!(said.contains("run 8/8") || said.contains("run 7/8"), "{said}");
 
     // Nothing is trained again, and the tables are the same.
@@ -44,7 +44,7 @@ fn regularization_compares_like_with_like() {
     let flags = format!("{TINY} --hidden 24 --codes 4,8 --lasso 0.001 --dropout 0.3 --lambdas 0,0.001,0.1");
     succeed("regularization", &flags, folder.path());
     let runs = rows(file("runs.csv"));
-    // Two codes with each of three, and the one lambda that is not among them.
+    // Two codes with each of three regularizers, and the one lambda that is not among them.
     assert_eq!(runs.len(), 7);
     let count = |penalty: &str| runs.iter().filter(|run| run["penalty"] == penalty).count();
     assert_eq!((count("none"), count("lasso"), count("dropout")), (2, 3, 2));
@@ -67,9 +67,11 @@ fn regularization_compares_like_with_like() {
     }
     assert_eq!(picture(file("digits-best.png")), (10 * 57 + 1, 4 * 57 + 1));
     let tables = fs::read_to_string(file("tables.md")).unwrap();
-    for sentence in
-        ["with Dropout 0.3 the pooled PSNR is", "from that with no regulariser", "from that with Lasso 0.001"]
-    {
+    for sentence in [
+        "compared with no regularizer, Lasso 0.001",
+        "with no regularizer, Dropout 0.3",
+        "with Lasso 0.001, Dropout 0.3",
+    ] {
         assert!(tables.contains(sentence), "{tables}");
     }
 }
@@ -90,7 +92,7 @@ fn denoising_measures_each_model_at_each_strength() {
         let lines = tables.lines().filter(|line| line.starts_with(start));
         lines.map(|line| line.split('|').filter_map(|cell| cell.trim().parse().ok()).collect()).collect()
     };
-    // Variance, then noisy, linear, own and one for all in dB, then in SSIM; the second row is the model across.
+    // Variance, then noisy, linear, own and one for all in dB, then SSIM; the second row is of the other table.
     let [figures, across] = &cells("| 0.5 ")[..] else { panic!("{tables}") };
     assert_eq!((figures.len(), across.len()), (9, 3));
     assert!((figures[1] - 3.01).abs() < 0.05 && figures[2] > figures[1] + 5.0, "{figures:?}");
@@ -111,7 +113,7 @@ fn denoising_measures_each_model_at_each_strength() {
         let runs = rows(file("runs.csv"));
         assert!(runs.iter().all(|run| run["clamped"] == "true" && run["noise_variance"].is_empty()));
         assert_eq!(runs[1]["noise"], format!("{noise} 0.5"));
-        // Neither a linear curve nor a linear row.
+        // There is neither a linear curve nor a linear row.
         assert_eq!(points(file("digits-psnr-by-strength.svg")), 6);
         assert_eq!(picture(file("digits-denoised-0.5.png")), (10 * 57 + 1, 3 * 57 + 1));
     }
@@ -122,12 +124,12 @@ fn latent_space_draws_codes_walks_directions_and_neighbours() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     succeed("latent_space", &format!("{TINY} --hidden 24 --code 6"), folder.path());
-    // The images, and ten dots in the legend.
+    // One dot per image, and ten in the legend.
     assert_eq!(points(file("digits-codes.svg")), 210);
     assert_eq!(picture(file("digits-walks.png")), (10 * 57 + 1, 5 * 57 + 1));
     assert_eq!(picture(file("digits-directions.png")), (7 * 57 + 1, 6 * 57 + 1));
     assert_eq!(picture(file("digits-neighbours.png")), (10 * 57 + 1, 10 * 57 + 1));
-    // A code of one number has one direction, and fewer images than neighbours are no trouble.
+    // A code of width 1 has one direction, and fewer images than neighbors are fine.
     succeed("latent_space", &format!("{TINY} --hidden 24 --code 1"), folder.path());
     let few = "--dataset digits --limit 3 --epochs 1 --hidden 8 --code 2";
     succeed("latent_space", few, folder.path());
@@ -149,7 +151,7 @@ fn anomaly_leaves_out_each_class() {
             line.split('|').nth(2).unwrap().trim().parse().unwrap()
         })
         .collect();
-    // Pairs counted by hand, from the model that was kept.
+    // Count pairs by hand, using the stored model.
     let digits = digits::generate(200, 2).unwrap();
     let run = runs.iter().find(|run| run["dataset"] == "digits without 3").unwrap();
     let model = Autoencoder::load(file("runs").join(&run["run"]).with_extension("safetensors")).unwrap();
@@ -164,7 +166,7 @@ fn anomaly_leaves_out_each_class() {
     assert!(fs::read_to_string(file("digits-roc.svg")).unwrap().contains("true positive rate"));
 }
 
-/// A run that fails is said and left out, the others are done, and the call has failed.
+/// A failed run is reported and skipped, the others finish, and the command fails.
 #[test]
 fn a_run_that_fails_is_reported_and_the_sweep_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -177,16 +179,16 @@ fn a_run_that_fails_is_reported_and_the_sweep_goes_on() {
         said[0].contains("Lasso 1e38") && said[0].ends_with("not finite at layer 0 in epoch 1, batch 1"),
         "{said:?}"
     );
-    assert_eq!(said[1..], ["error: 1 of the runs failed; the results are without them"]);
+    assert_eq!(said[1..], ["error: 1 of the runs failed and are missing from the results"]);
     let runs = rows(folder.path().join("runs.csv"));
     assert_eq!(runs.iter().map(|run| &run["penalty"]).collect::<Vec<_>>(), ["none", "dropout"]);
     assert_eq!(picture(folder.path().join("digits-best.png")).1, 3 * 57 + 1);
-    // Where all fail, the first failure is the call's.
+    // If all runs fail, the first error is the error of the command.
     let all = format!("{TINY} --hidden 24 --codes 4,8 --learning-rate 1e30 --out {out}");
     fail("architectures", &all.split(' ').collect::<Vec<_>>(), 1);
 }
 
-/// Lists are taken in their order, each entry once; architectures of one depth are told apart by their widths.
+/// Lists keep their order without duplicates; architectures of equal depth are labeled by their widths.
 #[test]
 fn lists_are_sorted_and_twins_told_apart() {
     let folder = tempfile::tempdir().unwrap();
@@ -199,10 +201,10 @@ fn lists_are_sorted_and_twins_told_apart() {
     for name in ["digits-hidden-16-loss.svg", "digits-hidden-8-loss.svg"] {
         assert_eq!(points(file(name)), 4);
     }
-    assert!(said.contains("against hidden 8, hidden 16 change"), "{said}");
+    assert!(said.contains("compared with hidden 8, hidden 16 change"), "{said}");
 }
 
-/// What a sentence says is what the table has, also where a strength has no model.
+/// The sentence agrees with the table, whatever the order of the strengths.
 #[test]
 fn findings_agree_with_the_tables() {
     let folder = tempfile::tempdir().unwrap();
@@ -211,7 +213,7 @@ fn findings_agree_with_the_tables() {
     let row = said.lines().find(|line| line.starts_with("| 0.5 ")).unwrap();
     let cells: Vec<f64> = row.split('|').filter_map(|cell| cell.trim().parse().ok()).collect();
     let finding =
-        said.split("against the best linear denoiser, dB: ").nth(1).unwrap().lines().next().unwrap();
+        said.split("minus the best linear denoiser, in dB: ").nth(1).unwrap().lines().next().unwrap();
     let gain: f64 = finding.split(", ").nth(1).unwrap().strip_suffix(" at 0.5.").unwrap().parse().unwrap();
     assert!((gain - (cells[3] - cells[2])).abs() < 0.011, "{finding} {row}");
 }
@@ -226,21 +228,21 @@ fn study_puts_everything_into_one_report() {
     let page = fs::read_to_string(file("report/index.html")).unwrap();
     let tables = fs::read_to_string(file("report/tables.md")).unwrap();
     for title in [
-        "What was found",
+        "Findings",
         "Method",
-        "Depth and the width of the code",
-        "Lasso against Dropout",
+        "Depth and code width",
+        "Lasso and dropout",
         "Denoising",
-        "The space of codes",
+        "Latent space",
         "Anomalies",
-        "How this was made",
+        "How this report was made",
     ] {
         assert!(
             page.contains(&format!(">{title}</h2>")) && tables.contains(&format!("## {title}\n")),
             "{title}"
         );
     }
-    // Self-contained: whatever is shown is in the page, and every cell of a table is in it too.
+    // The page is self-contained, and has every cell of every table.
     assert_eq!(
         page.matches("<figure>").count(),
         page.matches("<svg ").count() + page.matches("src=\"data:").count()

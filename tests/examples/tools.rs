@@ -1,4 +1,4 @@
-//! Throughput, drawn digits, one's own images.
+//! `throughput`, `draw_digits` and `custom_data`.
 
 use super::{example, fail, picture, succeed, text};
 use autoencoder::{
@@ -29,7 +29,7 @@ fn throughput_prints_one_line_of_json() {
     assert!(line["eval_images_per_second"].as_array().unwrap().iter().all(|v| v.as_f64().unwrap() > 0.0));
 }
 
-/// The drawn sample in the repository is what the example writes (libm may differ by a grey level or two).
+/// The example writes the digits in the repository (libm may differ by a gray level or two).
 #[test]
 fn the_sample_in_data_is_what_draw_digits_writes() {
     let folder = tempfile::tempdir().unwrap();
@@ -45,7 +45,7 @@ fn the_sample_in_data_is_what_draw_digits_writes() {
     assert!(stored.pixels().iter().zip(drawn.pixels()).all(|(a, b)| a.abs_diff(*b) <= 2));
 }
 
-/// Images that are not 28 x 28, from every kind of file.
+/// Images of other sizes than 28 x 28, from every kind of file.
 #[test]
 fn custom_data_goes_from_a_file_to_a_model_and_pictures() {
     let folder = tempfile::tempdir().unwrap();

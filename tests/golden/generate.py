@@ -1,8 +1,8 @@
-"""Write the golden file that the crate's training is compared with.
+"""Write the golden file for the comparison of training with PyTorch.
 
 A small mirrored autoencoder (20-12-9-5-9-12-20: ReLU hidden layers, linear code,
 sigmoid output) takes 10 steps on 10 batches of 7 rows, in PyTorch, on one CPU
-thread, once for each loss and optimiser in CASES.
+thread, once for each loss and optimizer in CASES.
 
     python3 -m venv venv
     venv/bin/pip install torch numpy safetensors
@@ -10,15 +10,15 @@ thread, once for each loss and optimiser in CASES.
 
 OUTPUT defaults to `pytorch.safetensors` beside this file. Its tensors, all f32:
 
-    batches                [10, 7, 20]  the rows of each step, shared by the cases
-    initial.NAME                        the weights every case starts from
+    batches                [10, 7, 20]  the rows of each step, the same for all cases
+    initial.NAME                        the initial weights, the same for all cases
     CASE.losses            [10]         each step's loss, penalty included
     CASE.gradient.NAME                  the gradients of the first step
     CASE.final.NAME                     the weights after the tenth step
 
 NAME is a key of the module's state_dict (`encoder.0.weight`, `encoder.0.bias`,
-`encoder.2.weight`, ..., `decoder.4.bias`); weights are [out, in]. The file's
-metadata has the versions that wrote it, as JSON under `versions`.
+`encoder.2.weight`, ..., `decoder.4.bias`). Weights are [out, in]. The metadata
+has the versions of Python and its packages, as JSON under `versions`.
 """
 
 import json
@@ -32,7 +32,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-SEED = 14  # keeps every ReLU input of every case and step at least 1e-4 from 0
+SEED = 14  # keeps every ReLU input, in every case and step, at least 1e-4 away from 0
 STEPS, BATCH = 10, 7
 LASSO = 1e-3
 
@@ -55,7 +55,7 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encoder(rows))
 
     def logits(self, rows):
-        """The output before the final sigmoid."""
+        """Return the output before the final sigmoid."""
         return self.decoder[:-1](self.encoder(rows))
 
 
@@ -68,7 +68,7 @@ def bce(model, rows):
 
 
 def mse_lasso(model, rows):
-    """MSE plus LASSO times the sum of |w| over the encoder's weights, not its biases."""
+    """Return MSE plus LASSO times the sum of |w| over the encoder's weights, without biases."""
     weights = [layer.weight for layer in model.encoder if isinstance(layer, nn.Linear)]
     return mse(model, rows) + LASSO * sum(weight.abs().sum() for weight in weights)
 
@@ -95,12 +95,12 @@ CASES = {
 
 
 def copy(tensors):
-    """By name; the copies are needed because training writes in place."""
+    """Copy tensors by name, because training changes them in place."""
     return {name: tensor.detach().clone().contiguous() for name, tensor in tensors}
 
 
 def train(initial, batches, objective, optimizer_of):
-    """The losses, the first step's gradients and the final weights."""
+    """Return the losses, the gradients of the first step and the final weights."""
     model = Autoencoder()
     model.load_state_dict(initial)
     optimizer = optimizer_of(model.parameters())
@@ -142,7 +142,7 @@ def main():
         "numpy": numpy.__version__,
         "safetensors": safetensors.__version__,
     }
-    # One key, because safetensors writes several in no fixed order.
+    # A single key, because the order of several keys is not deterministic.
     save_file(tensors, output, metadata={"versions": json.dumps(versions)})
     print(f"{output}: {len(tensors)} tensors, {output.stat().st_size} bytes")
 

@@ -1,16 +1,16 @@
-"""Write the golden SSIM figures that `src/metrics/ssim.rs` is tested against, from scikit-image.
+"""Write golden SSIM values from scikit-image, for the tests of `src/metrics/ssim.rs`.
 
     python3 -m venv venv
     venv/bin/pip install numpy scikit-image
     venv/bin/python ssim.py [OUTPUT]
 
-Image i of a pair (a, b) of height h and width w, each pixel by its place y, x, in f32:
+Pair i of images (a, b), as a function of the pixel position y, x, in f32:
 
     a = 0.5 + 0.5 sin(0.3 x + 0.2 y (i + 1) + i)
     b = a + 0.1 (i + 1) sin(1.7 x + 2.3 y)
 
-A line of the output: height,width,i,data_range,ssim. The window is Gaussian with sigma 1.5, cut at 3.5 sigma, and the
-covariances are those of the population, as in Wang et al. 2004.
+Each line of the output is: height,width,i,data_range,ssim. The window is Gaussian with sigma 1.5, truncated at 3.5
+sigma. Covariances are those of the population, as in Wang et al. 2004.
 """
 
 import sys

@@ -39,7 +39,7 @@ fn every_bit_flipped_once() {
     let file = plain(&[2, 3, 4], 24);
     assert_eq!(every_bit_flipped(&file, 0..16 * 8, 3, read), 0);
     let packed = gzip(&file[..]);
-    // Time, flags and operating system in gzip's header mean nothing to what it holds.
+    // Time, flags and operating system in gzip's header do not affect the content.
     let accepted = every_bit_flipped(&packed, 0..packed.len() * 8, 3, read);
     assert!(accepted < 10 * 8, "{accepted}");
 }
@@ -71,7 +71,7 @@ fn empty_arrays_are_arrays_but_no_images() {
     }
 }
 
-/// A header's claim of 4 GiB costs what is there.
+/// A header that claims 4 GiB costs no more memory than the file.
 #[test]
 fn a_megabyte_that_claims_gigabytes() {
     let file = plain(&[1 << 22, 1 << 10], 1 << 20);
@@ -80,7 +80,7 @@ fn a_megabyte_that_claims_gigabytes() {
     refused(&file, 3, read);
 }
 
-/// A megabyte of gzip that holds the gigabyte which it announces is refused before much of it is inflated.
+/// A megabyte of gzip that inflates to a gigabyte, as it announces, is refused before much of it is inflated.
 #[test]
 fn a_megabyte_that_inflates_to_a_gigabyte() {
     let elements = 1_u64 << 30;
@@ -95,7 +95,7 @@ fn a_megabyte_that_inflates_to_a_gigabyte() {
     assert!(held < 64 << 20, "{held} bytes");
 }
 
-/// What is blank but not large is no bomb: 20,000 white images of 28 x 28.
+/// Blank images are not mistaken for a bomb: 20,000 white images of 28 x 28.
 #[test]
 fn blank_images_are_no_bomb() {
     let file = gzip(&plain(&[20_000, 28, 28], 20_000 * 28 * 28)[..]);
@@ -135,11 +135,11 @@ fn ten_thousand_gzip_members_in_a_row() {
     refused(&file, 3, read);
 }
 
-/// Only what is needed is read of a stream that does not end.
+/// An endless stream is read only as far as needed.
 #[test]
 fn streams_without_end() {
     let sound = plain(&[100], 100);
-    let mut zip_header = vec![0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3]; // a name follows, up to a zero
+    let mut zip_header = vec![0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3]; // a zero-terminated name follows
     zip_header.extend([b'n'; 10]);
     for (start, byte) in [(vec![], 0), (vec![], 255), (sound, 1), (zip_header, b'n'), (vec![0x1f, 0x8b], 8)] {
         let mut stream = Counted { stream: start.chain(io::repeat(byte)), bytes: 0 };
@@ -149,7 +149,7 @@ fn streams_without_end() {
     }
 }
 
-/// An array put together by hand may hold other elements than its shape says.
+/// A hand-made array may have a different number of elements than its shape says.
 #[test]
 fn a_shape_that_does_not_fit_its_bytes() {
     let array = IdxArray { name: "hand".into(), shape: vec![3, 2, 2], bytes: vec![0; 8] };

@@ -1,5 +1,5 @@
-//! IDX files from anywhere: each kind of damage is a typed error that names file, field, expected and found, and
-//! memory follows the bytes that are there.
+//! IDX files from anywhere: damage is a typed error that names file, field, expected and found, and memory is in
+//! proportion to the file.
 
 use crate::peak::peak;
 use autoencoder::{
@@ -22,7 +22,7 @@ fn read(file: &[u8]) -> Result<IdxArray, Error> {
     idx::read(file, "file")
 }
 
-/// The field and what was found there.
+/// The field of an error and what was found there.
 fn refusal(file: &[u8]) -> (&'static str, String) {
     match read(file).unwrap_err() {
         Error::Format { file, field, expected, found } => {
@@ -46,7 +46,7 @@ fn a_file_comes_back_plain_and_gzip_told_apart_by_content() {
     assert_eq!(written(&[1, 2], &[7, 8], Encoding::Plain), [0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 2, 7, 8]);
 }
 
-/// Gzip members in a row are one stream, whatever stands at the cut.
+/// Consecutive gzip members are one stream, wherever they are cut.
 #[test]
 fn gzip_members_in_a_row_are_one_file() {
     use io::Write;
@@ -108,7 +108,7 @@ fn damaged_gzip_is_refused() {
     }
 }
 
-/// Every bit of the header flipped: an error or another array, no panic, no memory for what is only claimed.
+/// Every bit of the header flipped: an error or another array, no panic, and no memory for false claims.
 #[test]
 fn headers_are_not_trusted() {
     let file = written(&[2, 3, 4], &[9; 24], Encoding::Plain);
@@ -186,8 +186,8 @@ fn a_stream_that_fails_is_an_io_error() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Arbitrary bytes, bare, behind a sound header, and as gzip's content: no panic, and memory of a small
-    /// multiple of what is there (beyond the buffers of reader and decoder).
+    /// Arbitrary bytes, alone, after a valid header, and inside gzip: no panic, and memory of a small multiple of
+    /// the input (beyond the buffers of reader and decoder).
     #[test]
     fn arbitrary_bytes_are_harmless(
         bytes in prop::collection::vec(any::<u8>(), 0..2_000),

@@ -1,5 +1,5 @@
-//! Files from anywhere: whatever their bytes, a typed error or a sound result, memory in proportion to the bytes that
-//! are there, and no more bytes read than needed.
+//! Files from anywhere: any bytes give a typed error or a valid result, with memory in proportion to the file and no
+//! more bytes read than needed.
 
 mod idx;
 mod idx_format;
@@ -13,7 +13,7 @@ use autoencoder::Error;
 use peak::peak;
 use std::io::{self, Read};
 
-/// Counts the bytes that are read.
+/// A reader that counts bytes.
 struct Counted<R> {
     stream: R,
     bytes: u64,
@@ -27,10 +27,10 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Buffers, decoders and errors cost so much whatever the file.
+/// Memory for buffers, decoders and errors, independent of the file.
 const FIXED: usize = 300_000;
 
-/// The error, of one short line, at a peak of at most `times` the file.
+/// Returns the error, which must be one short line, with peak memory of at most `times` the file.
 #[track_caller]
 fn refused<T>(file: &[u8], times: usize, read: impl FnOnce(&[u8]) -> Result<T, Error>) -> String {
     let (result, held) = peak(|| read(file));
@@ -42,7 +42,7 @@ fn refused<T>(file: &[u8], times: usize, read: impl FnOnce(&[u8]) -> Result<T, E
     error
 }
 
-/// Reads the file with every bit flipped in turn: an error or a result, at a peak of at most `times` the file.
+/// Reads the file with each bit flipped in turn: an error or a result, with peak memory of at most `times` the file.
 fn every_bit_flipped<T>(
     file: &[u8],
     bits: std::ops::Range<usize>,

@@ -2,7 +2,7 @@ use crate::{every_bit_flipped, peak, refused};
 use autoencoder::{Autoencoder, Error};
 
 const METADATA: &str = r#""__metadata__":{"autoencoder":"{\"version\":1,\"inputs\":3,\"encoder\":[{\"outputs\":2,\"activation\":\"relu\",\"dropout\":0.0}],\"decoder\":[{\"outputs\":3,\"activation\":\"sigmoid\",\"dropout\":0.0}]}"}"#;
-/// Of a model 3-2-3: name, shape, first and last byte.
+/// Tensors of a model 3-2-3: name, shape, first and last byte.
 const TENSORS: [(&str, &str, usize, usize); 4] = [
     ("encoder.0.weight", "[2,3]", 0, 24),
     ("encoder.0.bias", "[2]", 24, 32),
@@ -42,7 +42,7 @@ fn every_bit_flipped_once() {
     let file = file(&header(), &[0; 68]);
     let accepted = every_bit_flipped(&file, 0..(file.len() - 68) * 8, 8, read);
     assert!(accepted < 40, "{accepted}");
-    // One bit makes no zero infinite.
+    // Flipping one bit of a zero cannot make it infinite.
     assert_eq!(every_bit_flipped(&file, (file.len() - 68) * 8..file.len() * 8, 8, read), 68 * 8);
 }
 
@@ -59,7 +59,7 @@ fn lengths_of_the_header() {
     }
 }
 
-/// A weight that is no number, wherever it stands.
+/// A NaN weight anywhere is refused.
 #[test]
 fn weights_that_are_not_finite() {
     for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
@@ -85,7 +85,7 @@ fn tensors_that_overlap_or_leave_gaps() {
     }
 }
 
-/// Of two tensors of one name the last one won.
+/// Two tensors with the same name are refused (the last one used to win).
 #[test]
 fn names_that_come_twice() {
     let twice = format!("{},{}", tensor(TENSORS[0]), TENSORS.map(tensor).join(","));
@@ -178,7 +178,7 @@ fn ten_thousand_tensors() {
     refused(&file(&format!("{{{METADATA},{}}}", empty.join(",")), &[]), 8, read);
 }
 
-/// A model of ten thousand tensors is a model.
+/// A model of ten thousand tensors loads.
 #[test]
 fn a_model_of_ten_thousand_tensors() {
     let layer = r#"{\"outputs\":1,\"activation\":\"relu\",\"dropout\":0.0}"#;
@@ -201,7 +201,7 @@ fn a_model_of_ten_thousand_tensors() {
     assert!(held < 8 * file.len(), "{held} for {}", file.len());
 }
 
-/// Headers that are short as text and long in memory.
+/// Headers that are short as text but large in memory.
 #[test]
 fn headers_that_swell() {
     const TIMES: usize = 16;

@@ -32,7 +32,7 @@ fn truncated_at_every_byte() {
 fn every_bit_of_the_header_flipped_once() {
     let file = of("|u1", "(2, 2, 2)", &[9; 8]);
     let accepted = every_bit_flipped(&file, 0..(file.len() - 8) * 8, 3, read);
-    // Quotes, spaces and the sign of a type that has no order of bytes.
+    // Quotes, spaces and the marker for a type without byte order.
     assert!(accepted < 24, "{accepted}");
     let file = of("<f4", "(2, 2, 2)", &[0; 32]);
     every_bit_flipped(&file, 0..file.len() * 8, 3, read);
@@ -58,7 +58,7 @@ fn dimensions_of_none_and_of_all() {
     refused(&of("|u1", &format!("({many})"), &[0]), 3, read);
 }
 
-/// No dimension is too large beside a zero, whose product is zero: the array's constructor took it for a bug.
+/// A huge dimension beside a zero has product zero, which the array constructor treated as a bug.
 #[test]
 fn a_zero_beside_dimensions_whose_product_overflows() {
     for order in ["True", "False"] {
@@ -68,7 +68,7 @@ fn a_zero_beside_dimensions_whose_product_overflows() {
     }
 }
 
-/// The parser of the header takes twice the time for every further bracket: 30 take minutes.
+/// The header parser takes twice as long for every further bracket; 30 of them take minutes.
 #[test]
 fn brackets_in_brackets_end_soon() {
     for bracket in ["[", "(", "{", "[(", "{1:", "[{"] {
@@ -159,7 +159,7 @@ fn memory_is_that_of_the_file() {
     }
 }
 
-/// Read from a path like a file, it must end although the path does not.
+/// Reading an endless path must end.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_path_without_end() {

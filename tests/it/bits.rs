@@ -1,4 +1,4 @@
-//! Weights, history and metrics are a function of data, configuration and seed alone, over drawn configurations.
+//! Weights, history and metrics depend only on data, configuration and seed: checked on random configurations.
 
 use crate::common::{digest, fixed};
 use autoencoder::{
@@ -14,10 +14,10 @@ use sha2::{Digest, Sha256};
 use std::{ops::ControlFlow, sync::LazyLock};
 
 const THREADS: [usize; 6] = [1, 2, 3, 4, 8, 16];
-/// Of the drawn digits' middle rows.
+/// Pixels taken from the middle rows of the drawn digits.
 const PIXELS: usize = 196;
 
-/// Rows in [0, 1], and as many for validation as fill no block.
+/// Rows in [0, 1], and validation rows that do not fill a block.
 static ROWS: LazyLock<[Array2<f32>; 2]> = LazyLock::new(|| {
     [(300, 1), (131, 2)].map(|(count, seed)| {
         let images = digits::generate(count, seed).unwrap().to_array();
@@ -37,7 +37,7 @@ fn activation() -> impl Strategy<Value = Activation> {
 }
 
 fn model() -> impl Strategy<Value = Autoencoder> {
-    // The widest layers' weights are cut into tiles.
+    // The widest layers are cut into several tiles.
     let width = || prop_oneof![4 => 1..90_usize, 1 => 170..300_usize];
     let widths = (vec(width(), 0..4), prop::option::weighted(0.3, vec(width(), 0..3)), 1..50_usize);
     let rest = (activation(), activation(), select(vec![0.0, 0.1, 0.5]), any::<u64>());
@@ -74,7 +74,7 @@ fn config() -> impl Strategy<Value = TrainConfig> {
         Penalty::CodeL1 { lambda: 1e-4 },
     ];
     let optimizers = [Optimizer::adam(), Optimizer::adamw(0.01), Optimizer::Sgd { momentum: 0.9 }];
-    // Below a block, a block, between, beyond the set; 300 is a multiple of few.
+    // Smaller than a block, a block, larger, larger than the set; few numbers divide 300.
     let batch_size = prop_oneof![1..64_usize, 64..200_usize, select(vec![64, 128, 256, 299, 300, 1000])];
     let sizes = (1..3_usize, batch_size, any::<u64>());
     let terms = vec(select(penalties.to_vec()), 0..3);
@@ -89,7 +89,7 @@ fn config() -> impl Strategy<Value = TrainConfig> {
     )
 }
 
-/// The digest of all figures of a history but the clock's; validation's only where asked for.
+/// The digest of a history without timings; validation is included on request.
 fn figures(history: &History, validation: bool) -> String {
     let mut digest = Sha256::new();
     for epoch in &history.epochs {
@@ -107,10 +107,10 @@ fn figures(history: &History, validation: bool) -> String {
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How a run is done, which must not matter.
+/// How a run is executed, which must not matter.
 #[derive(Debug, Clone, Copy)]
 struct Manner {
-    /// Of a pool of the run's own, or of the caller's.
+    /// Threads of the run's own pool, or of the caller's.
     threads: usize,
     callers_pool: bool,
     validated: bool,
@@ -127,7 +127,7 @@ fn run(first: &Autoencoder, config: &TrainConfig, manner: Manner) -> (Autoencode
         }
         if manner.watched {
             trainer = trainer.callback(|event| {
-                // What a progress bar does, and more.
+                // At least what a progress bar does.
                 std::hint::black_box(format!("{event:?}").len());
                 ControlFlow::Continue(())
             });
@@ -166,7 +166,7 @@ proptest! {
         prop_assert!(digest(&other) != digest(&reference) || config.batch_size >= 300);
     }
 
-    /// Rows in any order, cut in any way, before or after others, on any number of threads.
+    /// Rows in any order and partition, before or after others, on any number of threads.
     #[test]
     fn the_order_of_evaluation_changes_no_bit(
         model in model(),
@@ -193,7 +193,7 @@ proptest! {
         let parts = [tail, head].map(|part| reconstruction_errors(&model, &part).unwrap());
         prop_assert_eq!([&parts[1][..], &parts[0][..]].concat(), errors);
 
-        // Others first, then the same again, in pools of every size.
+        // Other rows first, then the same rows again, in pools of every size.
         for threads in THREADS {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let found = pool.install(|| {

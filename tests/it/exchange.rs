@@ -1,7 +1,7 @@
-//! Models that travel: files from PyTorch load here, and what `python/` checks of ours is what we still write.
+//! Model exchange: files from PyTorch load here, and the files that `python/` checks are the ones we still write.
 //!
-//! `tests/golden/exchange/torch*` come from `python/write_torch.py`, `crate*` from the test that is ignored below;
-//! `python/check_torch.py` holds them against PyTorch.
+//! `python/write_torch.py` wrote `tests/golden/exchange/torch*`; the ignored test below wrote `crate*`, which
+//! `python/check_torch.py` compares with PyTorch.
 
 use autoencoder::{
     Autoencoder,
@@ -18,7 +18,7 @@ fn golden(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/golden/exchange", name].iter().collect()
 }
 
-/// The numbers of a tensor.
+/// The values of a tensor.
 fn numbers(file: &SafeTensors, name: &str) -> Vec<f32> {
     let data = file.tensor(name).unwrap().data();
     data.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
@@ -46,10 +46,10 @@ fn assert_values(model: &Autoencoder, file: &str) {
     assert_near(&model.reconstruct(inputs.view()).unwrap(), &outputs);
 }
 
-/// Unequal widths and every activation: a transposed weight or a swapped name could not pass.
+/// Unequal widths and every activation, so that a transposed weight or a swapped name fails.
 fn model() -> Autoencoder {
     let layer = |index, inputs, outputs, activation, dropout| {
-        // Uniform numbers of weights and biases: the same bits on every system.
+        // Uniform weights and biases have the same bits on every system.
         let dense = Init::Pytorch.dense((inputs, outputs), 1, index).unwrap();
         Layer { dense, activation, dropout: Dropout::new(dropout).unwrap() }
     };
@@ -97,7 +97,7 @@ fn a_model_from_pytorch_has_its_bits_and_its_outputs() {
     assert_eq!(Autoencoder::load(&copy).unwrap(), model);
 }
 
-/// The file that PyTorch was held against is the file that is written today.
+/// The file that was compared with PyTorch is the file that is written today.
 #[test]
 fn our_file_is_the_one_that_pytorch_read() {
     let folder = tempfile::tempdir().unwrap();

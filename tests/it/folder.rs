@@ -1,4 +1,4 @@
-//! Folders of PNG files: every kind of pixel, classes, and the name of what does not fit.
+//! Folders of PNG files: every pixel format, classes, and errors that name the file.
 
 use autoencoder::{
     Error,
@@ -7,7 +7,7 @@ use autoencoder::{
 use png::{BitDepth, ColorType, Encoder};
 use std::{fs, path::Path};
 
-/// Colours and the grey levels that Pillow 13's `convert("L")` gives them.
+/// Colors and the gray levels that Pillow 13's `convert("L")` gives them.
 const COLOURS: [([u8; 3], u8); 8] = [
     ([255, 0, 0], 76),
     ([0, 255, 0], 150),
@@ -40,12 +40,12 @@ fn encode(
     file
 }
 
-/// A grey image of this width and height.
+/// A gray image of this width and height.
 fn grey(size: (u32, u32), data: &[u8]) -> Vec<u8> {
     encode(size, ColorType::Grayscale, BitDepth::Eight, None, data)
 }
 
-/// What a folder of one file gives.
+/// Loads a folder with one file.
 fn single(file: &[u8]) -> Result<ImageSet, Error> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("only.png"), file).unwrap();
@@ -56,7 +56,7 @@ fn single(file: &[u8]) -> Result<ImageSet, Error> {
 fn every_kind_of_pixel_becomes_its_grey_level() {
     let greys = COLOURS.map(|(_, grey)| grey);
     let rgb = COLOURS.map(|(colour, _)| colour).concat();
-    // Alpha is left out, whatever it says.
+    // Alpha is ignored.
     let rgba: Vec<u8> = (0..).zip(COLOURS).flat_map(|(alpha, ([r, g, b], _))| [r, g, b, alpha]).collect();
     let wide = |bytes: &[u8]| bytes.iter().flat_map(|&byte| [byte; 2]).collect::<Vec<u8>>();
     let eight = BitDepth::Eight;
@@ -84,7 +84,7 @@ fn every_kind_of_pixel_becomes_its_grey_level() {
         [0_u16, 128, 129, 65_406, 65_407, 65_535].iter().flat_map(|x| x.to_be_bytes()).collect();
     let images = single(&encode((6, 1), ColorType::Grayscale, BitDepth::Sixteen, None, &levels)).unwrap();
     assert_eq!(images.pixels(), [0, 0, 1, 254, 255, 255]);
-    // 0.299 of 65,535 is 19,595, whose share of 257 is 76.2; white must not overflow.
+    // 0.299 of 65,535 is 19,595, or 76.2 times 257; white must not overflow.
     let colours: Vec<u8> =
         [u16::MAX, 0, 0, u16::MAX, u16::MAX, u16::MAX].iter().flat_map(|x| x.to_be_bytes()).collect();
     let images = single(&encode((2, 1), ColorType::Rgb, BitDepth::Sixteen, None, &colours)).unwrap();
@@ -146,7 +146,7 @@ fn what_does_not_fit_is_named() {
     }
 }
 
-/// A header alone costs nothing: its size is looked at before memory is taken.
+/// A header alone costs nothing: its size is checked before memory is allocated.
 #[test]
 fn a_header_is_not_trusted() {
     let mut file = Vec::new();

@@ -1,4 +1,4 @@
-//! Applying a model and keeping it: batches of any size, many threads, files.
+//! Inference and model files: batches of any size, many threads, damaged files.
 
 use crate::common::digest;
 use autoencoder::{
@@ -111,7 +111,7 @@ fn a_saved_model_is_the_same_bits() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
-/// Names and layout are those of PyTorch's `nn.Sequential(Linear, activation, ...)`.
+/// Names and layout match PyTorch's `nn.Sequential(Linear, activation, ...)`.
 #[test]
 fn files_have_pytorchs_names_and_layout() {
     let folder = tempfile::tempdir().unwrap();
@@ -131,7 +131,7 @@ fn files_have_pytorchs_names_and_layout() {
     assert_eq!(second, model.layers()[1].dense.weight()[[1, 0]]);
 }
 
-/// Tensors of a small model 3-2-3 by name, to be tampered with.
+/// Tensors of a small model 3-2-3 by name, for tampering.
 fn small_file(tamper: impl Fn(&mut HashMap<String, (Vec<usize>, Vec<f32>)>), metadata: &str) -> Vec<u8> {
     let mut tensors: HashMap<String, (Vec<usize>, Vec<f32>)> = [
         ("encoder.0.weight", vec![2, 3]),
@@ -226,7 +226,7 @@ fn weights_that_could_not_be_loaded_are_not_saved() {
     assert!(!path.exists());
 }
 
-/// Training works from what the file says of dropout, so it must come back.
+/// Training uses the dropout rates of the file, so they must round-trip.
 #[test]
 fn the_architecture_comes_back() {
     let loaded =

@@ -1,4 +1,4 @@
-//! Numbers at the edge: degenerate data, hostile settings and divergence end in finite results or a typed error.
+//! Extreme numbers: degenerate data, hostile settings and divergence end in finite results or a typed error.
 
 use crate::common::{digest, fixed};
 use autoencoder::{
@@ -24,7 +24,7 @@ fn weights_are_finite(model: &Autoencoder) -> bool {
     dense.flat_map(|dense| dense.weight().into_iter().chain(dense.bias())).all(|weight| weight.is_finite())
 }
 
-/// What every run owes: figures and weights that are finite, or an error that says what stopped it and where.
+/// Every run must end with finite metrics and weights, or with an error that says what stopped it and where.
 fn check(result: &Result<History, Error>, model: &Autoencoder, config: &TrainConfig, batches: usize) {
     match result {
         Ok(history) => {
@@ -87,7 +87,7 @@ fn a_learning_rate_out_of_all_proportion_is_survived_or_named() {
     assert!(survived > 10 && named > 10, "{survived} survived, {named} named");
 }
 
-/// The last update of an epoch can leave weights that are finite and outputs that are not.
+/// The last update of an epoch can leave finite weights and non-finite outputs.
 #[test]
 fn a_model_that_diverged_in_its_last_step_is_not_taken_for_a_good_one() {
     let (train, test) = (digits::generate(20, 1).unwrap(), digits::generate(5, 2).unwrap());
@@ -125,7 +125,7 @@ fn degenerate_images_are_learnt() {
     }
 }
 
-/// One batch takes in all rows, however much larger it might be.
+/// A batch size larger than the data set puts all rows into one batch.
 #[test]
 fn a_batch_larger_than_the_set_is_the_set() {
     let rows = digits::generate(7, 1).unwrap();
@@ -151,7 +151,7 @@ fn a_pixel_that_is_no_number_is_named() {
             format!("pixel = {bad} at row 217, column 93: expected a number in [0, 1]")
         );
 
-        // Trained on as it is: its batch, also where noise hides it from the input.
+        // In the training rows: an error in its batch, even if noise replaces it in the input.
         let masked = Noise::new(NoiseKind::Masking { probability: 1.0 }).unwrap();
         for noise in [None, Some(masked), Some(Noise::gaussian(0.1).unwrap().clamped())] {
             let mut config = TrainConfig::new().batch_size(50).seed(5);
@@ -165,7 +165,7 @@ fn a_pixel_that_is_no_number_is_named() {
             assert_eq!(error.to_string(), format!("input not finite in epoch 1, batch {batch}"));
         }
 
-        // Validated on: the first epoch's end.
+        // In the validation rows: an error after the first epoch.
         let mut model = Autoencoder::builder(784).code(4).build().unwrap();
         let clean = digits::generate(60, 1).unwrap();
         let trainer = Trainer::new(TrainConfig::new().batch_size(50)).validation(&pixels);
@@ -174,7 +174,7 @@ fn a_pixel_that_is_no_number_is_named() {
     }
 }
 
-/// NaN stays visible, and in its own row.
+/// A NaN stays visible, in its own row only.
 #[test]
 fn a_row_of_nan_spoils_no_other() {
     let clean = digits::generate(200, 1).unwrap().to_array();
@@ -218,7 +218,7 @@ fn figures_of_degenerate_images_are_defined() {
     }
 }
 
-/// Numbers that a caller may not have meant.
+/// Numbers that a caller may pass by mistake.
 fn number() -> impl Strategy<Value = f32> {
     let special =
         vec![0.0, -0.0, 1e-45, 1e-38, 1e-20, 1.0, 1e10, 1e20, f32::MAX, -1.0, f32::NAN, f32::INFINITY];
@@ -287,7 +287,7 @@ fn config() -> impl Strategy<Value = TrainConfig> {
 proptest! {
     #![proptest_config(fixed(15_000))]
 
-    /// Every setter of every builder with every kind of number, then training if it can be.
+    /// Every setter of every builder with every kind of number, then training if the settings are valid.
     #[test]
     fn hostile_settings_end_in_finite_results_or_typed_errors(
         (inputs, code, rows) in (count(), count(), 0..20_usize),

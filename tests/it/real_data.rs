@@ -1,5 +1,4 @@
-//! MNIST and Fashion-MNIST themselves, where `AUTOENCODER_DATA` says that they are. Without it each test says that
-//! it is skipped.
+//! MNIST and Fashion-MNIST, if `AUTOENCODER_DATA` names their folder. Otherwise each test reports that it is skipped.
 
 use autoencoder::{
     Autoencoder, TrainConfig, Trainer,
@@ -16,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The folder of data sets, or a word on standard error, which the test runner does not swallow.
+/// The folder of data sets, or a message on standard error, which the test runner does not capture.
 fn data(test: &str) -> Option<PathBuf> {
     let folder = env::var_os(DATA_VARIABLE).filter(|value| !value.is_empty());
     if folder.is_none() {
@@ -26,7 +25,7 @@ fn data(test: &str) -> Option<PathBuf> {
     folder.map(PathBuf::from)
 }
 
-/// The folder itself serves as a mirror.
+/// A server that serves the folder acts as a mirror.
 #[cfg(feature = "download")]
 #[test]
 fn both_sets_are_fetched_once() {
@@ -54,7 +53,7 @@ fn both_sets_are_fetched_once() {
         assert_eq!((paths.len(), saved, present), (4, 4, 0));
         assert_eq!(set.load(Split::Train, Some(folder.path())).unwrap().len(), 60_000);
         assert_eq!(set.load(Split::Test, Some(folder.path())).unwrap().len(), 10_000);
-        // One cut short is fetched again, the others stay.
+        // A truncated file is downloaded again, the others are kept.
         let whole = fs::read(&paths[3]).unwrap();
         fs::write(&paths[3], &whole[..1000]).unwrap();
         assert_eq!(run(), (paths.clone(), 1, 3));
@@ -82,7 +81,7 @@ fn both_sets_are_found_and_whole() {
     }
 }
 
-/// As torchvision leaves them, decompressed, and with a dot in the name.
+/// torchvision's folders, decompressed files, and file names with a dot.
 #[test]
 fn other_places_and_spellings_are_found() {
     let Some(folder) = data("other_places_and_spellings_are_found") else { return };
@@ -113,7 +112,7 @@ fn one_epoch(folder: &Path, known: PublishedDataset, config: TrainConfig) -> Eva
     history.epochs[0].validation.unwrap()
 }
 
-/// One epoch of the study's widths. The bounds stand half a dB below what three seeds gave.
+/// One epoch with the study's widths. The bounds are half a dB below the results of three seeds.
 #[test]
 fn one_epoch_reaches_what_it_should() {
     let Some(folder) = data("one_epoch_reaches_what_it_should") else { return };

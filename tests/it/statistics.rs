@@ -1,4 +1,4 @@
-//! What is drawn has the distribution that it claims: ten million draws, six standard errors, fixed seeds.
+//! Random draws have the documented distribution: ten million draws, six standard errors, fixed seeds.
 
 use autoencoder::{
     data::{Noise, NoiseKind},
@@ -14,12 +14,12 @@ const COLUMNS: usize = 1_000;
 const DRAWS: f64 = (ROWS * COLUMNS) as f64;
 const SIGMAS: f64 = 6.0;
 
-/// Noise on a constant, as evaluation draws it.
+/// Noise on a constant image, as in evaluation.
 fn corrupted(noise: &Noise, value: f32, seed: u64) -> Array2<f32> {
     noise.corrupt(Array2::from_elem((ROWS, COLUMNS), value).view(), seed)
 }
 
-/// The same as training draws it: a generator a row and epoch.
+/// The same as in training, with one generator per row and epoch.
 fn corrupted_in_training(noise: &Noise, value: f32, seed: u64) -> Array2<f32> {
     let mut rows = Array2::from_elem((ROWS, COLUMNS), value);
     for (index, row) in rows.outer_iter_mut().enumerate() {
@@ -28,7 +28,7 @@ fn corrupted_in_training(noise: &Noise, value: f32, seed: u64) -> Array2<f32> {
     rows
 }
 
-/// That a mean over all draws is what it should be, given the standard deviation of a draw.
+/// Asserts the mean over all draws, given the standard deviation of one draw.
 fn check_mean(what: &str, found: f64, expected: f64, deviation: f64) {
     let error = deviation / DRAWS.sqrt();
     assert!(
@@ -72,7 +72,7 @@ fn gaussian_noise_has_the_moments_and_tails_of_the_normal_distribution() {
     }
 }
 
-/// Clamping cuts tails off: at 0.5 and a variance of 0.25 a sixth lands on either end.
+/// Clamping cuts off the tails: with mean 0.5 and variance 0.25, a sixth of the values is at each end.
 #[test]
 fn clamped_noise_has_its_mass_on_the_ends() {
     let draws = corrupted(&Noise::gaussian(0.25).unwrap().clamped(), 0.5, 4);
@@ -113,7 +113,7 @@ fn dropout_keeps_the_expectation() {
     }
 }
 
-/// What a generator draws first, as numbers of mean 0 and variance 1.
+/// The first draws of a generator, normalized to mean 0 and variance 1.
 fn uniform(seed: u64, stream: Stream, epoch: usize, row: usize) -> Vec<f64> {
     let mut rng = rng(seed, stream, epoch, row);
     let unit = |word: u64| (word >> 11) as f64 / (1_u64 << 53) as f64;
@@ -149,7 +149,7 @@ fn seeds_streams_epochs_and_rows_are_uncorrelated() {
     };
     for (index, a) in draws.iter().enumerate() {
         for (other, b) in draws[..index].iter().enumerate() {
-            // Also where one runs behind the other.
+            // Also with a lag between them.
             for lag in 0..3 {
                 let found = correlation(a, &b[lag..]);
                 assert!(found.abs() < SIGMAS, "{:?} {:?}: {found}", streams[index], streams[other]);
@@ -159,7 +159,7 @@ fn seeds_streams_epochs_and_rows_are_uncorrelated() {
     }
 }
 
-/// Half a million generators begin with different words. Two of them would by chance in one of 10^8 cases.
+/// Half a million generators start with different words. By chance, two would agree in one of 10^8 cases.
 #[test]
 fn no_two_generators_are_the_same() {
     let ends = |count: u64| (0..count).chain((0..count).map(|x| u64::MAX - x));
@@ -180,7 +180,7 @@ fn no_two_generators_are_the_same() {
     assert_eq!((words.len(), generators), (generators, 480_000));
 }
 
-/// Corrupted rows are as little alike as the generators: neighbours, epochs, and training against evaluation.
+/// Noise is uncorrelated between neighboring rows, between epochs, and between training and evaluation.
 #[test]
 fn noise_of_neighbouring_rows_and_epochs_is_uncorrelated() {
     let noise = Noise::gaussian(1.0).unwrap();
@@ -199,8 +199,8 @@ fn noise_of_neighbouring_rows_and_epochs_is_uncorrelated() {
     check_mean("two seeds", product(&test, &other_seed, 0, 0), 0.0, 1.0);
 }
 
-/// That counts of equally likely cells are no further from equal than six standard errors of the normal distribution
-/// would be: Pearson's chi-square with its limit by Wilson and Hilferty's approximation.
+/// Asserts that counts of equally likely cells are within six standard errors of equal: Pearson's chi-square with a
+/// limit from Wilson and Hilferty's approximation.
 fn check_uniform(what: &str, counts: &[u32]) {
     let (cells, total) = (counts.len() as f64, counts.iter().map(|&c| f64::from(c)).sum::<f64>());
     let expected = total / cells;
@@ -210,12 +210,12 @@ fn check_uniform(what: &str, counts: &[u32]) {
         let spread = 2.0 / (9.0 * freedom);
         freedom * (1.0 - spread + sigmas * spread.sqrt()).powi(3)
     };
-    // Too even is as wrong as too uneven.
+    // Counts that are too even are as wrong as uneven ones.
     let range = if freedom > 30.0 { limit(-SIGMAS) } else { 0.0 }..limit(SIGMAS);
     assert!(range.contains(&found), "{what}: chi-square {found:.1} with {freedom} degrees, {range:?}");
 }
 
-/// Each of the 120 orders of five rows, by epoch and by seed.
+/// Each of the 120 orders of five rows is equally likely, by epoch and by seed.
 #[test]
 fn every_order_is_equally_likely() {
     let number = |order: &[usize]| {
@@ -231,7 +231,7 @@ fn every_order_is_equally_likely() {
     check_uniform("seeds", &by_seed);
 }
 
-/// Where rows land in long orders, who lands beside them, and where they land in the next epoch.
+/// Positions of rows in long orders, their neighbors, and their positions in the next epoch.
 #[test]
 fn long_shuffles_are_uniform_and_epochs_independent() {
     const ROWS: usize = 1_000;
@@ -246,7 +246,7 @@ fn long_shuffles_are_uniform_and_epochs_independent() {
         places
     };
     let mut before = place_of(&shuffled(ROWS, 3, 0));
-    // One row a cell and shuffle, so that counts are independent.
+    // One row per cell and shuffle, so that counts are independent.
     for epoch in 1..=20_000 {
         let order = shuffled(ROWS, 3, epoch);
         let now = place_of(&order);
@@ -258,6 +258,6 @@ fn long_shuffles_are_uniform_and_epochs_independent() {
     }
     check_uniform("places", &places);
     check_uniform("epochs", &epochs);
-    // Two rows that are not the same: a cell with itself is as likely as any other but for one of a thousand.
+    // Two different rows, so a cell with itself is as likely as any other except for one part in a thousand.
     check_uniform("neighbours", &neighbours);
 }

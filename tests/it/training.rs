@@ -1,4 +1,4 @@
-//! Whole training runs: the same bits whatever runs them, the epoch's figures, what stops a run.
+//! Whole training runs: the same bits in any setup, the metrics of an epoch, what stops a run.
 
 use crate::common::digest;
 use approx::assert_relative_eq;
@@ -25,7 +25,7 @@ fn model(dropout: f32) -> Autoencoder {
     Autoencoder::builder(784).hidden(&[97, 40]).code(13).dropout(dropout).seed(3).build().unwrap()
 }
 
-/// Dropout, noise, every kind of penalty on weights and code, and a short last batch that fills no block.
+/// Dropout, noise, every kind of penalty on weights and code, and a short last batch that does not fill a block.
 fn everything_on() -> TrainConfig {
     TrainConfig::new()
         .epochs(2)
@@ -73,7 +73,7 @@ fn digests_of_watched_run() -> (String, String) {
     (digest(&watched), digest(&fit(everything_on(), 0.3).0))
 }
 
-/// A feature that is off, or on without effect, leaves every other random number as it was.
+/// A feature that is off, or has no effect, changes no other random number.
 #[test]
 fn features_shift_no_other_stream() {
     let plain = TrainConfig::new().epochs(1);
@@ -84,8 +84,8 @@ fn features_shift_no_other_stream() {
     assert_ne!(digest(&fit(plain.noise(Noise::gaussian(0.1).unwrap()), 0.0).0), reference);
 }
 
-/// With a learning rate too small to move a weight, the epoch's figures are those of the untrained model over all
-/// rows: each row counts once, those of the short last batch too.
+/// With a learning rate too small to change a weight, the metrics of the epoch are those of the untrained model over
+/// all rows: each row counts once, including the short last batch.
 #[test]
 fn every_row_counts_once() {
     for batch_size in [7, 64, 128, 299, 300, 1_000_000] {
@@ -100,7 +100,7 @@ fn every_row_counts_once() {
     }
 }
 
-/// The gradient of a short batch is a mean over its own rows: a batch of the same row once or thrice is one step.
+/// The gradient of a short batch is a mean over its own rows: one row gives the same step as three copies of it.
 #[test]
 fn a_step_is_a_mean_over_its_rows() {
     let row = digits::generate(1, 4).unwrap().to_array();
@@ -172,7 +172,7 @@ fn failure(config: TrainConfig, rows: &dyn Dataset) -> Error {
 
 #[test]
 fn what_is_not_finite_stops_training_and_is_named() {
-    // One row of NaN: its batch.
+    // One row of NaN: the error names its batch.
     let mut rows = images().to_array();
     rows.row_mut(17).fill(f32::NAN);
     let order = autoencoder::random::shuffled(300, 0, 1);
@@ -180,7 +180,7 @@ fn what_is_not_finite_stops_training_and_is_named() {
     let Error::NotFinite { what, layer, epoch, batch } = failure(TrainConfig::new(), &rows) else { panic!() };
     assert_eq!((what, layer, epoch, batch), (Quantity::Input, None, 1, place / 128 + 1));
 
-    // Rows so large that the loss is finite in f64 but the gradient of the first weights overflows f32.
+    // Rows so large that the loss is finite in f64, but the gradient of the first layer overflows f32.
     let rows = Array2::from_elem((10, 784), 1e25_f32);
     let mut linear =
         Autoencoder::builder(784).code(5).output_activation(Activation::Identity).build().unwrap();
@@ -188,7 +188,7 @@ fn what_is_not_finite_stops_training_and_is_named() {
     let Error::NotFinite { what, layer: Some(_), epoch: 1, batch: 1 } = error else { panic!("{error}") };
     assert_eq!(what, Quantity::Gradient);
 
-    // A learning rate that throws the weights out of range.
+    // A learning rate that makes the weights overflow.
     let error = failure(
         TrainConfig::new().optimizer(Optimizer::Sgd { momentum: 0.9 }).learning_rate(1e38),
         &images(),
@@ -242,7 +242,7 @@ fn settings_and_data_that_do_not_fit_are_errors() {
     assert!(evaluate(&linear, &empty, None, 0).is_err());
 }
 
-/// Rows that remember the order in which they were asked for.
+/// A data set that records the order in which its rows are read.
 struct Recording {
     rows: Array2<f32>,
     asked: Mutex<Vec<usize>>,
@@ -266,7 +266,7 @@ impl Dataset for Recording {
 #[test]
 fn each_epoch_goes_through_all_rows_in_its_own_random_order() {
     let rows = Recording { rows: images().to_array(), asked: Mutex::default() };
-    // One thread and batches of one block: rows are asked for in the order of training.
+    // One thread and batches of one block: rows are read in the order of training.
     let config = TrainConfig::new().epochs(2).batch_size(50).seed(6).threads(1);
     Trainer::new(config).fit(&mut model(0.0), &rows).unwrap();
     let asked = rows.asked.into_inner().unwrap();
@@ -296,7 +296,7 @@ fn loop_of_ones_own(config: TrainConfig) {
         for (index, rows) in shuffled(300, config.seed, epoch).chunks(config.batch_size).enumerate() {
             let (noise, seed, number) = (config.noise.as_ref(), config.seed, index + 1);
             let batch = Batch { samples: &images, rows, noise, seed, epoch, number };
-            // Three batches an epoch.
+            // Three batches per epoch.
             let rate = config.schedule.rate(config.learning_rate, optimizer.steps(), 3, 6);
             step.run(&mut own, &mut optimizer, rate, &batch).unwrap();
         }
@@ -371,7 +371,7 @@ fn settings_come_back_from_files_and_missing_ones_are_the_defaults() {
     let config = everything_on();
     let json = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<TrainConfig>(&json).unwrap(), config);
-    // The name of a run is made of what stands in its file.
+    // The id of a run is computed from its serialized settings.
     assert!(!json.contains("schedule") && !json.contains("stopping"), "{json}");
     let config = config
         .schedule(Schedule::Cosine { warmup: 7, floor: 0.1 })
@@ -396,7 +396,7 @@ fn the_speed_of_a_run_is_the_median_of_its_epochs() {
     assert_eq!(of(&[]), None);
 }
 
-/// Rows need not be images: numbers of any range train a model with a linear output.
+/// Rows need not be images: values of any range train a model with a linear output.
 #[test]
 fn rows_of_any_range_can_be_trained_on() {
     let rows = Array2::from_shape_fn((200, 6), |(row, column)| ((row * (column + 1)) as f32).sin() * 10.0);
@@ -411,8 +411,7 @@ fn rows_of_any_range_can_be_trained_on() {
     assert!(history.epochs[59].mse < history.epochs[0].mse / 20.0, "{:?}", history.epochs[59]);
 }
 
-/// A run that is to learn nothing stops as soon as its patience ends; the weights are then those of its best epoch,
-/// or those of its last.
+/// A run that cannot improve stops when its patience ends, with the weights of its best epoch or of its last.
 #[test]
 fn a_run_stops_early_and_restores_its_best_epoch() {
     let (train, test) = (images(), digits::generate(50, 2).unwrap());

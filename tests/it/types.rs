@@ -1,4 +1,4 @@
-//! What a service asks of the public types: that threads may share them, and that settings and records are files.
+//! Threads can share the public types, and settings and records can be serialized.
 
 use autoencoder::{
     Autoencoder, Error, TrainConfig,
@@ -17,7 +17,7 @@ fn shared<T: Send + Sync>() {}
 
 fn stored<T: Serialize + DeserializeOwned>() {}
 
-/// All that this holds is that it compiles.
+/// The test is that this compiles.
 #[test]
 fn types_are_shared_and_stored() {
     macro_rules! all {

@@ -1,4 +1,4 @@
-//! The files that commands write.
+//! Writing the result files.
 
 use super::Failure;
 use autoencoder::{
@@ -9,7 +9,7 @@ use autoencoder::{
 use serde::Serialize;
 use std::{fs, io, path::Path};
 
-/// The columns of an epoch. Validation is of the test images, noisy where the run has noise.
+/// Columns of `history.csv`. Validation uses the test images, which are noisy if the run has noise.
 pub const HISTORY_COLUMNS: [&str; 10] = [
     "epoch",
     "loss",
@@ -23,7 +23,7 @@ pub const HISTORY_COLUMNS: [&str; 10] = [
     "validation_psnr_pooled_db",
 ];
 
-/// A row an epoch.
+/// Returns one row per epoch.
 pub fn history_rows(history: &History) -> impl Iterator<Item = Vec<String>> {
     history.epochs.iter().map(|record| {
         let validation = record.validation.map(|validation| validation.output);
@@ -43,7 +43,7 @@ pub fn history_rows(history: &History) -> impl Iterator<Item = Vec<String>> {
     })
 }
 
-/// Writes a table.
+/// Writes a table as CSV.
 pub fn write_csv(
     path: &Path,
     columns: &[&str],
@@ -74,7 +74,7 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(failure(path))
 }
 
-/// Removes a file of an earlier run, if there is one.
+/// Removes a file that an earlier run may have left.
 pub fn remove(path: &Path) -> Result<(), Failure> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(path)(error)),
@@ -82,7 +82,7 @@ pub fn remove(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Makes a folder where there is none.
+/// Creates a folder if it does not exist.
 pub fn create_folder(path: &Path) -> Result<(), Failure> {
     fs::create_dir_all(path).map_err(failure(path))
 }
@@ -92,12 +92,12 @@ fn failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {
     move |error| Failure::File(name, error)
 }
 
-/// The first image of each class, or the first ten where there are no labels: `[images, features]`.
+/// Returns the first image of each class, or the first ten images if there are no labels: `[images, features]`.
 pub fn one_a_class(images: &ImageSet) -> Array2<f32> {
     images.to_array().select(Axis(0), &places_of_classes(images))
 }
 
-/// Where these images are.
+/// Returns the indices of those images.
 pub fn places_of_classes(images: &ImageSet) -> Vec<usize> {
     let mut rows: Vec<usize> = match images.labels() {
         Some(labels) => (0..=u8::MAX).filter_map(|class| labels.iter().position(|&l| l == class)).collect(),

@@ -1,4 +1,4 @@
-//! What the commands share: flags that mean the same everywhere, data sets by name, files, and how a run ends.
+//! Shared by the commands: common flags, data sets by name, files, and exit codes.
 
 pub mod files;
 pub mod progress;
@@ -20,37 +20,37 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Set once, before anything is said.
+/// Set once, before the first output.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// The flag for what a run says.
+/// Flags for the output.
 #[derive(Debug, Clone, Args)]
 pub struct OutputFlags {
-    /// Writes nothing but errors
+    /// Prints nothing but errors
     #[arg(long)]
     quiet: bool,
 }
 
 impl OutputFlags {
-    /// Applies to all that is said and to every bar from now on.
+    /// Applies the flag to all output from now on.
     pub fn apply(&self) {
         QUIET.store(self.quiet, Ordering::Relaxed);
     }
 }
 
-/// Whether nothing is to be said.
+/// Returns whether output is disabled.
 pub fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
 
-/// How a failed command ends.
+/// The error of a failed command.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]
     Library(#[from] Error),
     #[error("{0}: {1}")]
     File(String, io::Error),
-    #[error("{0} of the runs failed; the results are without them")]
+    #[error("{0} of the runs failed and are missing from the results")]
     Runs(usize),
 }
 
@@ -59,7 +59,7 @@ pub fn main<F: Parser>(run: impl FnOnce(&F) -> Result<(), Failure>) -> ExitCode 
     finish(run(&flags()))
 }
 
-/// Exit code 0, or one line and 2 for a setting that cannot be, 1 for a run that failed.
+/// Returns exit code 0, or prints one line and returns 2 for an invalid setting, 1 for any other failure.
 pub fn finish(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
     complain(&format!("error: {failure}"));
@@ -69,7 +69,7 @@ pub fn finish(result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// Writes a line to standard output, unless quiet. A reader that has gone away is not a failure of the run.
+/// Prints a line, unless quiet. A closed pipe is not an error.
 pub fn say(line: &str) -> Result<(), Failure> {
     if is_quiet() {
         return Ok(());
@@ -82,19 +82,19 @@ pub fn say(line: &str) -> Result<(), Failure> {
     }
 }
 
-/// Writes one line to standard error, whatever a file in it is called. One that cannot be written to ends nothing.
+/// Prints to standard error as one line, even if a file name contains newlines. Errors are ignored.
 pub fn complain(text: &str) {
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     let _ = writeln!(io::stderr(), "{}", lines.join(" "));
 }
 
-/// The flags; bad ones end the process with one line and exit code 2.
+/// Parses the flags. Invalid ones end the process with one line and exit code 2.
 pub fn flags<F: Parser>() -> F {
     F::try_parse().unwrap_or_else(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
         _ => {
             let text = error.render().to_string();
-            // What comes after an empty line is advice.
+            // The text after an empty line is advice.
             complain(text.split("\n\n").next().unwrap_or_default());
             process::exit(2);
         }
@@ -103,7 +103,7 @@ pub fn flags<F: Parser>() -> F {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DatasetName {
-    /// MNIST where it is found, else drawn digits
+    /// MNIST if it is found, otherwise drawn digits
     Auto,
     Mnist,
     FashionMnist,
@@ -130,11 +130,11 @@ impl From<Loss> for nn::Loss {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Init {
-    /// Normal of variance 2 / inputs, biases 0
+    /// Normal with variance 2 / inputs, biases 0
     He,
-    /// Uniform, by inputs and outputs, biases 0
+    /// Uniform with variance 2 / (inputs + outputs), biases 0
     Glorot,
-    /// What PyTorch's Linear starts with
+    /// The default of PyTorch's Linear
     Pytorch,
 }
 
@@ -148,29 +148,29 @@ impl From<Init> for nn::Init {
     }
 }
 
-/// The flags for what a run trains on and is measured on.
+/// Flags for the data set.
 #[derive(Debug, Args)]
 pub struct DataFlags {
     #[arg(long, value_enum, default_value = "auto")]
     dataset: DatasetName,
-    /// Folder that holds mnist/ or fashion-mnist/ [default: $AUTOENCODER_DATA, else data]
+    /// Folder with mnist/ or fashion-mnist/ [default: $AUTOENCODER_DATA, or data]
     #[arg(long)]
     data_dir: Option<PathBuf>,
-    /// Trains on the first so many images
+    /// Trains on the first LIMIT images only
     #[arg(long)]
     limit: Option<usize>,
 }
 
-/// What a run trains on and is measured on.
+/// Training and test images.
 pub struct Images {
     pub train: ImageSet,
     pub test: ImageSet,
-    /// What to tell the user about the choice.
+    /// A message about the choice of the data set.
     pub notice: Option<String>,
 }
 
 impl DataFlags {
-    /// Loads the data set; drawn digits are as many as MNIST's.
+    /// Loads the data set. Drawn digits are as numerous as MNIST's images.
     pub fn load(&self) -> Result<Images, Error> {
         match self.dataset {
             DatasetName::Mnist => self.known(PublishedDataset::Mnist),
@@ -179,8 +179,8 @@ impl DataFlags {
             DatasetName::Auto => self.known(PublishedDataset::Mnist).or_else(|error| match error {
                 Error::NotFound { .. } => self.drawn(Some(format!(
                     "{error}.\n\
-                     Using digits that the library draws. Real ones that stand elsewhere are found through\n\
-                     --data-dir or {DATA_VARIABLE}, the folder that holds mnist/ or torchvision's MNIST/raw/."
+                     Using drawn digits instead. If you have MNIST, pass the folder with mnist/ or torchvision's\n\
+                     MNIST/raw/ as --data-dir or in {DATA_VARIABLE}."
                 ))),
                 _ => Err(error),
             }),
@@ -199,14 +199,14 @@ impl DataFlags {
 }
 
 impl Images {
-    /// A published data set.
+    /// Loads a published data set.
     pub fn known(known: PublishedDataset, data_dir: Option<&Path>) -> Result<Self, Error> {
         let load = |split| known.load(split, data_dir);
         Ok(Self { train: load(Split::Train)?, test: load(Split::Test)?, notice: None })
     }
 }
 
-/// The first `limit` images, if given.
+/// Returns the first `limit` images, or all of them.
 pub fn head(images: ImageSet, limit: Option<usize>) -> Result<ImageSet, Error> {
     match limit {
         Some(limit) => images.head(limit),
@@ -214,14 +214,14 @@ pub fn head(images: ImageSet, limit: Option<usize>) -> Result<ImageSet, Error> {
     }
 }
 
-/// Digits in MNIST's numbers, or the first so many of them, for training and for tests.
+/// Draws as many training and test digits as MNIST has, or fewer.
 pub fn drawn(train: Option<usize>, test: Option<usize>) -> Result<(ImageSet, ImageSet), Error> {
     let draw =
         |limit: Option<usize>, all, seed| digits::generate(limit.map_or(all, |limit| limit.min(all)), seed);
     Ok((draw(train, 60_000, 1)?, draw(test, 10_000, 2)?))
 }
 
-/// The flags for the widths of a mirrored model.
+/// Flags for the widths of a mirrored model.
 #[derive(Debug, Args)]
 pub struct WidthFlags {
     /// Widths of the encoder's hidden layers; the decoder mirrors them
@@ -233,13 +233,13 @@ pub struct WidthFlags {
 }
 
 impl WidthFlags {
-    /// Starts to build a model for rows of `inputs` features.
+    /// Returns a builder for rows of `inputs` features.
     pub fn builder(&self, inputs: usize) -> nn::AutoencoderBuilder {
         Autoencoder::builder(inputs).hidden(&self.hidden).code(self.code)
     }
 }
 
-/// Sets how many worker threads everything after uses; by default one a core. Returns their number.
+/// Sets the number of worker threads, by default one per core, and returns it.
 pub fn set_threads(threads: Option<usize>) -> Result<usize, Error> {
     if let Some(threads) = threads {
         TrainConfig::new().threads(threads).check()?;

@@ -1,12 +1,12 @@
-//! A bar on a terminal, a line an epoch everywhere.
+//! A progress bar on a terminal, and one line per epoch everywhere.
 //!
-//! Bars go to standard error and only where that is a terminal that can move its cursor; they have no colours.
+//! Bars go to standard error, and only if that is a terminal that can move its cursor. They have no colors.
 
 use autoencoder::train::{EpochRecord, TrainEvent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::ops::ControlFlow;
 
-/// Shows a training run.
+/// Shows the progress of a training run.
 pub struct Progress {
     bar: ProgressBar,
     epochs: usize,
@@ -56,12 +56,12 @@ fn line(record: &EpochRecord, epochs: usize, denoising: bool) -> String {
     )
 }
 
-/// Where bars are drawn.
+/// Returns where bars are drawn.
 pub fn target() -> ProgressDrawTarget {
     if super::is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
 }
 
-/// A bar's look.
+/// Returns the style of a bar.
 pub fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -1,5 +1,5 @@
-//! One's own images, of any size: from a folder of PNG files, an IDX or an NPY file to a saved model, denoised
-//! pictures, and the codes and reconstructions of all images as NPY files.
+//! Trains on your own images, of any size, from a folder of PNG files, an IDX file or a NumPy file. Writes the model,
+//! denoised pictures, and the codes and reconstructions of all images.
 
 use crate::cli::{self, Failure, OutputFlags, files, progress::Progress, say};
 use autoencoder::{
@@ -13,18 +13,18 @@ use std::path::PathBuf;
 
 const PICTURES: usize = 10;
 
-/// Trains a denoising autoencoder on one's own images.
+/// Trains a denoising autoencoder on your own images.
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 pub(super) struct Flags {
-    /// Folder of PNG files (or of a folder a class), IDX file [images, height, width], plain or gzip, or NPY file of
-    /// uint8 or of floats in [0, 1]
+    /// Folder of PNG files (or of one folder per class), IDX file [images, height, width], plain or gzip, or NumPy file
+    /// of uint8 or of floats in [0, 1]
     #[arg(long)]
     images: PathBuf,
-    /// Height and width, such as 32x24, of an NPY file [images, features]
+    /// Height and width, such as 32x24, of the images in a NumPy file [images, features]
     #[arg(long, value_parser = shape)]
     shape: Option<(usize, usize)>,
-    /// Share of the images that is kept for the test
+    /// Fraction of the images that is held out for testing
     #[arg(long, default_value_t = 0.1)]
     test_share: f64,
     /// Variance of the Gaussian noise on the inputs
@@ -42,7 +42,7 @@ pub(super) struct Flags {
     batch_size: usize,
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Worker threads [default: one a core]
+    /// Worker threads [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
     /// Folder for the results
@@ -91,7 +91,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
 
     let file = flags.out.join("model.safetensors");
     model.save(&file)?;
-    // From here on as a program would that only uses the model.
+    // From here on, a program that only applies the model would do the same.
     let model = Autoencoder::load(&file)?;
     let found = evaluate(&model, &test, Some(&noise), flags.seed)?;
     let noisy_db = found.noisy_input.map_or(f64::NAN, |input| input.psnr_pooled_db);
@@ -111,14 +111,14 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     say(&format!("{written} are in {}", flags.out.display()))
 }
 
-/// An NPY file is known by its first bytes.
+/// Loads the images. A NumPy file is recognized by its first bytes.
 fn load(flags: &Flags) -> Result<ImageSet, Failure> {
     let no_shape = |expected| match flags.shape {
         Some(shape) => Err(Error::Setting { name: "shape", value: format!("{shape:?}"), expected }),
         None => Ok(()),
     };
     if flags.images.is_dir() {
-        no_shape("none, for PNG files have their own")?;
+        no_shape("no shape: PNG files state their own")?;
         let (images, classes) = folder::load(&flags.images)?;
         if !classes.is_empty() {
             say(&format!("{} classes", classes.len()))?;
@@ -130,11 +130,11 @@ fn load(flags: &Flags) -> Result<ImageSet, Failure> {
     if bytes.starts_with(b"\x93NUMPY") {
         return Ok(npy::read(&bytes, &name, flags.shape)?);
     }
-    no_shape("none, for an IDX file has its own")?;
+    no_shape("no shape: IDX files state their own")?;
     Ok(idx::dataset("own images", idx::read(bytes.as_slice(), &name)?, None)?)
 }
 
-/// Files are often sorted, so the test images are drawn from all of them.
+/// Files are often sorted by class, so the test images are chosen at random.
 fn split(flags: &Flags, images: &ImageSet) -> Result<(ImageSet, ImageSet), Error> {
     let test = (images.len() as f64 * flags.test_share).ceil();
     if !(test >= 1.0 && test < images.len() as f64) {

@@ -1,4 +1,4 @@
-//! Draws digits and writes them as IDX files with a picture of the first hundred: what stands in `data/digits`.
+//! Draws digits and writes them as IDX files, with a picture of the first hundred. `data/digits` was made this way.
 
 use crate::cli::{self, Failure, files};
 use autoencoder::{
@@ -9,7 +9,7 @@ use autoencoder::{
 use clap::Parser;
 use std::path::PathBuf;
 
-/// Draws digits and writes them as IDX files with a picture of the first hundred.
+/// Draws digits and writes them as IDX files, with a picture of the first hundred.
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 pub(super) struct Flags {
@@ -33,7 +33,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         let path = flags.out.join(name);
         idx::save(&path, shape, bytes, idx::Encoding::Gzip)?;
     }
-    // The classes come in turn, so that column c of ten holds class c.
+    // The classes alternate, so column c of ten shows class c.
     let images = digits.head(100)?.to_array();
     let rows: Vec<_> = (0..images.nrows()).step_by(10).collect();
     let rows: Vec<_> =

@@ -1,4 +1,4 @@
-//! Fetches MNIST and Fashion-MNIST.
+//! Downloads MNIST and Fashion-MNIST.
 
 use crate::cli::{
     Failure, OutputFlags,
@@ -13,18 +13,18 @@ use clap::{Parser, ValueEnum};
 use indicatif::ProgressBar;
 use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
-/// Fetches MNIST and Fashion-MNIST; what is there and right stays.
+/// Downloads MNIST and Fashion-MNIST. Files that exist and are valid are kept.
 #[derive(Debug, Parser)]
 pub(super) struct Flags {
     #[arg(long, value_enum, default_value = "both")]
     dataset: Choice,
-    /// Folder that gets mnist/ and fashion-mnist/ [default: $AUTOENCODER_DATA, else data]
+    /// Folder for mnist/ and fashion-mnist/ [default: $AUTOENCODER_DATA, or data]
     #[arg(long)]
     data_dir: Option<PathBuf>,
-    /// URL of a folder with mnist/ and fashion-mnist/, in place of the published mirrors; several are tried in order
+    /// URL of a folder with mnist/ and fashion-mnist/, instead of the publishers' mirrors; several are tried in order
     #[arg(long, value_name = "URL")]
     mirror: Vec<String>,
-    /// Seconds that a mirror may be silent
+    /// Seconds to wait for a silent mirror
     #[arg(long, value_name = "SECONDS", default_value = "30")]
     patience: NonZeroU64,
     #[command(flatten)]
@@ -60,9 +60,9 @@ fn fetch(set: PublishedDataset, flags: &Flags) -> Result<(), Failure> {
     download.run(flags.data_dir.as_deref(), |event| {
         let line = match event {
             DownloadEvent::Received { url, bytes, total } => return bar.show(url, bytes, total),
-            DownloadEvent::Present { path } => format!("{}: is there and right", path.display()),
+            DownloadEvent::Present { path } => format!("{}: already present and valid", path.display()),
             DownloadEvent::Failed(attempt) => attempt.to_string(),
-            DownloadEvent::Saved { url, path } => format!("{}: fetched from {url}", path.display()),
+            DownloadEvent::Saved { url, path } => format!("{}: downloaded from {url}", path.display()),
             _ => return,
         };
         if said.is_ok() {
@@ -72,7 +72,7 @@ fn fetch(set: PublishedDataset, flags: &Flags) -> Result<(), Failure> {
     said
 }
 
-/// Shows files as they arrive.
+/// A progress bar for the files.
 struct Bytes {
     bar: ProgressBar,
 }
@@ -84,7 +84,7 @@ impl Bytes {
         Self { bar }
     }
 
-    /// Moves the bar of the file that comes from this address.
+    /// Shows the progress of the file from this address.
     fn show(&self, url: &str, bytes: u64, total: Option<u64>) {
         if bytes < self.bar.position() {
             self.bar.reset();
@@ -94,7 +94,7 @@ impl Bytes {
         self.bar.set_message(url.rsplit('/').next().unwrap_or_default().to_owned());
     }
 
-    /// Does something that writes lines.
+    /// Hides the bar while `write` prints lines.
     fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.bar.suspend(write)
     }

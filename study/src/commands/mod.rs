@@ -20,12 +20,12 @@ use crate::{
 };
 use std::process::ExitCode;
 
-/// Trains on all classes but one and finds that class by its reconstruction error.
+/// Trains on all classes except one, and detects that class by its reconstruction error.
 pub fn anomaly() -> ExitCode {
     alone::<Anomaly>("anomaly")
 }
 
-/// Compares depths and widths of the code.
+/// Compares depths and code widths.
 pub fn architectures() -> ExitCode {
     alone::<Architectures>("architectures")
 }
@@ -35,7 +35,7 @@ pub fn custom_data() -> ExitCode {
     cli::main(custom_data::run)
 }
 
-/// Trains denoising autoencoders over noise of several strengths.
+/// Trains denoising autoencoders for several noise strengths.
 pub fn denoising() -> ExitCode {
     alone::<Denoising>("denoising")
 }
@@ -51,7 +51,7 @@ pub fn fetch_data() -> ExitCode {
     cli::main(fetch_data::run)
 }
 
-/// Looks at the codes of test images.
+/// Explores the codes of test images.
 pub fn latent_space() -> ExitCode {
     alone::<LatentSpace>("latent_space")
 }

@@ -1,4 +1,4 @@
-//! The main job: trains a denoising autoencoder, prints what it reached, writes pictures.
+//! Trains a denoising autoencoder, prints its test metrics and writes pictures.
 
 use crate::cli::{
     self, DataFlags, Failure, Images, Init, Loss, OutputFlags, WidthFlags, files, progress::Progress, say,
@@ -16,7 +16,7 @@ use clap::Parser;
 use serde::Serialize;
 use std::{path::PathBuf, time::Instant};
 
-/// Trains a denoising autoencoder, prints what it reached, writes pictures.
+/// Trains a denoising autoencoder, prints its test metrics and writes pictures.
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 pub(super) struct Flags {
@@ -37,7 +37,7 @@ pub(super) struct Flags {
     loss: Loss,
     #[arg(long, value_enum, default_value = "he")]
     init: Init,
-    /// Rate of dropout in the hidden layers
+    /// Dropout rate of the hidden layers
     #[arg(long, default_value_t = 0.0)]
     dropout: f32,
     /// Strength of the L1 penalty on the encoder's weights
@@ -45,13 +45,13 @@ pub(super) struct Flags {
     lasso: f32,
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Worker threads [default: one a core]
+    /// Worker threads [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
-    /// Keeps checkpoints of every so many steps, under checkpoints/ in the folder for the results
+    /// Saves a checkpoint every N steps, in checkpoints/ in the folder for the results
     #[arg(long)]
     checkpoint_every: Option<u64>,
-    /// Goes on from the last checkpoint there, if there is one
+    /// Continues from the last checkpoint, if there is one
     #[arg(long)]
     resume: bool,
     /// Folder for the results
@@ -123,7 +123,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
 
     let resumed = if flags.resume { Checkpoint::latest(flags.checkpoint_folder())? } else { None };
     if let Some(checkpoint) = &resumed {
-        say(&format!("goes on after step {} in epoch {}", checkpoint.step(), checkpoint.epoch()))?;
+        say(&format!("resuming after step {} in epoch {}", checkpoint.step(), checkpoint.epoch()))?;
     }
 
     let start = Instant::now();
@@ -191,7 +191,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         seconds,
     };
     files::write_json(&flags.out.join("summary.json"), &summary)?;
-    say(&format!("{seconds:.1} s; pictures, model and figures are in {}", flags.out.display()))
+    say(&format!("{seconds:.1} s; pictures, model and metrics are in {}", flags.out.display()))
 }
 
 fn text(quality: ImageQuality) -> String {
@@ -201,7 +201,7 @@ fn text(quality: ImageQuality) -> String {
     )
 }
 
-/// The content of `summary.json`.
+/// Content of `summary.json`.
 #[derive(Debug, Serialize)]
 struct Summary<'a> {
     dataset: &'a str,

@@ -1,4 +1,4 @@
-//! The whole study in one folder: every experiment, `report/index.html` and the same tables as Markdown.
+//! Runs every experiment into one folder, and writes `report/index.html` and the same tables as Markdown.
 
 use crate::{
     cli::{Failure, files, say},
@@ -20,11 +20,11 @@ use clap::Parser;
 use std::{env, path::PathBuf, time::Instant};
 use sysinfo::System;
 
-/// Epochs of the anomaly models, at most: ten a data set are trained.
+/// Maximum epochs of the anomaly models, of which there are ten per data set.
 const ANOMALY_EPOCHS: usize = 5;
 const LONG_EPOCHS: usize = 30;
 
-/// Does every experiment and writes the report.
+/// Runs every experiment and writes the report.
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 pub(super) struct Flags {
@@ -32,13 +32,13 @@ pub(super) struct Flags {
     study: StudyFlags,
     #[command(flatten)]
     grid: GridFlags,
-    /// Regularisers for every code instead of the widest, strengths of the Lasso, losses and first weights, 30 epochs
+    /// Adds regularizers for every code, strengths of the Lasso, losses and initializations, and 30 epochs
     #[arg(long)]
     thorough: bool,
     /// Strength of the Lasso
     #[arg(long, default_value_t = 0.00001)]
     lasso: f32,
-    /// Rate of dropout
+    /// Dropout rate
     #[arg(long, default_value_t = 0.2)]
     dropout: f32,
     /// Folder for the results
@@ -75,7 +75,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         experiment("longer", &study.with_first_seed(), &Longer { grid: grid.clone(), regularizers, epochs })?;
     }
     let choice = format!(
-        "Of the models of the first experiment this one had the highest test PSNR ({}, code {code}).",
+        "Among the models of the first experiment, this one has the highest test PSNR ({}, code {code}).",
         grid.label(&hidden)
     );
     experiment("denoising", study, &Denoising::gaussian(hidden.clone(), code, choice))?;
@@ -98,7 +98,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     runs.result()
 }
 
-/// The architecture and code with the highest test PSNR, on average over data sets and seeds.
+/// Returns the architecture and code with the highest test PSNR, averaged over data sets and seeds.
 fn best(records: &[Record]) -> (Vec<usize>, usize) {
     let mean = |record: &Record| {
         let model =
@@ -110,13 +110,13 @@ fn best(records: &[Record]) -> (Vec<usize>, usize) {
     best.map_or((vec![512, 256], 100), |best| (best.run.hidden.clone(), best.run.code))
 }
 
-/// All findings in one place.
+/// Collects all findings.
 fn summary(sections: &[Section]) -> Section {
-    let mut summary = Section::new("What was found");
+    let mut summary = Section::new("Findings");
     summary.text(
-        "How much of an image survives a narrow code? Do more layers help, does a penalty on the weights, does \
-         dropping units? How well does the best of them remove noise, and what else does its code know? Every \
-         sentence below is computed from the runs; the tables and curves behind it follow.",
+        "How much of an image survives a narrow code? Do more layers, a penalty on the weights, or dropout help? How \
+         well does the best model remove noise, and what else does its code represent? Every sentence below is computed \
+         from the runs. The tables and curves behind it follow.",
     );
     for section in sections {
         for block in &section.blocks {
@@ -139,24 +139,25 @@ fn method(flags: &Flags, sets: &[Set]) -> Section {
     let study = &flags.study;
     method.text(format!("Data: {}; pixels in [0, 1].", counts.join(", ")));
     method.text(format!(
-        "Models: dense encoders and their mirrored decoders, ReLU in hidden layers, a linear code, a sigmoid at the \
-         output. Three layers a side are 784-512-256-code, five are 784-512-384-256-128-code, unless `--hidden` says \
-         otherwise. First weights: {:?}. Training: Adam at {}, batches of {}, {} epochs unless a section says otherwise, loss {}; seeds {:?}. A \
-         cell with a range is the mean over seeds, with the lowest and highest.",
+        "Models: dense encoders with mirrored decoders, ReLU in the hidden layers, a linear code, a sigmoid output. \
+         Three layers per side are 784-512-256-code and five are 784-512-384-256-128-code, unless `--hidden` says \
+         otherwise. Initialization: {:?}. Training: Adam with learning rate {}, batches of {}, {} epochs unless a \
+         section says otherwise, loss {}, seeds {:?}. A cell with a range shows the mean over seeds, with the lowest \
+         and the highest value.",
         study.init, study.learning_rate, study.batch_size, study.epochs, format!("{:?}", study.loss).to_uppercase(), study.seeds()
     ));
     method.text(
-        "PSNR is 10 log10(1 / MSE) in dB, for pixels in [0, 1]: pooled is that of the mean squared error of all \
-         test images, the mean over images is that of each image's own PSNR; the two differ by up to some dB. SSIM is \
-         the mean structural similarity with Gaussian weights of standard deviation 1.5. Training losses are those of \
-         the batches as they were trained on; all else is measured on the test images. No training looked at them, but \
-         the best of several models, and the architecture for denoising, are chosen by their test PSNR.",
+        "PSNR is 10 log10(1 / MSE) in dB, for pixels in [0, 1]. The pooled PSNR uses the mean squared error of all test \
+         images; the mean over images averages the PSNR of each image. The two can differ by more than 1 dB. SSIM is the \
+         mean structural similarity with Gaussian weights of standard deviation 1.5. Training losses are averages over \
+         the batches during training. Everything else is measured on the test images. Training never uses them, but the \
+         best of several models, and the architecture for denoising, are chosen by test PSNR.",
     );
     method
 }
 
 fn provenance(flags: &Flags, runs: &Runs, seconds: f64) -> Section {
-    let mut section = Section::new("How this was made");
+    let mut section = Section::new("How this report was made");
     let command: Vec<_> = env::args_os().skip(1).map(|flag| flag.to_string_lossy().into_owned()).collect();
     let system = System::new_all();
     let cpu = system.cpus().first().map_or("unknown CPU", |cpu| cpu.brand());
@@ -173,9 +174,9 @@ fn provenance(flags: &Flags, runs: &Runs, seconds: f64) -> Section {
         system.total_memory() as f64 / f64::from(1 << 30)
     ));
     section.text(format!(
-        "{count} runs, {:.0} minutes of training and validation in all, several at once; this call took {:.1} minutes. \
-         Seeds {:?}: the same seeds give the same numbers on this kind of CPU, whatever the number of threads or of \
-         runs at once.",
+        "{count} runs with {:.0} minutes of training and validation in total, several at once; this call took {:.1} \
+         minutes. Seeds {:?}: the same seeds give the same numbers on this kind of CPU, for any number of threads and of \
+         concurrent runs.",
         training / 60.0,
         seconds / 60.0,
         flags.study.seeds()

@@ -1,4 +1,4 @@
-//! Measures training, evaluation and single-image speed and prints one line of JSON.
+//! Measures the speed of training, evaluation and single images, and prints one line of JSON.
 
 use crate::cli::{self, DataFlags, Failure, Images, WidthFlags};
 use autoencoder::{
@@ -11,8 +11,8 @@ use clap::Parser;
 use serde_json::json;
 use std::{hint::black_box, time::Instant};
 
-/// Measures training, evaluation and single-image speed and prints one line of JSON. Noise and dropout are those of the
-/// training; evaluation and single images are without.
+/// Measures the speed of training, evaluation and single images, and prints one line of JSON. Noise and dropout
+/// apply to training only.
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 pub(super) struct Flags {
@@ -22,16 +22,16 @@ pub(super) struct Flags {
     widths: WidthFlags,
     #[arg(long, default_value_t = 128)]
     batch_size: usize,
-    /// Worker threads [default: one a core]
+    /// Worker threads [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
-    /// Epochs, each measured
+    /// Epochs; each is measured
     #[arg(long, default_value_t = 4)]
     epochs: usize,
     /// Variance of Gaussian noise on the inputs
     #[arg(long, default_value_t = 0.0)]
     noise_variance: f32,
-    /// Rate of dropout in the hidden layers
+    /// Dropout rate of the hidden layers
     #[arg(long, default_value_t = 0.0)]
     dropout: f32,
 }
@@ -96,26 +96,26 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     cli::say(&line.to_string())
 }
 
-/// Floating-point operations of the products for one image.
+/// Floating-point operations of the matrix products per image.
 struct Operations {
     forward: f64,
     training: f64,
 }
 
-/// A product of the forward pass comes again for the gradient of the weights, and but for the first layer for that of
-/// the layer's input. Operations with zeros count, though the products may leave them out.
+/// Per layer: one product forward, one for the gradient with respect to the weights and, except for the first layer, one
+/// for the gradient with respect to the input. Operations with zeros count, although products may skip them.
 fn operations(model: &Autoencoder) -> Operations {
     let products = |layers: &[Layer]| layers.iter().map(|l| 2.0 * l.dense.weight().len() as f64).sum::<f64>();
     let (all, first) = (products(model.layers()), products(&model.layers()[..1]));
     Operations { forward: all, training: 3.0 * all - first }
 }
 
-/// What multiply-adds alone reach on so many threads at once.
+/// Returns the peak speed of multiply-adds on all threads at once.
 fn peak_gflops() -> f64 {
     rayon::broadcast(|_| bench::peak_gflops()).into_iter().sum()
 }
 
-/// The process's largest resident memory so far, where the system tells it.
+/// Returns the peak resident memory of the process, if the system reports it.
 fn peak_rss_mb() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

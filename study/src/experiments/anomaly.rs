@@ -1,4 +1,4 @@
-//! Anomalies by reconstruction error: a model that never saw a class reconstructs it badly.
+//! Anomaly detection by reconstruction error: a model reconstructs a class that it has never seen poorly.
 
 use super::{
     joined,
@@ -13,10 +13,10 @@ use crate::{
 use autoencoder::{metrics::Roc, train::reconstruction_errors};
 use clap::Args;
 
-/// Points of a drawn curve.
+/// Points per drawn curve.
 const POINTS: usize = 200;
 
-/// Finds the class that a model never saw.
+/// Detects the class that a model has never seen.
 #[derive(Debug, Clone, Args)]
 pub struct Anomaly {
     /// Widths of the encoder's hidden layers
@@ -31,14 +31,14 @@ impl Experiment for Anomaly {
     fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure> {
         let mut section = Section::new("Anomalies");
         section.text(format!(
-            "A model ({} and its mirror) is trained on all classes but one, for {} epochs. The squared error of its reconstruction of a \
-             test image is the score: the class that it never saw should have the higher ones. AUROC is the \
-             probability that an image of that class has a higher score than one of the others: 0.5 is chance, 1 is \
-             perfect. In `runs.csv` the test images are of all classes.",
+            "A model ({} and its mirror) is trained on all classes except one, for {} epochs. The squared error of its \
+             reconstruction scores each test image, and the unseen class should get the higher scores. AUROC is the \
+             probability that an image of that class has a higher score than an image of another class: 0.5 is chance, 1 \
+             is perfect. In `runs.csv` the test images are of all classes.",
             joined(&[&self.hidden[..], &[self.code]].concat()),
             lab.flags.epochs
         ));
-        // One data set after the other: each without a class is a copy.
+        // One data set at a time, because each set without a class is a copy.
         let mut records = Vec::new();
         for set in lab.sets {
             records.extend(self.report(lab, set, &mut section)?);
@@ -68,7 +68,7 @@ impl Anomaly {
         let runs: Vec<_> =
             sets.iter().flat_map(|set| lab.flags.runs(&set.name, &self.hidden, self.code)).collect();
         if runs.is_empty() {
-            section.text(format!("{}: nothing to leave out.", set.title()));
+            section.text(format!("{}: there is no class to hold out.", set.title()));
             return Ok(Vec::new());
         }
         let records = lab.sweep(&runs, &sets)?;
@@ -93,27 +93,27 @@ impl Anomaly {
         }
         let mean = Spread::of(areas.iter().map(|area| area.0)).map_or(f64::NAN, |spread| spread.mean);
         rows.push(vec!["mean".to_owned(), format!("{mean:.3}")]);
-        section.table(format!("{}: AUROC by the class left out", set.title()), &["left out", "AUROC"], rows);
+        section.table(format!("{}: AUROC by held-out class", set.title()), &["held out", "AUROC"], rows);
         areas.sort_by(|a, b| a.0.total_cmp(&b.0));
         if let (Some(worst), Some(best)) = (areas.first(), areas.last()) {
             section.finding(format!(
-                "{}: mean AUROC {mean:.3}; easiest to tell when never seen: {} ({:.3}), hardest: {} ({:.3}){}.",
+                "{}: mean AUROC {mean:.3}. The easiest class to detect is {} ({:.3}), the hardest {} ({:.3}){}.",
                 set.title(),
                 best.1,
                 best.0,
                 worst.1,
                 worst.0,
-                if worst.0 < 0.5 { ", which is easier to reconstruct than the classes trained on" } else { "" }
+                if worst.0 < 0.5 { ", which is easier to reconstruct than the training classes" } else { "" }
             ));
         }
         let chart = Chart {
-            title: format!("Finding the class left out, {}", set.title()),
+            title: format!("Detecting the held-out class, {}", set.title()),
             x_label: "false positive rate".to_owned(),
             y_label: "true positive rate".to_owned(),
             curves,
         };
         let caption = format!(
-            "{}: receiver operating characteristic for each class left out, seed {}.",
+            "{}: receiver operating characteristic for each held-out class, seed {}.",
             set.title(),
             lab.flags.first_seed()
         );

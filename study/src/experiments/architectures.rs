@@ -1,4 +1,4 @@
-//! Depth and the width of the code: loss curves, PSNR against the code's width with PCA beside, reconstructions.
+//! Depth and code width: loss curves, PSNR by code width beside PCA, reconstructions.
 
 use super::{
     GridFlags,
@@ -13,7 +13,7 @@ use crate::{
 use autoencoder::metrics::ImageQuality;
 use clap::Args;
 
-/// Compares three and five layers a side over the width of the code.
+/// Compares three and five layers per side for several code widths.
 #[derive(Debug, Clone, Args)]
 pub struct Architectures {
     #[command(flatten)]
@@ -31,10 +31,10 @@ impl Experiment for Architectures {
             }
         }
         let records = lab.sweep(&runs, lab.sets)?;
-        let mut section = Section::new("Depth and the width of the code");
+        let mut section = Section::new("Depth and code width");
         section.text(
-            "How much of an image survives a narrow code, and do more layers help? What a linear method of the same width \
-             keeps is drawn beside: PCA is the best of those.",
+            "How much of an image survives a narrow code, and do more layers help? PCA, the best linear method of the same \
+             width, is shown for comparison.",
         );
         for set in lab.sets {
             self.report(lab, set, &records, &mut section)?;
@@ -79,12 +79,11 @@ impl Architectures {
         against_code.push(pca);
         let chart = Chart {
             title: format!("Test images, {}", set.title()),
-            x_label: "width of the code".to_owned(),
+            x_label: "code width".to_owned(),
             y_label: "pooled PSNR, dB".to_owned(),
             curves: against_code,
         };
-        let caption =
-            format!("{}: test PSNR against the width of the code, with PCA of the same width.", set.title());
+        let caption = format!("{}: test PSNR by code width, with PCA of the same width.", set.title());
         section.picture(lab.chart(&format!("{}-psnr", set.name), &caption, &chart)?);
         charts.into_iter().for_each(|chart| section.picture(chart));
         section.picture(self.reconstructions(lab, set, records)?);
@@ -112,7 +111,7 @@ impl Architectures {
         lab.chart(&format!("{}-{}-loss", set.name, self.grid.slug(hidden)), &caption, &chart).map(Some)
     }
 
-    /// Which depth is ahead, and where PCA is.
+    /// Compares the depths with each other and with PCA.
     fn findings(&self, set: &Set, curves: &[Curve], pca: &Curve, section: &mut Section) {
         let at = |curve: &Curve, x: f64| curve.points.iter().find(|point| point.0 == x).map(|point| point.1);
         if let [first, second] = curves {
@@ -121,7 +120,7 @@ impl Architectures {
             if let Some(gain) = Spread::of(gains.iter().copied()) {
                 let ahead = gains.iter().filter(|&&gain| gain > 0.0).count();
                 section.finding(format!(
-                    "{}: against {}, {} change the pooled PSNR by {} dB over the widths of the code; they are ahead at \
+                    "{}: compared with {}, {} change the pooled PSNR by {} dB on average over the code widths. They are ahead at \
                      {ahead} of {}.",
                     set.title(),
                     second.label,
@@ -136,7 +135,7 @@ impl Architectures {
             let words: Vec<_> = gains.map(|(code, gain)| format!("{} at {code}", signed(gain))).collect();
             if !words.is_empty() {
                 section.finding(format!(
-                    "{}, {} against PCA, dB: {}.",
+                    "{}, {} minus PCA, in dB: {}.",
                     set.title(),
                     curve.label,
                     words.join(", ")
@@ -145,21 +144,21 @@ impl Architectures {
         }
     }
 
-    /// One image a class: clean, then a row for each run of the first seed.
+    /// Draws one image per class: clean, then one row for each run of the first seed.
     fn reconstructions(&self, lab: &Lab, set: &Set, records: &[Record]) -> Result<Picture, Failure> {
         let clean = files::one_a_class(&set.test);
-        let (mut rows, mut names) = (vec![clean.clone()], vec!["the images".to_owned()]);
+        let (mut rows, mut names) = (vec![clean.clone()], vec!["original".to_owned()]);
         for record in chosen(records, set, |run| run.train.seed == lab.flags.first_seed()) {
             rows.push(lab.model(record)?.reconstruct(clean.view())?);
             names.push(format!("{}, code {}", self.grid.label(&record.run.hidden), record.run.code));
         }
         let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
-        let caption = format!("{}, from above: {}.", set.title(), names.join("; "));
+        let caption = format!("{}, from top to bottom: {}.", set.title(), names.join("; "));
         lab.grid(&format!("{}-reconstructions", set.name), &caption, set, &views)
     }
 }
 
-/// The training loss by epoch.
+/// Returns the training loss by epoch.
 pub fn loss_curve(record: &Record, label: String) -> Curve {
     let points = record.history.epochs.iter().map(|epoch| (epoch.epoch as f64, epoch.loss)).collect();
     Curve { label, points, ..Curve::default() }

@@ -1,4 +1,4 @@
-//! Denoising: one model for each strength of noise, one for all, beside the best linear denoiser.
+//! Denoising: one model per noise strength, one model for all, and the best linear denoiser.
 
 use super::{
     lab::{Experiment, Lab, Set, chosen},
@@ -22,15 +22,15 @@ use clap::{Args, ValueEnum};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// Adds normal noise; the strength is its variance
+    /// Adds Gaussian noise; the strength is its variance
     Gaussian,
-    /// Sets pixels to 0 or 1; the strength is their share
+    /// Sets pixels to 0 or 1; the strength is their fraction
     SaltAndPepper,
-    /// Sets pixels to 0; the strength is their share
+    /// Sets pixels to 0; the strength is their fraction
     Masking,
 }
 
-/// Trains denoising autoencoders over strengths of noise.
+/// Trains denoising autoencoders for several noise strengths.
 #[derive(Debug, Clone, Args)]
 pub struct Denoising {
     /// Widths of the encoder's hidden layers
@@ -41,19 +41,19 @@ pub struct Denoising {
     pub code: usize,
     #[arg(long, value_enum, default_value = "gaussian")]
     pub noise: Kind,
-    /// Variances of Gaussian noise, shares of pixels for the other kinds [default: 0.1,0.25,0.5,0.75,1; of pixels
+    /// Variances of Gaussian noise, or fractions of pixels for other kinds [default: 0.1,0.25,0.5,0.75,1 or
     /// 0.1,0.25,0.5,0.75]
     #[arg(long, value_delimiter = ',', num_args = 1)]
     pub strengths: Vec<f32>,
-    /// Limits noisy images to [0, 1]
+    /// Clamps noisy images to [0, 1]
     #[arg(long)]
     pub clamped: bool,
-    /// How the architecture was chosen, for the report.
+    /// A sentence for the report about how the architecture was chosen.
     #[arg(skip)]
     pub choice: String,
 }
 
-/// PSNR of the pooled error in dB, mean SSIM.
+/// Pooled PSNR in dB, and mean SSIM.
 #[derive(Clone, Copy)]
 struct Figures {
     psnr: f64,
@@ -72,17 +72,17 @@ impl Experiment for Denoising {
         let records = lab.sweep(&runs, lab.sets)?;
         let mut section = Section::new("Denoising");
         section.text(format!(
-            "The encoder ({}, code {}) sees noisy images and learns to give the clean ones: {} noise, drawn afresh in \
-             every epoch, noisy pixels {}. One model is trained for each strength, and one on all of them, each image \
-             with a strength drawn at random. {}{}",
+            "The models ({}, code {}) receive noisy images and learn to reconstruct the clean ones. The noise is {}, drawn \
+             afresh in every epoch, and noisy pixels are {}. One model is trained per strength, and one on all of them, \
+             with a random strength for each image. {}{}",
             layers(&self.hidden),
             self.code,
             self.kind_name(),
-            if self.clamped { "limited to [0, 1] (clamped)" } else { "not limited to [0, 1] (not clamped)" },
+            if self.clamped { "clamped to [0, 1]" } else { "not clamped to [0, 1]" },
             self.choice,
             match self.is_linear_optimal() {
-                true => " Beside them stands what the best linear denoiser reaches (linear MMSE, the Wiener filter \
-                         of the training images).",
+                true => " For comparison there is the best linear denoiser (linear MMSE, the Wiener filter of the \
+                         training images).",
                 false => "",
             }
         ));
@@ -94,7 +94,7 @@ impl Experiment for Denoising {
 }
 
 impl Denoising {
-    /// Gaussian noise of the study's variances.
+    /// Returns the experiment with Gaussian noise of the default variances.
     pub fn gaussian(hidden: Vec<usize>, code: usize, choice: String) -> Self {
         Self { hidden, code, noise: Kind::Gaussian, strengths: Vec::new(), clamped: false, choice }
     }
@@ -126,7 +126,7 @@ impl Denoising {
     fn strength_name(&self) -> &'static str {
         match self.noise {
             Kind::Gaussian => "variance",
-            _ => "share of pixels",
+            _ => "fraction of pixels",
         }
     }
 
@@ -143,7 +143,7 @@ impl Denoising {
         Ok(self.clamp(Noise::mixture(&kinds)?))
     }
 
-    /// The Wiener filter is the best linear one for noise that does not depend on the image.
+    /// Returns whether the Wiener filter is the best linear denoiser: it needs noise that is independent of the image.
     fn is_linear_optimal(&self) -> bool {
         self.noise == Kind::Gaussian && !self.clamped
     }
@@ -162,8 +162,7 @@ impl Denoising {
         };
 
         let mut rows = Vec::new();
-        let names =
-            ["noisy images", "best linear denoiser", "a model for each strength", "one model for all"];
+        let names = ["noisy images", "best linear denoiser", "one model per strength", "one model for all"];
         let mut curves: Vec<[Curve; 2]> =
             names.map(|name| [0, 1].map(|_| Curve { label: name.to_owned(), ..Curve::default() })).into();
         let mut pictures = Vec::new();
@@ -211,11 +210,7 @@ impl Denoising {
             )?);
         }
         section.table(
-            format!(
-                "{}: test images, PSNR of the pooled error in dB and SSIM, by {}",
-                set.title(),
-                self.strength_name()
-            ),
+            format!("{}: test images, pooled PSNR in dB and SSIM, by {}", set.title(), self.strength_name()),
             &[
                 self.strength_name(),
                 "noisy, dB",
@@ -248,7 +243,7 @@ impl Denoising {
         Ok(())
     }
 
-    /// How far the models are from the best linear denoiser, and what one for all costs.
+    /// Compares the models with the best linear denoiser and with one model for all strengths.
     fn findings(&self, set: &Set, curves: &[[Curve; 2]], section: &mut Section) {
         let difference = |a: usize, b: usize| -> Vec<String> {
             let other = |x: f64| curves[b][0].points.iter().find(|point| point.0 == x).map(|point| point.1);
@@ -260,14 +255,14 @@ impl Denoising {
             if !words.is_empty() {
                 let words = words.join(", ");
                 section.finding(format!(
-                    "{}, a model for each strength against {what}, dB: {words}.",
+                    "{}, one model per strength minus {what}, in dB: {words}.",
                     set.title()
                 ));
             }
         }
     }
 
-    /// Noisy test images of the first seed after each epoch.
+    /// Draws the metrics on noisy test images after each epoch, for the first seed.
     fn by_epoch(
         &self,
         lab: &Lab,
@@ -307,8 +302,8 @@ impl Denoising {
             };
             let strength = self.strength_name();
             let caption = format!(
-                "{}: {y_label}{note} by epoch, a model for each {strength} on noise of its own; \"all\" is the model for \
-                 all, on noise of any of them. Seed {seed}.",
+                "{}: {y_label}{note} by epoch. Each model is tested on the noise it was trained on: one {strength}, or all \
+                 of them for \"all\". Seed {seed}.",
                 set.title()
             );
             section.picture(lab.chart(&format!("{}-{short}-by-epoch", set.name), &caption, &chart)?);
@@ -316,7 +311,7 @@ impl Denoising {
         Ok(())
     }
 
-    /// How each model does at the strengths that it was not trained on.
+    /// Tests each model at the strengths that it was not trained on.
     fn across(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
         let noises = self.noises()?;
         let mut rows = Vec::new();
@@ -349,7 +344,7 @@ impl Denoising {
         Ok(())
     }
 
-    /// One image a class: clean, noisy, denoised.
+    /// Draws one image per class: clean, noisy, denoised.
     #[allow(clippy::too_many_arguments, reason = "what is drawn")]
     fn picture(
         &self,
@@ -367,14 +362,14 @@ impl Denoising {
         let noisy = noise.corrupt(clean.view(), seed);
         let denoised = lab.model(record)?.reconstruct(noisy.view())?;
         let mut rows = vec![clean.clone(), noisy.clone(), denoised];
-        let mut names = "the images; noisy; denoised by the model for this strength".to_owned();
+        let mut names = "original; noisy; denoised by the model for this strength".to_owned();
         if let Some(linear) = linear {
             rows.push(linear.apply(noisy.view())?);
             names += "; by the best linear denoiser";
         }
         let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
         let caption = format!(
-            "{}, {} {}, seed {seed}, from above: {names}.",
+            "{}, {} {}, seed {seed}, from top to bottom: {names}.",
             set.title(),
             self.strength_name(),
             short(strength)
@@ -383,12 +378,12 @@ impl Denoising {
     }
 }
 
-/// The records of models that were trained on a noise.
+/// Returns the records of models that were trained with this noise.
 fn trained_on<'r>(records: &'r [Record], set: &'r Set, noise: &'r Noise) -> Vec<&'r Record> {
     chosen(records, set, move |run| run.train.noise.as_ref() == Some(noise)).collect()
 }
 
-/// The strength of a kind of noise.
+/// Returns the strength of a kind of noise.
 fn strength(kind: NoiseKind) -> f32 {
     match kind {
         NoiseKind::Gaussian { variance } => variance,

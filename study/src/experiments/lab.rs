@@ -1,4 +1,4 @@
-//! What the study's experiments share: their flags, their data sets, a sweep with progress, their files.
+//! Shared by the experiments: flags, data sets, a sweep with progress, result files.
 
 use super::{progress::SweepProgress, records};
 use crate::{
@@ -24,7 +24,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// Beyond so many runs at once their images weigh more than the gain.
+/// Maximum number of concurrent runs by default: with more, the memory for images outweighs the gain.
 const MAX_JOBS: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,7 +42,7 @@ pub enum StudyDataset {
 pub struct StudyFlags {
     #[arg(long, value_enum, default_value = "both")]
     dataset: StudyDataset,
-    /// Folder that holds mnist/ and fashion-mnist/ [default: $AUTOENCODER_DATA, else data]
+    /// Folder with mnist/ and fashion-mnist/ [default: $AUTOENCODER_DATA, or data]
     #[arg(long)]
     data_dir: Option<PathBuf>,
     #[arg(long, default_value_t = 10)]
@@ -55,26 +55,26 @@ pub struct StudyFlags {
     pub loss: Loss,
     #[arg(long, value_enum, default_value = "he")]
     pub init: Init,
-    /// A run for each
+    /// Seeds; each model is trained once per seed
     #[arg(long, value_delimiter = ',', num_args = 1, default_value = "0")]
     seeds: Vec<u64>,
-    /// Worker threads [default: one a core]
+    /// Worker threads [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
-    /// Runs done at once, each on its share of the threads [default: one a thread, at most 8]
+    /// Concurrent runs, each on an equal fraction of the threads [default: one per thread, at most 8]
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
-    /// Takes the first so many training and test images only
+    /// Uses the first LIMIT training and test images only
     #[arg(long)]
     limit: Option<usize>,
-    /// Skips runs whose records stand under --out
+    /// Continues an interrupted study and reuses finished runs in --out
     #[arg(long)]
     resume: bool,
     #[command(flatten)]
     output: OutputFlags,
 }
 
-/// A data set of the study by its name.
+/// A data set of the study.
 pub struct Set {
     pub name: String,
     pub train: ImageSet,
@@ -87,7 +87,7 @@ impl Set {
         Self { name: name.to_owned(), train, test, pca: OnceLock::new() }
     }
 
-    /// The principal components of the training images.
+    /// Returns the principal components of the training images, computed once.
     pub fn pca(&self) -> Result<&Pca, Error> {
         match self.pca.get() {
             Some(pca) => Ok(pca),
@@ -95,7 +95,7 @@ impl Set {
         }
     }
 
-    /// Its name in a text.
+    /// Returns the name for texts.
     pub fn title(&self) -> &str {
         match self.name.as_str() {
             "mnist" => "MNIST",
@@ -105,7 +105,7 @@ impl Set {
         }
     }
 
-    /// What a class shows.
+    /// Returns the name of a class.
     pub fn class(&self, label: u8) -> String {
         const FASHION: [&str; 10] = [
             "T-shirt",
@@ -126,17 +126,17 @@ impl Set {
     }
 }
 
-/// An experiment at work: the flags, the data sets, where runs are kept and where its own files go.
+/// The environment of an experiment: flags, data sets, and folders.
 pub struct Lab<'a> {
     pub flags: &'a StudyFlags,
     pub sets: &'a [Set],
-    /// Experiments that share them do each run once.
+    /// Runs, which experiments share so that each is trained once.
     pub runs: &'a Runs,
-    /// Where tables and pictures go.
+    /// Folder for tables and pictures.
     pub out: PathBuf,
 }
 
-/// The runs of one call.
+/// The runs of one invocation.
 pub struct Runs {
     folder: PathBuf,
     done: RefCell<HashMap<String, Record>>,
@@ -144,18 +144,18 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// Runs whose records and models stand in a folder.
+    /// Creates runs that store their records and models in a folder.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder, done: RefCell::default(), failed: Cell::default() }
     }
 
-    /// Seconds of training of all that were done or taken up, and their number.
+    /// Returns the total training time in seconds, reused runs included, and the number of runs.
     pub fn seconds(&self) -> (f64, usize) {
         let done = self.done.borrow();
         (done.values().map(|record| record.seconds).sum(), done.len())
     }
 
-    /// The call has failed if one of its runs has.
+    /// Returns an error if a run has failed.
     pub fn result(&self) -> Result<(), Failure> {
         match self.failed.get() {
             0 => Ok(()),
@@ -166,24 +166,24 @@ impl Runs {
 
 /// One of the study's experiments.
 pub trait Experiment {
-    /// Does its runs, writes its files, says what came out.
+    /// Trains the models, writes the files, and returns a section of the report and the records.
     fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure>;
 }
 
-// No documentation here: the experiment's is what `--help` says first.
+// No doc comment here, because `--help` begins with the experiment's.
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 struct Flags<E: Args> {
     #[command(flatten)]
     study: StudyFlags,
-    /// Folder for the results [default: out/ and the name of the example]
+    /// Folder for the results [default: out/ followed by the name of the example]
     #[arg(long)]
     out: Option<PathBuf>,
     #[command(flatten)]
     experiment: E,
 }
 
-/// Does one experiment: the whole of an example.
+/// Runs one experiment, as an example does.
 pub fn alone<E: Args + Experiment>(name: &str) -> ExitCode {
     let Flags::<E> { study, out, experiment } = cli::flags();
     let out = out.unwrap_or_else(|| Path::new("out").join(name));
@@ -193,13 +193,13 @@ pub fn alone<E: Args + Experiment>(name: &str) -> ExitCode {
         let (section, _) = experiment.run(&lab)?;
         files::write_text(&out.join("tables.md"), &section.markdown(1))?;
         say(&section.tables())?;
-        say(&format!("tables, figures and pictures are in {}", out.display()))?;
+        say(&format!("tables, charts and pictures are in {}", out.display()))?;
         runs.result()
     }))
 }
 
 impl StudyFlags {
-    /// Sets the threads, checks what can be checked, makes the folder for results and loads the data sets.
+    /// Sets the number of threads, checks the settings, creates the folder for results and loads the data sets.
     pub fn start(&self, out: &Path) -> Result<Vec<Set>, Failure> {
         self.output.apply();
         set_threads(self.threads)?;
@@ -235,7 +235,7 @@ impl StudyFlags {
             .seed(seed)
     }
 
-    /// A run with the flags' settings for each seed.
+    /// Returns a run with these settings for each seed.
     pub fn runs<'s>(
         &'s self,
         dataset: &'s str,
@@ -252,32 +252,33 @@ impl StudyFlags {
         })
     }
 
-    /// The same flags with so many epochs.
+    /// Returns the same flags with a different number of epochs.
     pub fn with_epochs(&self, epochs: usize) -> Self {
         Self { epochs, ..self.clone() }
     }
 
-    /// The same flags with the first seed only.
+    /// Returns the same flags with only the first seed.
     pub fn with_first_seed(&self) -> Self {
         Self { seeds: vec![self.first_seed()], ..self.clone() }
     }
 
-    /// Every seed once.
+    /// Returns the seeds without duplicates.
     pub fn seeds(&self) -> Vec<u64> {
         let mut seen = HashSet::new();
         self.seeds.iter().copied().filter(|&seed| seen.insert(seed)).collect()
     }
 
-    /// The seed whose pictures are drawn.
+    /// Returns the seed that pictures are drawn for.
     pub fn first_seed(&self) -> u64 {
         self.seeds[0]
     }
 }
 
 impl Lab<'_> {
-    /// Does the runs on these data sets, each once, shows how they go, writes `runs.csv` and `history.csv`. A setting
-    /// that cannot be ends it before the first run. Runs that fail are said and left out; if all do, the first
-    /// failure is the sweep's.
+    /// Trains each model once, shows the progress, and writes `runs.csv` and `history.csv`.
+    ///
+    /// An invalid setting is an error before the first run. Failed runs are reported and skipped; if all fail, the first
+    /// error is returned.
     pub fn sweep(&self, runs: &[Run], sets: &[Set]) -> Result<Vec<Record>, Failure> {
         let find = |name: &str| match sets.iter().find(|set| set.name == name) {
             Some(set) => Ok(Images { train: &set.train, test: &set.test }),
@@ -314,19 +315,19 @@ impl Lab<'_> {
         Ok(done)
     }
 
-    /// The model of a record.
+    /// Loads the model of a record.
     pub fn model(&self, record: &Record) -> Result<Autoencoder, Failure> {
         Ok(Autoencoder::load(self.runs.folder.join(record.run.id()).with_extension("safetensors"))?)
     }
 
-    /// Draws curves.
+    /// Draws a chart.
     pub fn chart(&self, name: &str, caption: &str, chart: &Chart) -> Result<Picture, Failure> {
         let path = self.out.join(format!("{name}.svg"));
         chart.save(&path)?;
         Ok(Picture { path, caption: caption.to_owned() })
     }
 
-    /// Draws rows of images of a data set.
+    /// Draws rows of images.
     pub fn grid(
         &self,
         name: &str,
@@ -340,7 +341,7 @@ impl Lab<'_> {
     }
 }
 
-/// The records of a data set that pass.
+/// Returns the records of a data set whose run passes a test.
 pub fn chosen<'r>(
     records: &'r [Record],
     set: &'r Set,

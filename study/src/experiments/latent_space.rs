@@ -1,4 +1,4 @@
-//! What the code knows: its test codes in two dimensions, walks through it, its strongest directions, its neighbours.
+//! The latent space: test codes in two dimensions, walks, strongest directions, nearest neighbors.
 
 use super::{
     lab::{Experiment, Lab, Set},
@@ -17,15 +17,15 @@ use autoencoder::{
 };
 use clap::Args;
 
-/// Dots in the picture of the codes.
+/// Dots in the scatter plot of the codes.
 const DOTS: usize = 2_000;
-/// Test images whose nearest neighbours are looked at for the share of equal labels.
+/// Test images whose nearest neighbors are compared by label.
 const QUERIES: usize = 1_000;
 const STEPS: usize = 10;
 const DIRECTIONS: usize = 8;
 const NEIGHBOURS: usize = 9;
 
-/// Looks at the codes of test images.
+/// Explores the codes of test images.
 #[derive(Debug, Clone, Args)]
 pub struct LatentSpace {
     /// Widths of the encoder's hidden layers
@@ -41,10 +41,9 @@ impl Experiment for LatentSpace {
         let first_seed = |set: &Set| lab.flags.runs(&set.name, &self.hidden, self.code).next();
         let runs: Vec<_> = lab.sets.iter().filter_map(first_seed).collect();
         let records = lab.sweep(&runs, lab.sets)?;
-        let mut section = Section::new("The space of codes");
+        let mut section = Section::new("Latent space");
         section.text(format!(
-            "The encoder ({}) was never told what the images show. Where does it put them in its code of width {}? \
-             Seed {}.",
+            "The encoder ({}) has never seen a label. Where does it put the images in its code of width {}? Seed {}.",
             layers(&self.hidden),
             self.code,
             lab.flags.first_seed()
@@ -94,7 +93,7 @@ impl LatentSpace {
         }
         let views: Vec<_> = rows.iter().map(|row| row.view()).filter(|row| row.nrows() > 0).collect();
         let caption = format!(
-            "{}: an image of each class above, and under it its nearest neighbours among the test images by code.",
+            "{}: one image per class at the top, and below it its nearest neighbors among the test images, by code.",
             set.title()
         );
         section.picture(lab.grid(&format!("{}-neighbours", set.name), &caption, set, &views)?);
@@ -110,7 +109,7 @@ impl LatentSpace {
             let (by_code, by_pixel) = (same(&codes), same(&images));
             section.table(
                 format!("{}: the code, measured on the test images", set.title()),
-                &["figure", "value"],
+                &["metric", "value"],
                 vec![
                     vec![
                         "variance along the first 2 directions of the code, %".to_owned(),
@@ -118,15 +117,15 @@ impl LatentSpace {
                     ],
                     vec!["variance along the first 10, %".to_owned(), format!("{:.1}", share(10))],
                     vec![
-                        "nearest neighbour by code has the same label, %".to_owned(),
+                        "nearest neighbor by code has the same label, %".to_owned(),
                         format!("{by_code:.1}"),
                     ],
-                    vec!["nearest neighbour by pixels has it, %".to_owned(), format!("{by_pixel:.1}")],
+                    vec!["nearest neighbor by pixels has it, %".to_owned(), format!("{by_pixel:.1}")],
                 ],
             );
             section.finding(format!(
-                "{}: the nearest test image by code shows the same class in {by_code:.1} % of the cases, by pixels in \
-                 {by_pixel:.1} %.",
+                "{}: the nearest test image by code shows the same class in {by_code:.1} % of all cases, and the nearest by \
+                 pixels in {by_pixel:.1} %.",
                 set.title()
             ));
         }
@@ -163,13 +162,13 @@ impl LatentSpace {
             curves,
         };
         let caption = format!(
-            "{}: test codes along their two strongest directions ({share:.0} % of the variance), coloured by label.",
+            "{}: test codes along their two strongest directions ({share:.0} % of the variance), colored by label.",
             set.title()
         );
         lab.chart(&format!("{}-codes", set.name), &caption, &chart)
     }
 
-    /// From the code of an image to that of the next class, in equal steps.
+    /// Decodes equal steps from the code of one image to the code of an image of the next class.
     fn walks(
         &self,
         lab: &Lab,
@@ -189,14 +188,14 @@ impl LatentSpace {
         }
         let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
         let caption = format!(
-            "{}: decoded walks on straight lines through the code, each from an image of one class (left) to one of \
+            "{}: decoded straight lines through the latent space, each from an image of one class (left) to an image of \
              the next (right).",
             set.title()
         );
         lab.grid(&format!("{}-walks", set.name), &caption, set, &views).map(Some)
     }
 
-    /// From the mean code along the strongest directions, in steps of a standard deviation.
+    /// Decodes steps of one standard deviation from the mean code along the strongest directions.
     fn directions(&self, lab: &Lab, set: &Set, model: &Autoencoder, pca: &Pca) -> Result<Picture, Failure> {
         let mean = pca.mean().mapv(|m| m as f32);
         let mut rows = Vec::new();
@@ -208,7 +207,7 @@ impl LatentSpace {
         let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
         let caption = format!(
             "{}: decoded steps of one standard deviation, from -3 to +3, from the mean code along its {} strongest \
-             directions (the strongest above).",
+             directions (strongest at the top).",
             set.title(),
             rows.len()
         );
@@ -222,7 +221,7 @@ fn decoded(model: &Autoencoder, codes: impl Iterator<Item = Array1<f32>>) -> Res
     Ok(model.decode(rows.view())?)
 }
 
-/// For rows at some places the places of the other rows that are nearest by Euclidean distance, the nearest first.
+/// Returns, for each of the given rows, the indices of its nearest other rows by Euclidean distance, nearest first.
 fn nearest(places: &[usize], rows: &Array2<f32>) -> Vec<Vec<usize>> {
     let squares = rows.map_axis(Axis(1), |row| row.dot(&row));
     let products = rows.select(Axis(0), places).dot(&rows.t());

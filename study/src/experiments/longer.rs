@@ -1,4 +1,4 @@
-//! What more epochs change: do the rankings of ten epochs hold?
+//! Longer training: does the ranking after ten epochs hold?
 
 use super::{
     GridFlags,
@@ -12,7 +12,7 @@ use crate::{
     sweep::{Record, Run},
 };
 
-/// Trains the widest code longer, with each regulariser.
+/// Trains the widest code for more epochs, with each regularizer.
 #[derive(Debug, Clone)]
 pub struct Longer {
     pub grid: GridFlags,
@@ -36,7 +36,7 @@ impl Experiment for Longer {
         let mut section = Section::new(&format!("{} epochs", self.epochs));
         let short = lab.flags.epochs.min(self.epochs);
         section.text(format!(
-            "Code {code}. A longer run begins as the short one does, so both figures come from the same runs. Seeds {:?}.",
+            "Code {code}. A longer run starts like a short one, so both values come from the same runs. Seeds {:?}.",
             lab.flags.seeds()
         ));
         for set in lab.sets {
@@ -67,7 +67,7 @@ impl Experiment for Longer {
                     curves.push(Curve { label, points: points.collect(), ..Curve::default() });
                 }
             }
-            let columns = ["encoder", "regulariser"].map(str::to_owned).into_iter();
+            let columns = ["encoder", "regularizer"].map(str::to_owned).into_iter();
             let columns: Vec<String> = columns
                 .chain([format!("after {short}"), format!("after {}", self.epochs), "gain".to_owned()])
                 .collect();
@@ -85,11 +85,11 @@ impl Experiment for Longer {
             if means.len() > 1 {
                 section.finding(match before == after {
                     true => {
-                        format!("{}: {} epochs leave the order as it is: {after}.", set.title(), self.epochs)
+                        format!("{}: {} epochs do not change the ranking: {after}.", set.title(), self.epochs)
                     }
                     false => {
                         format!(
-                            "{}: after {short} epochs {before}; after {} {after}.",
+                            "{}: the ranking after {short} epochs is {before}; after {} epochs it is {after}.",
                             set.title(),
                             self.epochs
                         )

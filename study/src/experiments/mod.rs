@@ -1,4 +1,4 @@
-//! The study's experiments. Each command of their names does one; `study` does all.
+//! The study's experiments. A command of the same name runs each; `study` runs them all.
 
 pub mod anomaly;
 pub mod architectures;
@@ -14,10 +14,10 @@ pub mod starts;
 use clap::Args;
 use std::collections::HashSet;
 
-/// The grid of models that two experiments share.
+/// The grid of models, which several experiments share.
 #[derive(Debug, Clone, Args)]
 pub struct GridFlags {
-    /// Widths of the encoder's hidden layers, once for each architecture [default: 512,256 and 512,384,256,128]
+    /// Widths of the encoder's hidden layers; repeat it per architecture [default: 512,256 and 512,384,256,128]
     #[arg(long, value_parser = widths)]
     hidden: Vec<Widths>,
     /// Widths of the code
@@ -44,7 +44,7 @@ impl GridFlags {
         }
     }
 
-    /// The widths of the code in their order, each once.
+    /// Returns the code widths in ascending order, without duplicates.
     pub fn codes(&self) -> Vec<usize> {
         let mut codes = self.codes.clone();
         codes.sort_unstable();
@@ -56,12 +56,12 @@ impl GridFlags {
         self.codes.iter().copied().max().unwrap_or(1)
     }
 
-    /// The same models with one code only.
+    /// Returns the same models with a single code width.
     pub fn with_code(&self, code: usize) -> Self {
         Self { codes: vec![code], ..self.clone() }
     }
 
-    /// An architecture in words: its depth, or its widths where another is as deep.
+    /// Returns an architecture in words: its depth, or its widths if another has the same depth.
     pub fn label(&self, hidden: &[usize]) -> String {
         match self.is_only_depth(hidden) {
             true => layers(hidden),
@@ -69,7 +69,7 @@ impl GridFlags {
         }
     }
 
-    /// An architecture in the name of a file.
+    /// Returns an architecture as part of a file name.
     pub fn slug(&self, hidden: &[usize]) -> String {
         match self.is_only_depth(hidden) {
             true => format!("{}-layers", hidden.len() + 1),
@@ -82,16 +82,16 @@ impl GridFlags {
     }
 }
 
-/// A depth in words.
+/// Returns a depth in words.
 fn layers(hidden: &[usize]) -> String {
-    format!("{} layers a side", hidden.len() + 1)
+    format!("{} layers per side", hidden.len() + 1)
 }
 
 fn joined(widths: &[usize]) -> String {
     widths.iter().map(usize::to_string).collect::<Vec<_>>().join("-")
 }
 
-/// Numbers in their order, each once.
+/// Returns the numbers in ascending order, without duplicates.
 fn sorted(numbers: &[f32]) -> Vec<f32> {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f32::total_cmp);
@@ -99,7 +99,7 @@ fn sorted(numbers: &[f32]) -> Vec<f32> {
     sorted
 }
 
-/// A number in a text, without long tails of zeros.
+/// Formats a number without long sequences of zeros.
 fn short(number: f32) -> String {
     match number == 0.0 || (1e-4..1e6).contains(&number.abs()) {
         true => number.to_string(),

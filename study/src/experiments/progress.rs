@@ -1,4 +1,4 @@
-//! A sweep as it goes.
+//! Progress of a sweep.
 
 use super::records::title;
 use crate::{
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Shows a sweep: a bar for it and one for each run in flight on a terminal, a line a run everywhere.
+/// Shows a sweep: one line per finished run and, on a terminal, a bar for the sweep and for each run in flight.
 pub struct SweepProgress<'a> {
     runs: &'a [Run],
     bars: MultiProgress,
@@ -81,7 +81,7 @@ impl<'a> SweepProgress<'a> {
         ControlFlow::Continue(())
     }
 
-    /// Moves the sweep's bar. Runs are begun in their order; those whose records stood are never heard of.
+    /// Updates the sweep's bar. Runs start in order, and runs with an existing record send no events.
     fn count(&self) {
         let begun = self.current.keys().max().map_or(0, |last| last + 1);
         let epochs = |number: usize| match self.current.get(&number) {

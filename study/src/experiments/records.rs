@@ -1,4 +1,4 @@
-//! `runs.csv`, a row a run, and `history.csv`, a row an epoch.
+//! `runs.csv` with one row per run, and `history.csv` with one row per epoch.
 
 use super::{joined, short};
 use crate::{
@@ -55,7 +55,7 @@ pub fn write(out: &Path, records: &[Record]) -> Result<(), Failure> {
     files::write_csv(&out.join("history.csv"), &columns, epochs)
 }
 
-/// A run in few words.
+/// Describes a run in a few words.
 pub fn title(run: &Run) -> String {
     let mut title = format!("{}, {}-{}", run.dataset, joined(&run.hidden), run.code);
     if let Some(lambda) = lasso(&run.train) {
@@ -71,7 +71,7 @@ pub fn title(run: &Run) -> String {
     title + &format!(", seed {}", run.train.seed)
 }
 
-/// The strength of the L1 penalty on weights, if there is one.
+/// Returns the strength of the L1 penalty on weights, if there is one.
 pub fn lasso(train: &TrainConfig) -> Option<f32> {
     train.penalties.iter().find_map(|penalty| match penalty {
         Penalty::Lasso { lambda, .. } | Penalty::ProximalLasso { lambda, .. } => Some(*lambda),
@@ -79,7 +79,7 @@ pub fn lasso(train: &TrainConfig) -> Option<f32> {
     })
 }
 
-/// The kinds and strengths of a run's noise.
+/// Describes the kinds and strengths of a run's noise.
 fn noise(train: &TrainConfig) -> String {
     let name = |kind: &NoiseKind| match kind {
         NoiseKind::Gaussian { variance } => format!("gaussian {}", short(*variance)),
@@ -91,7 +91,7 @@ fn noise(train: &TrainConfig) -> String {
     train.noise.as_ref().map_or_else(|| "none".to_owned(), |noise| join(noise.kinds()))
 }
 
-/// The variance of Gaussian noise of one variance, 0 without noise, empty for all else.
+/// Returns the variance of Gaussian noise, `0` without noise, and nothing for mixtures and other kinds.
 fn variance(train: &TrainConfig) -> String {
     match train.noise.as_ref().map(|noise| noise.kinds()) {
         None => "0".to_owned(),

@@ -1,4 +1,4 @@
-//! Lasso against Dropout against neither: loss curves, the best model of each, how sparse the weights become.
+//! Lasso, dropout, or neither: loss curves, the best model of each, the sparsity of the weights.
 
 use super::{
     GridFlags,
@@ -15,7 +15,7 @@ use crate::{
 use autoencoder::nn::Penalty;
 use clap::Args;
 
-/// Compares Lasso, Dropout and neither.
+/// Compares Lasso, dropout and neither.
 #[derive(Debug, Clone, Args)]
 pub struct Regularization {
     #[command(flatten)]
@@ -23,15 +23,15 @@ pub struct Regularization {
     /// Strength of the Lasso: an L1 penalty on the encoder's weights, added to the loss
     #[arg(long, default_value_t = 0.00001)]
     pub lasso: f32,
-    /// Rate of dropout in the hidden layers of encoder and decoder
+    /// Dropout rate of the hidden layers of encoder and decoder
     #[arg(long, default_value_t = 0.2)]
     pub dropout: f32,
-    /// Strengths of the Lasso to compare, for the first architecture and the widest code; 0 for none of it
+    /// Strengths of the Lasso to compare, for the first architecture and the widest code; 0 disables it
     #[arg(long, value_delimiter = ',', num_args = 1, default_value = "0,1e-7,1e-6,1e-5,1e-4")]
     pub lambdas: Vec<f32>,
 }
 
-/// What keeps a run's weights in check.
+/// The regularizer of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Regularizer {
     None,
@@ -40,12 +40,12 @@ pub enum Regularizer {
 }
 
 impl Regularizer {
-    /// None at a strength of 0.
+    /// Returns `None` for a strength of 0.
     pub fn lasso(lambda: f32) -> Self {
         if lambda == 0.0 { Self::None } else { Self::Lasso(lambda) }
     }
 
-    /// None at a rate of 0.
+    /// Returns `None` for a rate of 0.
     pub fn dropout(rate: f32) -> Self {
         if rate == 0.0 { Self::None } else { Self::Dropout(rate) }
     }
@@ -99,11 +99,11 @@ impl Experiment for Regularization {
             }
         }
         let records = lab.sweep(&runs, lab.sets)?;
-        let mut section = Section::new("Lasso against Dropout");
+        let mut section = Section::new("Lasso and dropout");
         section.text(format!(
-            "The same models with an L1 penalty of {} on the encoder's weights in the loss (Lasso), with dropout of \
-             rate {} in every hidden layer of encoder and decoder, and with neither. Sparsity is the share of the \
-             encoder's weights of at most {NEAR_ZERO} in magnitude.",
+            "The same models with an L1 penalty of {} on the encoder's weights in the loss (Lasso), with dropout at rate \
+             {} in every hidden layer of encoder and decoder, and with neither. Sparsity is the fraction of the encoder's \
+             weights whose magnitude is at most {NEAR_ZERO}.",
             short(self.lasso),
             self.dropout
         ));
@@ -115,7 +115,7 @@ impl Experiment for Regularization {
 }
 
 impl Regularization {
-    /// Those to compare, each once.
+    /// Returns the regularizers to compare, without duplicates.
     pub fn regularizers(&self) -> Vec<Regularizer> {
         let mut all =
             vec![Regularizer::None, Regularizer::lasso(self.lasso), Regularizer::dropout(self.dropout)];
@@ -123,7 +123,7 @@ impl Regularization {
         all
     }
 
-    /// The model that the strengths of the Lasso are compared with.
+    /// Returns the architecture and code for which strengths of the Lasso are compared.
     fn of_strengths(&self) -> (Vec<usize>, usize) {
         (self.grid.architectures().swap_remove(0), self.grid.widest_code())
     }
@@ -153,7 +153,7 @@ impl Regularization {
         }
         section.table(
             format!("{}: test images, PSNR in dB", set.title()),
-            &["encoder", "code", "regulariser", "PSNR, pooled", "SSIM", "sparsity, %"],
+            &["encoder", "code", "regularizer", "PSNR, pooled", "SSIM", "sparsity, %"],
             rows,
         );
         self.findings(set, records, section);
@@ -176,7 +176,7 @@ impl Regularization {
                 let chart =
                     Chart { title, x_label: "epoch".to_owned(), y_label: "training loss".to_owned(), curves };
                 let caption = format!(
-                    "{}, {}, {}: training loss by epoch, the penalty and the dropped units included; seed {seed}.",
+                    "{}, {}, {}: training loss by epoch, with penalty and dropout; seed {seed}.",
                     set.title(),
                     regularizer.name(),
                     self.grid.label(&hidden)
@@ -190,7 +190,7 @@ impl Regularization {
         self.strengths(lab, set, records, section)
     }
 
-    /// Which regulariser is ahead of which, in how many runs, and by how much.
+    /// Compares the regularizers in pairs: how often one is ahead, and by how much.
     fn findings(&self, set: &Set, records: &[Record], section: &mut Section) {
         let all = self.regularizers();
         let pairs = all
@@ -210,12 +210,12 @@ impl Regularization {
             let gains: Vec<f64> = of(one).filter_map(|record| Some(psnr(record) - twin(record)?)).collect();
             if let Some(gain) = Spread::of(gains.iter().copied()) {
                 section.finding(format!(
-                    "{}: with {} the pooled PSNR is {} dB from that with {} (same model, same seed); it is ahead in {} \
+                    "{}: compared with {}, {} changes the pooled PSNR by {} dB (same model, same seed). It is ahead in {} \
                      of {} runs.",
                     set.title(),
+                    if other == Regularizer::None { "no regularizer".to_owned() } else { other.name() },
                     one.name(),
                     gain.text(2),
-                    if other == Regularizer::None { "no regulariser".to_owned() } else { other.name() },
                     gains.iter().filter(|&&gain| gain > 0.0).count(),
                     gains.len()
                 ));
@@ -223,11 +223,11 @@ impl Regularization {
         }
     }
 
-    /// The best model of each regulariser: figures, its test error by epoch, its reconstructions.
+    /// Reports the best model of each regularizer: metrics, test PSNR by epoch, reconstructions.
     fn best(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
         let clean = files::one_a_class(&set.test);
         let (mut rows, mut images, mut curves) = (Vec::new(), vec![clean.clone()], Vec::new());
-        let mut names = vec!["the images".to_owned()];
+        let mut names = vec!["original".to_owned()];
         for regularizer in self.regularizers() {
             let same = chosen(records, set, |run| Regularizer::of(run) == regularizer);
             let psnr = |record: &&Record| record.test.output.psnr_pooled_db;
@@ -254,21 +254,23 @@ impl Regularization {
             return Ok(());
         }
         let columns =
-            ["regulariser", "encoder", "code", "seed", "PSNR, mean", "PSNR, pooled", "SSIM", "sparsity, %"];
-        section.table(format!("{}: the best model of each regulariser", set.title()), &columns, rows);
-        let title = format!("Test images, the best model of each, {}", set.title());
+            ["regularizer", "encoder", "code", "seed", "PSNR, mean", "PSNR, pooled", "SSIM", "sparsity, %"];
+        section.table(format!("{}: best model of each regularizer", set.title()), &columns, rows);
+        let title = format!("Test images, best model of each regularizer, {}", set.title());
         let chart =
             Chart { title, x_label: "epoch".to_owned(), y_label: "pooled PSNR, dB".to_owned(), curves };
-        let caption = format!("{}: test PSNR by epoch, the best model of each regulariser.", set.title());
+        let caption = format!("{}: test PSNR by epoch, best model of each regularizer.", set.title());
         section.picture(lab.chart(&format!("{}-best-psnr", set.name), &caption, &chart)?);
         let views: Vec<_> = images.iter().map(|row| row.view()).collect();
-        let caption =
-            format!("{}, from above: the images; the best model with none, Lasso, Dropout.", set.title());
+        let caption = format!(
+            "{}, from top to bottom: original; best model with no regularizer, Lasso, dropout.",
+            set.title()
+        );
         section.picture(lab.grid(&format!("{}-best", set.name), &caption, set, &views)?);
         Ok(())
     }
 
-    /// What the strength of the Lasso changes.
+    /// Reports the effect of the strength of the Lasso.
     fn strengths(
         &self,
         lab: &Lab,
@@ -313,7 +315,7 @@ impl Regularization {
                 y_label: y_label.to_owned(),
                 curves: vec![Curve { label: format!("code {code}"), points, ..Curve::default() }],
             };
-            let caption = format!("{}: {y_label} against the strength of the Lasso.", set.title());
+            let caption = format!("{}: {y_label} by strength of the Lasso.", set.title());
             section.picture(lab.chart(&format!("{}-lambda-{name}", set.name), &caption, &chart)?);
         }
         Ok(())

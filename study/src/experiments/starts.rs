@@ -1,4 +1,4 @@
-//! What the loss and the first weights change: the same models with each of both.
+//! Loss and initialization: the same models with each combination.
 
 use super::{
     GridFlags,
@@ -11,7 +11,7 @@ use crate::{
 };
 use autoencoder::nn::{Init, Loss};
 
-/// Compares losses and initialisations for the widest code, on the first data set.
+/// Compares losses and initializations for the widest code, on the first data set.
 #[derive(Debug, Clone)]
 pub struct Starts {
     pub grid: GridFlags,
@@ -31,11 +31,11 @@ impl Experiment for Starts {
             }
         }
         let records = lab.sweep(&runs, lab.sets)?;
-        let mut section = Section::new("The loss and the first weights");
+        let mut section = Section::new("Loss and initialization");
         section.text(format!(
-            "{}, code {code}. PyTorch's Linear draws first weights uniformly with a variance of 1 / (3 inputs) and \
-             biases likewise; He's have 2 / inputs, and biases are 0. The other \
-             loss is the binary cross-entropy; PSNR is a squared error all the same.",
+            "{}, code {code}. PyTorch's Linear draws initial weights and biases from a uniform distribution with variance \
+             1 / (3 inputs). He initialization has variance 2 / inputs and zero biases. Models trained with binary \
+             cross-entropy are compared by PSNR, too, although it measures squared error.",
             set.title()
         ));
         let mut rows = Vec::new();
@@ -56,8 +56,8 @@ impl Experiment for Starts {
             }
             let mean = |variant| Spread::of(pooled(variant)).map_or(f64::NAN, |spread| spread.mean);
             section.finding(format!(
-                "{}, {}: against PyTorch's first weights He's change the pooled PSNR by {} dB; binary \
-                 cross-entropy changes it by another {} dB.",
+                "{}, {}: He initialization instead of PyTorch's changes the pooled PSNR by {} dB. Binary cross-entropy \
+                 changes it by another {} dB.",
                 set.title(),
                 self.grid.label(&hidden),
                 signed(mean(VARIANTS[1]) - mean(VARIANTS[0])),
@@ -66,7 +66,7 @@ impl Experiment for Starts {
         }
         section.table(
             format!("{}: test images, PSNR in dB", set.title()),
-            &["encoder", "loss", "first weights", "PSNR, mean over images", "PSNR, pooled"],
+            &["encoder", "loss", "initialization", "PSNR, mean over images", "PSNR, pooled"],
             rows,
         );
         Ok((section, records))

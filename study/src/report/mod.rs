@@ -1,4 +1,4 @@
-//! What an experiment says, and the page that shows it.
+//! The sections of the report, and the page that shows them.
 
 mod page;
 mod section;

@@ -1,4 +1,4 @@
-//! A report as one HTML file: pictures inlined, no script.
+//! The report as a single HTML file, with inlined pictures and without scripts.
 
 use super::section::{Block, Picture, Section, Table};
 use crate::cli::{Failure, files};
@@ -29,7 +29,7 @@ code { font-size: .88em; background: #f2f2f2; padding: .1em .3em; overflow-wrap:
   .table { overflow: visible; } tr { break-inside: avoid; } }
 ";
 
-/// The page: a title, sections.
+/// Returns the page with a title and sections.
 pub fn page(title: &str, sections: &[Section]) -> Result<String, Failure> {
     let mut bodies = Vec::new();
     for section in sections {
@@ -68,7 +68,7 @@ fn block(block: &Block) -> Result<Markup, Failure> {
     })
 }
 
-/// Text whose parts between backticks are code.
+/// Renders the parts between backticks as code.
 fn code(text: &str) -> Markup {
     html! { @for (index, part) in text.split('`').enumerate() {
         @if index % 2 == 1 { code { (part) } } @else { (part) }

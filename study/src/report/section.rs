@@ -1,4 +1,4 @@
-//! What an experiment says: text, tables, pictures.
+//! A section of the report: text, tables, pictures.
 
 use std::{fmt, path::PathBuf};
 
@@ -13,7 +13,7 @@ pub struct Section {
 pub enum Block {
     /// A paragraph.
     Text(String),
-    /// What the figures say.
+    /// A conclusion from the metrics.
     Finding(String),
     Table(Table),
     Picture(Picture),
@@ -55,7 +55,7 @@ impl Section {
         self.blocks.push(Block::Picture(picture));
     }
 
-    /// Text, findings and tables as Markdown, the title a heading of a level.
+    /// Returns text, findings and tables as Markdown; the title is a heading of the given level.
     pub fn markdown(&self, level: usize) -> String {
         let mut text = format!("{} {}\n", "#".repeat(level), self.title);
         for block in &self.blocks {
@@ -68,7 +68,7 @@ impl Section {
         text
     }
 
-    /// Findings and tables, for a terminal.
+    /// Returns findings and tables for a terminal.
     pub fn tables(&self) -> String {
         let mut text = String::new();
         for block in &self.blocks {
@@ -82,7 +82,7 @@ impl Section {
     }
 }
 
-/// A Markdown table, its columns lined up.
+/// Formats a Markdown table with aligned columns.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = |column: usize| {
@@ -102,7 +102,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// The mean of figures over seeds, and how far they lie apart.
+/// The mean and the range of a metric over seeds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     pub mean: f64,
@@ -111,7 +111,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of any figures.
+    /// Returns the spread of some values, or `None` if there are none.
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let figures: Vec<f64> = figures.into_iter().collect();
         let (low, high) =
@@ -119,19 +119,19 @@ impl Spread {
         Some(Self { mean: figures.iter().sum::<f64>() / figures.len() as f64, low, high })
     }
 
-    /// The mean, and the range where these digits show one.
+    /// Formats the mean, followed by the range if it is visible with these digits.
     pub fn text(self, digits: usize) -> String {
         let [mean, low, high] = [self.mean, self.low, self.high].map(|figure| decimal(figure, digits));
         if low == high { mean } else { format!("{mean} ({low} to {high})") }
     }
 }
 
-/// A cell: the spread of figures, or a dash.
+/// Formats a cell: the spread of the values, or a dash.
 pub fn cell(figures: impl IntoIterator<Item = f64>, digits: usize) -> String {
     Spread::of(figures).map_or_else(|| "-".to_owned(), |spread| spread.text(digits))
 }
 
-/// A figure with so many digits after the point, and no sign on what rounds to 0.
+/// Formats a value with `digits` decimals, without a sign if it rounds to 0.
 pub fn decimal(figure: f64, digits: usize) -> String {
     let text = format!("{figure:.digits$}");
     match text.strip_prefix('-') {
@@ -140,7 +140,7 @@ pub fn decimal(figure: f64, digits: usize) -> String {
     }
 }
 
-/// A difference, with its sign.
+/// Formats a difference with its sign.
 pub fn signed(difference: f64) -> String {
     let text = decimal(difference, 2);
     if text.starts_with('-') { text } else { format!("+{text}") }

@@ -1,4 +1,4 @@
-//! What a stranger does with the crate: trains on rows of its own, saves, loads, serves from several threads.
+//! A program that depends on the crate: it trains on its own rows, saves, loads, and serves from several threads.
 
 use autoencoder::{
     Autoencoder, TrainConfig, Trainer,
@@ -9,7 +9,7 @@ use std::{error::Error, fs, process, sync::Arc, thread};
 
 const FEATURES: usize = 24;
 
-/// Waves of one frequency: a row has 24 numbers, of which two, amplitude and phase, say all.
+/// Waves of one frequency: each row has 24 values, but amplitude and phase determine it.
 fn waves(rows: usize, first: usize) -> Array2<f32> {
     Array2::from_shape_fn((rows, FEATURES), |(row, column)| {
         let (amplitude, phase) = (1.0 + ((first + row) % 7) as f32 / 7.0, (first + row) as f32 * 0.37);
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     for worker in workers {
         let (rows, output) = worker.join().map_err(|_| "a thread panicked")??;
-        assert_eq!(output, expected.select(Axis(0), &rows), "the same bits, whoever asks");
+        assert_eq!(output, expected.select(Axis(0), &rows), "the same bits on every thread");
     }
     println!("saved, loaded, served by 4 threads");
     Ok(())

@@ -27,7 +27,7 @@ struct Case {
 }
 
 impl Case {
-    /// `widths` from the input to the code, mirrored. The rows are a part of the samples, out of order.
+    /// Creates a case with mirrored `widths`, from the input to the code. The batch is a shuffled subset of the rows.
     fn new(widths: &[usize], hidden: Activation, output: Activation, dropout: f32, batch: usize) -> Self {
         let model = Autoencoder::builder(widths[0])
             .hidden(&widths[1..widths.len() - 1])
@@ -56,7 +56,7 @@ impl Case {
         Batch { samples, rows, noise: self.noise.as_ref(), seed: SEED, epoch: EPOCH, number: 1 }
     }
 
-    /// The engine's loss and gradients.
+    /// Returns the engine's loss and gradients.
     fn engine(&self) -> (BatchLoss, Gradients) {
         let mut model = self.model.clone();
         let mut optimizer = OptimizerState::new(Optimizer::adam(), &model).unwrap();
@@ -69,7 +69,7 @@ impl Case {
         (loss, gradients)
     }
 
-    /// The reference's network, with the masks that the engine will draw.
+    /// Returns the reference network, with the masks that the engine draws.
     fn network(&self) -> Network {
         let layers = self.model.layers().iter().enumerate();
         let layers = layers.map(|(index, layer)| reference::Layer {
@@ -118,7 +118,7 @@ impl Case {
         self.rows.iter().map(mask).collect()
     }
 
-    /// The batch's inputs, noise included, and its targets.
+    /// Returns the inputs of the batch, with noise, and its targets.
     fn input_and_target(&self) -> (Matrix, Matrix) {
         let noisy = |&row: &usize| {
             let mut values = self.samples.row(row).to_vec();
@@ -231,8 +231,7 @@ fn dropout_of_the_code_and_unequal_stacks() {
     case.check();
 }
 
-/// What the check must not let pass: dropout without its scale, a mask forgotten, a penalty on too many layers, the
-/// noisy row as the target.
+/// Negative controls: dropout without its scale, a missing mask, a penalty on too many layers, the noisy row as target.
 #[test]
 fn wrong_gradients_fail() {
     let mut case = Case::new(&[20, 12, 9, 5], Activation::Relu, Activation::Sigmoid, 0.3, 9);
@@ -258,10 +257,10 @@ fn wrong_gradients_fail() {
     assert!(error(&network, &input) > TOLERANCE);
 }
 
-/// A step of one tensor: its parameters and their gradient.
+/// One optimizer step: parameters and their gradient.
 type TensorStep = Box<dyn FnMut(&mut [f64], &[f64])>;
 
-/// Several steps of each optimiser on tensors of different sizes: a step counted once a tensor would show.
+/// Several steps of each optimizer on tensors of different sizes, to detect steps that are counted per tensor.
 #[test]
 fn optimisers_follow_the_reference() {
     for (optimizer, rate) in
@@ -319,7 +318,7 @@ fn optimisers_follow_the_reference() {
     }
 }
 
-/// The proximal Lasso is the plain update, then every encoder weight moved towards 0 by rate * lambda.
+/// The proximal Lasso is the plain update, followed by moving every encoder weight toward 0 by rate * lambda.
 #[test]
 fn the_proximal_lasso_gives_exact_zeros() {
     let (rate, lambda) = (0.01, 4.0);
@@ -351,7 +350,7 @@ fn the_proximal_lasso_gives_exact_zeros() {
     close(loss.penalty, f64::from(lambda) * absolute);
 }
 
-/// A layer made of an array in another memory layout goes through the same sums.
+/// A layer made from an array in another memory layout gives the same results.
 #[test]
 fn layouts_do_not_matter() {
     let weight = Init::He.dense((6, 4), 1, 0).unwrap().weight().to_owned();

@@ -1,4 +1,4 @@
-//! Ten steps as PyTorch takes them: losses, first gradients, last weights. `tests/golden/generate.py` wrote the file.
+//! Ten steps compared with PyTorch: losses, first gradients, final weights. `tests/golden/generate.py` wrote the file.
 
 use autoencoder::{
     Autoencoder,
@@ -8,8 +8,8 @@ use autoencoder::{
 };
 use safetensors::SafeTensors;
 
-/// Far above PyTorch's own f32 noise (3e-7 by the f64 reference), and below what a mistake makes: a decay of the
-/// biases forgotten or beta2 of 0.99 changes the weights by 1e-4, the losses by much less.
+/// Far above PyTorch's f32 rounding (3e-7 against the f64 reference), and below the effect of a mistake: missing decay
+/// of the biases, or beta2 of 0.99, changes the weights by 1e-4 and the losses by much less.
 const TOLERANCE: f64 = 1e-5;
 const STEPS: usize = 10;
 const ROWS: usize = 7;

@@ -1,4 +1,4 @@
-//! The engine's numbers against a slow f64 reference, which is checked by central differences, and against PyTorch.
+//! Compares the engine with a slow f64 reference, which is checked by central differences, and with PyTorch.
 
 mod engine;
 mod golden;

@@ -1,4 +1,4 @@
-//! PyTorch's optimisers in `f64`, each for one flat tensor.
+//! PyTorch's optimizers in `f64`, each for one flat tensor.
 
 /// Adam as `torch.optim.Adam`, for one flat tensor:
 /// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`,

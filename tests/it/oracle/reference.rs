@@ -1,6 +1,6 @@
 //! A slow, plain `f64` reference for dense autoencoders: forward pass, losses, penalties, gradients (by
-//! backpropagation and by central differences). It shares no code with what it checks, and prefers the formula to
-//! speed everywhere.
+//! backpropagation and by central differences). It shares no code with the engine, and always prefers
+//! the plain formula to speed.
 //!
 //! Matrices are `Vec<Vec<f64>>`: `[batch][feature]` for data, `[in][out]` for
 //! weights. Conventions at the kinks: `sign(0) = 0`, `relu'(0) = 0` and
@@ -9,7 +9,7 @@
 /// A matrix as rows of equal length.
 pub type Matrix = Vec<Vec<f64>>;
 
-/// The elementwise function a layer ends in.
+/// A layer's activation function.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
     /// `z`
@@ -68,7 +68,7 @@ pub struct Layer {
     pub mask: Option<Matrix>,
 }
 
-/// What the reconstruction is judged by.
+/// The loss of the reconstruction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Loss {
     /// `mean (y - t)^2` over all elements, batch times features.
@@ -78,7 +78,7 @@ pub enum Loss {
     Bce,
 }
 
-/// What is added to the data loss; all off by default.
+/// Penalties added to the loss; all off by default.
 #[derive(Clone, Debug, Default)]
 pub struct Penalties {
     /// `lasso * sum |w|` over the weight matrices of `layers[..lasso_layers]`.
@@ -93,7 +93,7 @@ pub struct Penalties {
     pub code_layer: usize,
 }
 
-/// A chain of dense layers and the loss it is trained on.
+/// A sequence of dense layers and its loss.
 #[derive(Clone, Debug)]
 pub struct Network {
     pub layers: Vec<Layer>,
@@ -101,21 +101,21 @@ pub struct Network {
     pub penalties: Penalties,
 }
 
-/// The derivative of the loss by every parameter, laid out as the parameters.
+/// The derivative of the loss with respect to every parameter, in the layout of the parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradients {
     pub weight: Vec<Matrix>,
     pub bias: Vec<Vec<f64>>,
 }
 
-/// What one layer computed: `z = input * weight + bias`, and its output.
+/// The values of one layer: `z = input * weight + bias`, and its output.
 pub struct Pass {
     pub z: Matrix,
     pub output: Matrix,
 }
 
 impl Layer {
-    /// Row `b`'s factor for unit `j`; 1 without a mask.
+    /// Returns the mask's factor for row `b` and unit `j`; 1 without a mask.
     fn mask_at(&self, b: usize, j: usize) -> f64 {
         self.mask.as_ref().map_or(1.0, |mask| mask[b][j])
     }
@@ -136,17 +136,17 @@ impl Layer {
 }
 
 impl Network {
-    /// The reconstruction `[batch][feature]`.
+    /// Returns the reconstruction `[batch][feature]`.
     pub fn forward(&self, input: &[Vec<f64>]) -> Matrix {
         self.passes(input).pop().expect("a layer").output
     }
 
-    /// The loss of the reconstruction alone.
+    /// Returns the loss of the reconstruction, without penalties.
     pub fn data_loss(&self, input: &[Vec<f64>], target: &[Vec<f64>]) -> f64 {
         self.data_loss_of(&self.passes(input), target)
     }
 
-    /// The data loss and the penalties.
+    /// Returns the loss of the reconstruction plus the penalties.
     pub fn loss(&self, input: &[Vec<f64>], target: &[Vec<f64>]) -> f64 {
         let p = &self.penalties;
         let passes = self.passes(input);
@@ -158,7 +158,7 @@ impl Network {
         self.data_loss_of(&passes, target) + p.lasso * lasso + p.ridge * ridge + p.code_l1 * code_l1
     }
 
-    /// The gradients of [`Network::loss`], by backpropagation.
+    /// Returns the gradients of [`Network::loss`], by backpropagation.
     ///
     /// From the last layer to the first, with `g = dL/doutput`:
     /// `delta = dL/dz = g (*) mask (*) f'(z)`, `dL/dW = input^T delta`,
@@ -211,7 +211,7 @@ impl Network {
         gradients
     }
 
-    /// The same by central differences, for every parameter `p`:
+    /// Returns the same gradients by central differences, for every parameter `p`:
     /// `(loss(p + step) - loss(p - step)) / (2 step)`.
     pub fn numeric_gradients(&self, input: &[Vec<f64>], target: &[Vec<f64>], step: f64) -> Gradients {
         let slope = |nudge: &dyn Fn(&mut Network, f64)| {
@@ -234,7 +234,7 @@ impl Network {
         gradients
     }
 
-    /// What every layer computed.
+    /// Returns the values of every layer.
     pub fn passes(&self, input: &[Vec<f64>]) -> Vec<Pass> {
         let mut passes: Vec<Pass> = Vec::new();
         for layer in &self.layers {
@@ -268,7 +268,7 @@ impl Network {
     }
 }
 
-/// The largest `|a - b| / max(|a|, |b|, tiny)` over the weight matrices and bias
+/// Returns the largest `|a - b| / max(|a|, |b|, tiny)` over the weight matrices and bias
 /// vectors, each taken as one vector with its Euclidean norm. Infinite if a
 /// gradient is not finite.
 pub fn relative_error(a: &Gradients, b: &Gradients) -> f64 {

@@ -1,4 +1,4 @@
-//! The reference itself, against central differences and values by hand; with negative controls.
+//! Checks the reference against central differences and hand-computed values, with negative controls.
 
 use super::optimizers::{Adam, AdamW, SgdMomentum};
 use super::reference::*;
@@ -34,7 +34,7 @@ impl Lcg {
     }
 }
 
-/// A network, and the rows to feed it and to compare with.
+/// A network with input and target rows.
 #[derive(Clone)]
 struct Case {
     network: Network,
@@ -43,10 +43,10 @@ struct Case {
 }
 
 impl Case {
-    /// `hidden` everywhere but a linear code and `output` at the end; with a
-    /// `rate`, masks on all the layers but the last (so on the code too).
+    /// Creates a case with activation `hidden`, a linear code, and `output` at the
+    /// end. With a `rate`, all layers except the last have masks, the code too.
     ///
-    /// The seed is the first whose case is clear of kinks.
+    /// The seed is the first that keeps away from kinks.
     fn new(sizes: &[usize], hidden: Activation, output: Activation, loss: Loss, rate: f64) -> Self {
         (1..100)
             .map(|seed| Self::seeded(seed, sizes, hidden, output, loss, rate))
@@ -85,8 +85,8 @@ impl Case {
         let penalties = Penalties { code_layer, ..Penalties::default() };
         Self {
             network: Network { layers, loss, penalties },
-            // Not the same rows: a denoising autoencoder's input differs
-            // from its target, and a mix-up of the two would show.
+            // Different rows: the input of a denoising autoencoder differs
+            // from its target, and confusing them must fail.
             input: rng.matrix(BATCH, sizes[0], -1.0, 1.0),
             target: rng.matrix(BATCH, sizes[0], 0.0, 1.0),
         }
@@ -166,14 +166,14 @@ fn backprop_agrees_for_every_penalty() {
                     code_layer: 1,
                 };
                 case.check(&format!("{loss:?}, penalty {which}, rate {rate}"));
-                // The penalty matters: without it the check would fail.
+                // Without the penalty the check must fail.
                 assert!(relative_error(&plain, &case.backprop()) > 1e-2);
             }
         }
     }
 }
 
-/// Everything on, masks included, at the depths of real models.
+/// All features, masks included, at the depths of real models.
 fn whole(sizes: &[usize], hidden: Activation, loss: Loss) -> Case {
     let mut case = Case::new(sizes, hidden, Activation::Sigmoid, loss, 0.3);
     case.network.penalties = Penalties {
@@ -195,7 +195,7 @@ fn backprop_agrees_on_whole_models() {
             whole(&FIVE_A_SIDE, hidden, loss).check(&format!("5 a side, {hidden:?}, {loss:?}"));
         }
     }
-    // Without penalties, so that they do not cover for the data's gradient.
+    // Without penalties, so that they do not hide errors of the data's gradient.
     for sizes in [&THREE_A_SIDE[..], &FIVE_A_SIDE[..]] {
         let hidden = Activation::LeakyRelu(0.1);
         Case::new(sizes, hidden, Activation::Sigmoid, Loss::Mse, 0.3).check("no penalties");
@@ -230,7 +230,7 @@ fn corrupted_gradients_fail_the_check() {
     assert!(fails(&swapped.backprop()), "input and target swapped");
 }
 
-/// Absolute values by hand: central differences cannot see a wrong scale
+/// Hand-computed values: central differences cannot detect a wrong scale
 /// of the loss itself.
 #[test]
 fn losses_and_penalties_by_hand() {
