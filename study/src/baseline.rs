@@ -10,11 +10,13 @@ use autoencoder::{
     bench::{Accum, elementwise, gemm, rows_mut},
     data::Dataset,
 };
-use faer::{Mat, Par, Side, linalg::matmul::matmul};
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use nalgebra::{DMatrix, SymmetricEigen};
+use ndarray::{Array1, Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
 const BLOCK_ROWS: usize = 1_000;
+/// Iterations after which the eigenvalue solver gives up. Images take a few thousand.
+const MAX_ITERATIONS: usize = 1_000_000;
 
 /// Principal component analysis: the mean, components and variances of a data set.
 ///
@@ -51,16 +53,18 @@ impl Pca {
         if !mean.iter().all(|m| m.is_finite()) {
             return Err(setting("mean of the rows", f64::NAN, "finite rows"));
         }
-        let eigen = covariance
-            .self_adjoint_eigen(Side::Lower)
-            .map_err(|error| setting("eigenvalues of the covariance", error, "finite eigenvalues"))?;
         let features = mean.len();
-        let (vectors, values) = (eigen.U(), eigen.S().column_vector());
-        // Eigenvalues are in ascending order. Rounding may make a zero variance negative.
-        let place = |component: usize| features - 1 - component;
+        let matrix = DMatrix::from_iterator(features, features, covariance);
+        let Some(eigen) = SymmetricEigen::try_new(matrix, f64::EPSILON, MAX_ITERATIONS) else {
+            return Err(setting("eigenvalues of the covariance", "not found", "finite eigenvalues"));
+        };
+        let mut order: Vec<usize> = (0..features).collect();
+        order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
+        let vectors = &eigen.eigenvectors;
         Ok(Self {
-            components: Array2::from_shape_fn((features, features), |(row, c)| vectors[(row, place(c))]),
-            variances: Array1::from_shape_fn(features, |c| values[place(c)].max(0.0)),
+            components: Array2::from_shape_fn((features, features), |(row, c)| vectors[(row, order[c])]),
+            // Rounding may make a zero variance negative.
+            variances: order.iter().map(|&c| eigen.eigenvalues[c].max(0.0)).collect(),
             mean,
         })
     }
@@ -159,7 +163,7 @@ impl LinearMap {
 }
 
 /// Computes the mean and the covariance of the rows in f64, block by block, in order.
-fn moments(samples: &dyn Dataset) -> (Array1<f64>, Mat<f64>) {
+fn moments(samples: &dyn Dataset) -> (Array1<f64>, Array2<f64>) {
     let (count, features) = (samples.len(), samples.features());
     let mut row = vec![0.0; features];
     let mut mean = Array1::<f64>::zeros(features);
@@ -169,17 +173,15 @@ fn moments(samples: &dyn Dataset) -> (Array1<f64>, Mat<f64>) {
     }
     mean /= count as f64;
 
-    let mut covariance = Mat::zeros(features, features);
+    let mut covariance = Array2::zeros((features, features));
     for start in (0..count).step_by(BLOCK_ROWS) {
-        let mut block = Mat::<f64>::zeros(BLOCK_ROWS.min(count - start), features);
-        for index in 0..block.nrows() {
+        let mut block = Array2::zeros((BLOCK_ROWS.min(count - start), features));
+        for (index, mut centered) in block.outer_iter_mut().enumerate() {
             samples.copy_row(start + index, &mut row);
-            for (feature, &x) in row.iter().enumerate() {
-                block[(index, feature)] = f64::from(x) - mean[feature];
-            }
+            let values = row.iter().zip(&mean).map(|(&x, mean)| f64::from(x) - mean);
+            centered.iter_mut().zip(values).for_each(|(place, value)| *place = value);
         }
-        let share = 1.0 / count as f64;
-        matmul(covariance.as_mut(), faer::Accum::Add, block.transpose(), block.as_ref(), share, Par::Seq);
+        general_mat_mul(1.0 / count as f64, &block.t(), &block, 1.0, &mut covariance);
     }
     (mean, covariance)
 }
