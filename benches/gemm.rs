@@ -3,7 +3,7 @@
 //! side is nonzero, the operations with zeros count as well.
 
 use autoencoder::{
-    compute::{Accum, gemm, peak_gflops},
+    bench::{Accum, gemm, peak_gflops},
     ndarray::{Array2, ArrayView2},
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

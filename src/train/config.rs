@@ -8,38 +8,54 @@ use serde::{Deserialize, Serialize};
 
 const MAX_THREADS: usize = 1024;
 
-/// The settings of a training run. Set through the methods, read through the fields.
+/// The settings of a training run, with public fields, defaults and a method to set each of them.
+///
+/// [`Trainer::fit`](crate::Trainer::fit) checks them. Each value is part of the run's identity, except for the number of
+/// threads, which changes no result.
+///
+/// ```
+/// use autoencoder::{Loss, Noise, TrainConfig};
+/// let config = TrainConfig::new().epochs(20).loss(Loss::Bce).noise(Noise::gaussian(0.25)?);
+/// let same = TrainConfig {
+///     epochs: 20,
+///     loss: Loss::Bce,
+///     noise: Some(Noise::gaussian(0.25)?),
+///     ..TrainConfig::default()
+/// };
+/// assert_eq!(config, same);
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-#[non_exhaustive]
+#[must_use]
 pub struct TrainConfig {
-    /// Passes over the training rows; 10.
+    /// Epochs, passes over the training rows. Default: 10.
     pub epochs: usize,
-    /// Rows of a step; 128.
+    /// Rows per batch. Default: 128.
     pub batch_size: usize,
-    /// The optimiser's learning rate; 0.001.
+    /// Learning rate of the optimizer. Default: 0.001.
     pub learning_rate: f32,
-    /// The loss; MSE.
+    /// Loss. Default: MSE.
     pub loss: Loss,
-    /// Terms added to the loss; none.
+    /// Penalties added to the loss. Default: none.
     pub penalties: Vec<Penalty>,
-    /// The optimiser; Adam.
+    /// Optimizer. Default: Adam.
     pub optimizer: Optimizer,
-    /// What corrupts the inputs, in training and validation; nothing.
+    /// Noise applied to the inputs during training and validation. Default: none.
     pub noise: Option<Noise>,
-    /// The seed of order, noise and dropout; 0.
+    /// Seed of the order of the rows, the noise and the dropout. Default: 0.
     pub seed: u64,
-    /// Worker threads of a pool of the run's own; `None` runs on the pool that training is called in.
+    /// Number of threads in a pool of the run's own. Default: none; training runs on the `rayon` pool in which it is called.
     pub threads: Option<usize>,
-    /// How the learning rate changes; it does not.
+    /// Learning-rate schedule. Default: constant.
     #[serde(skip_serializing_if = "is_default")]
     pub schedule: Schedule,
-    /// When a run stops before its last epoch; never.
+    /// Criterion for stopping before the last epoch. Default: none.
     #[serde(skip_serializing_if = "is_default")]
     pub early_stopping: Option<EarlyStopping>,
 }
 
-/// A setting that is as ever leaves a run's file, and what names the run after it, as ever.
+/// Skips default values, so that adding a setting does not change existing files or run ids.
 fn is_default<T: Default + PartialEq>(setting: &T) -> bool {
     *setting == T::default()
 }
@@ -63,7 +79,7 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The defaults.
+    /// Creates the default settings.
     pub fn new() -> Self {
         Self::default()
     }
@@ -74,7 +90,7 @@ impl TrainConfig {
         self
     }
 
-    /// Sets the rows of a step.
+    /// Sets the rows per batch.
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.batch_size = rows;
         self
@@ -92,68 +108,71 @@ impl TrainConfig {
         self
     }
 
-    /// Adds a penalty.
+    /// Adds a penalty to the loss.
     pub fn add_penalty(mut self, penalty: Penalty) -> Self {
         self.penalties.push(penalty);
         self
     }
 
-    /// Sets the optimiser.
+    /// Sets the optimizer.
     pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
         self.optimizer = optimizer;
         self
     }
 
-    /// Sets the noise: a denoising autoencoder.
+    /// Sets the noise on the inputs, which makes a denoising autoencoder.
     pub fn noise(mut self, noise: Noise) -> Self {
         self.noise = Some(noise);
         self
     }
 
-    /// Sets the seed of order, noise and dropout. The first weights have the builder's.
+    /// Sets the seed of the order of the rows, the noise and the dropout. The builder has a seed of its own for the initial
+    /// weights.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Sets the number of worker threads.
+    /// Sets the number of threads, 1 to 1024.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
     }
 
-    /// Sets how the learning rate changes over the run.
+    /// Sets the learning-rate schedule.
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
     }
 
-    /// Lets a run stop before its last epoch.
+    /// Sets a criterion for stopping before the last epoch.
     pub fn early_stopping(mut self, stopping: EarlyStopping) -> Self {
         self.early_stopping = Some(stopping);
         self
     }
 
-    /// Checks every setting; training does so before it starts.
+    /// Checks every setting, as training does before it starts.
     ///
     /// # Errors
-    /// [`Error::Setting`] for the first one outside its range.
+    /// [`Error::Setting`] with the name and the value of the first invalid setting.
     pub fn check(&self) -> Result<()> {
         if self.epochs == 0 {
             return Err(Error::setting("epochs", self.epochs, "at least 1"));
         }
         if self.batch_size == 0 {
-            return Err(Error::setting("batch size", self.batch_size, "at least 1"));
+            return Err(Error::setting("batch_size", self.batch_size, "at least 1"));
         }
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            return Err(Error::setting("learning rate", self.learning_rate, "a finite number above 0"));
+            return Err(Error::setting("learning_rate", self.learning_rate, "a finite number above 0"));
         }
         if let Some(threads) = self.threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
             return Err(Error::setting("threads", threads, "1 to 1024"));
         }
         self.penalties.iter().try_for_each(|penalty| penalty.check())?;
         self.schedule.check()?;
-        self.early_stopping.map_or(Ok(()), EarlyStopping::check)?;
+        if let Some(stopping) = self.early_stopping {
+            stopping.check()?;
+        }
         self.optimizer.check()
     }
 }

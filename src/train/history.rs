@@ -1,4 +1,4 @@
-use crate::{metrics, train::Evaluation};
+use crate::metrics::{self, Evaluation};
 use serde::{Deserialize, Serialize};
 
 /// What one epoch reached.
@@ -17,10 +17,10 @@ pub struct EpochRecord {
     /// The mean squared error.
     pub mse: f64,
     /// The PSNR in dB of that error, for values that span [0, 1].
-    #[serde(with = "metrics::decibels")]
+    #[serde(with = "metrics::nonfinite")]
     pub psnr_db: f64,
     /// Rows a second in training, validation apart.
-    #[serde(with = "metrics::decibels", rename = "images_per_second")]
+    #[serde(with = "metrics::nonfinite", rename = "images_per_second")]
     pub rows_per_second: f64,
     /// Seconds of training, validation and checkpoints apart.
     pub seconds: f64,

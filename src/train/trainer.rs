@@ -1,11 +1,12 @@
 use crate::{
     data::Dataset,
     error::{Error, Quantity, Result},
+    metrics::evaluate,
     nn::Autoencoder,
     random,
     train::{
         Batch, BatchLoss, Checkpoint, CheckpointPolicy, EpochRecord, History, Monitor, Objective, Step,
-        TrainConfig, checkpoints::CheckpointWriter, evaluate, identity::Identity, progress::Progress,
+        TrainConfig, checkpoints::CheckpointWriter, identity::Identity, progress::Progress,
     },
 };
 use std::{fmt, ops::ControlFlow, time::Instant};
@@ -102,8 +103,8 @@ impl<'a> Trainer<'a> {
     /// architecture, and a model with the run's first weights or the checkpoint's. Two settings may differ: the number
     /// of threads, and that of epochs, as long as the schedule does not depend on it and the checkpoint is not beyond
     /// it.
-    pub fn resume(mut self, checkpoint: impl Into<Option<Checkpoint>>) -> Self {
-        self.resume = checkpoint.into();
+    pub fn resume(mut self, checkpoint: Checkpoint) -> Self {
+        self.resume = Some(checkpoint);
         self
     }
 
@@ -117,7 +118,7 @@ impl<'a> Trainer<'a> {
     /// [`Error::Setting`] or [`Error::Shape`] if a setting or the data do not fit, [`Error::Threads`] if the
     /// threads cannot be started, [`Error::Resume`] if the checkpoint is of another run: the model is then as it was.
     /// [`Error::NotFinite`] as soon as a row, loss, gradient, weight or error in validation is not finite,
-    /// [`Error::Setting`] at a row outside [0, 1] for the cross-entropy, [`Error::Io`] if a checkpoint cannot be
+    /// [`Error::Data`] at a row outside [0, 1] for the cross-entropy, [`Error::Io`] if a checkpoint cannot be
     /// written: the model is then as the last batch left it; earlier ones are in the checkpoints.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         self.config.check()?;
@@ -141,7 +142,7 @@ impl<'a> Trainer<'a> {
         match self.config.early_stopping {
             Some(stopping) if stopping.monitor.needs_validation() && self.validation.is_none() => {
                 let expected = "rows to validate on, or the training loss";
-                Err(Error::setting("early stopping's monitor", stopping.monitor, expected))
+                Err(Error::setting("monitor", stopping.monitor, expected))
             }
             _ => Ok(()),
         }
@@ -239,5 +240,5 @@ impl<'a> Trainer<'a> {
 /// A pool of worker threads.
 pub(crate) fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|source| Error::Threads { threads, source })
+    pool.map_err(|error| Error::Threads { threads, reason: error.to_string() })
 }

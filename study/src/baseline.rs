@@ -4,11 +4,10 @@
 //! reconstructs `μ + U diag(1, .., 1, 0, .., 0) Uᵀ (x - μ)`, the best linear map of that rank; the best linear map
 //! for white noise of variance `s` is `μ + U diag(λ / (λ + s)) Uᵀ (x - μ)` (the Wiener filter).
 
-use crate::errors::{setting, shape};
+use crate::errors::{data, setting, shape};
 use autoencoder::{
-    Result,
-    compute::{Accum, elementwise, gemm, rows_mut},
-    data::Dataset,
+    Dataset, Result,
+    bench::{Accum, elementwise, gemm, rows_mut},
 };
 use faer::{Mat, Par, Side, linalg::matmul::matmul};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
@@ -26,7 +25,7 @@ const BLOCK_ROWS: usize = 1_000;
 /// let images = digits.to_array();
 /// let rough = pca.reconstruction(10)?.apply(images.view())?;
 /// let fine = pca.reconstruction(100)?.apply(images.view())?;
-/// let mse = |output: &ndarray::Array2<f32>| ImageQuality::compare(output.view(), images.view(), 1.0).map(|q| q.mse);
+/// let mse = |output: &ndarray::Array2<f32>| ImageQuality::compare(output, &images, 1.0).map(|q| q.mse);
 /// assert!(mse(&fine)? < mse(&rough)? / 3.0);
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
@@ -49,11 +48,11 @@ impl Pca {
         }
         let (mean, covariance) = moments(samples);
         if !mean.iter().all(|m| m.is_finite()) {
-            return Err(setting("mean of the rows", f64::NAN, "finite rows"));
+            return Err(data("rows", "finite numbers", "others"));
         }
-        let eigen = covariance.self_adjoint_eigen(Side::Lower).map_err(|error| {
-            setting("eigenvalues of the covariance", error, "finite ones that can be found")
-        })?;
+        let eigen = covariance
+            .self_adjoint_eigen(Side::Lower)
+            .map_err(|error| data("covariance", "eigenvalues that can be computed", format!("{error:?}")))?;
         let features = mean.len();
         let (vectors, values) = (eigen.U(), eigen.S().column_vector());
         // They come in ascending order. A variance that rounding made negative is 0.
@@ -108,7 +107,7 @@ impl Pca {
     /// If the variance is negative or not finite.
     pub fn denoiser(&self, noise_variance: f64) -> Result<LinearMap> {
         if !(0.0..=f64::MAX).contains(&noise_variance) {
-            return Err(setting("noise variance", noise_variance, "a finite number of at least 0"));
+            return Err(setting("noise_variance", noise_variance, "a finite number of at least 0"));
         }
         Ok(self.map(|component| match self.variances[component] {
             0.0 => 0.0,
@@ -117,10 +116,10 @@ impl Pca {
     }
 
     fn check(&self, components: usize) -> Result<()> {
-        match components <= self.mean.len() {
-            true => Ok(()),
-            false => Err(setting("components", components, "at most the number of features")),
+        if components > self.mean.len() {
+            return Err(setting("components", components, "at most the number of features"));
         }
+        Ok(())
     }
 
     /// `μ + U diag(gain) Uᵀ (x - μ)`.

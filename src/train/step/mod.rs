@@ -8,12 +8,11 @@ mod tests;
 mod weights;
 
 pub use batch::{Batch, BatchLoss, Objective};
-pub use weights::Gradient;
 
 use crate::{
     error::{Error, Quantity, Result},
-    memory,
-    nn::{Activation, Autoencoder, Dropout, Layer},
+    files::memory,
+    nn::{Activation, Autoencoder, Dropout, Layer, Parameters},
     train::OptimizerState,
 };
 use crew::Crew;
@@ -67,7 +66,7 @@ impl Step {
     /// penalty is negative or not finite.
     pub fn new(model: &Autoencoder, objective: Objective, batch_size: usize) -> Result<Self> {
         if batch_size == 0 {
-            return Err(Error::setting("batch size", batch_size, "at least 1"));
+            return Err(Error::setting("batch_size", batch_size, "at least 1"));
         }
         objective.loss.check(model.output_layer().activation)?;
         objective.penalties.iter().try_for_each(|penalty| penalty.check())?;
@@ -75,7 +74,7 @@ impl Step {
         let blocks = batch_size.div_ceil(block_rows);
         let rows = blocks.checked_mul(block_rows);
         let elements = rows.and_then(|rows| rows.checked_mul(RowBlock::elements_per_row(model)));
-        memory::check("batch size", batch_size, elements)?;
+        memory::check("batch_size", batch_size, elements)?;
         Ok(Self {
             objective,
             batch_size,
@@ -97,7 +96,7 @@ impl Step {
     ///
     /// # Errors
     /// [`Error::Shape`] if the batch is empty, larger than the step was made for, or of another width than the
-    /// model, or if model or optimiser are of other layers than the step was made for; [`Error::Setting`] if the
+    /// model, or if model or optimiser are of other layers than the step was made for; [`Error::Data`] if the
     /// loss is the cross-entropy and a target is outside [0, 1]; [`Error::NotFinite`] if a row, the loss, a gradient or
     /// a weight is not finite. Only after a gradient or a weight that is not finite have the weights been updated.
     ///
@@ -119,10 +118,10 @@ impl Step {
                 (false, _) => batch.not_finite(Quantity::Input, None),
                 (true, true) => batch.not_finite(Quantity::Loss, None),
                 (true, false) => {
-                    let (loss, expected) =
-                        (self.objective.loss, "a loss that fits the rows; bce needs [0, 1]");
-                    let place = format_args!("{loss:?} in epoch {}, batch {}", batch.epoch, batch.number);
-                    Error::setting("loss", place, expected)
+                    let expected =
+                        format_args!("values in [0, 1], as the loss {} needs", self.objective.loss);
+                    let found = format_args!("others in epoch {}, batch {}", batch.epoch, batch.number);
+                    Error::data("targets", expected, found)
                 }
             });
         }
@@ -133,9 +132,8 @@ impl Step {
         Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
     }
 
-    /// The gradients of the last step, one per layer from the input on: none unless they are
-    /// [kept](Self::keep_gradients).
-    pub fn gradients(&self) -> impl Iterator<Item = Gradient> {
+    /// Returns the gradients of the last step, if they are [kept](Self::keep_gradients).
+    pub fn gradients(&self) -> Option<Parameters> {
         self.weights.gradients()
     }
 
@@ -152,9 +150,9 @@ impl Step {
         let elements = (batch.rows.len() * model.inputs()) as f64;
         let rows = || self.blocks.iter().flat_map(RowBlock::results);
         BatchLoss {
-            data: rows().map(|row| row.loss.loss).sum::<f64>() / elements,
+            data: rows().map(|row| row.loss).sum::<f64>() / elements,
             penalty: rows().map(|row| row.code_penalty).sum(),
-            mse: rows().map(|row| row.loss.squared_error).sum::<f64>() / elements,
+            mse: rows().map(|row| row.squared_error).sum::<f64>() / elements,
         }
     }
 
