@@ -12,17 +12,17 @@ fn reconstruct(c: &mut Criterion) {
     let images = digits::generate(1_000, 1).expect("digits").to_array();
     let model = Autoencoder::builder(784).hidden(&[512, 256]).code(100).build().expect("model");
     let mut group = c.benchmark_group("reconstruct");
-    for rows in [1, 1_000] {
+    for rows in [1, 1_000_usize] {
         group.throughput(Throughput::Elements(rows as u64));
         group.bench_function(format!("{rows} images"), |b| {
-            b.iter(|| black_box(model.reconstruct(images.slice(s![..rows, ..])).expect("a fit")));
+            b.iter(|| black_box(model.reconstruct(&images.slice(s![..rows, ..])).expect("a fit")));
         });
     }
     let mut output = Array2::zeros((1, 784));
     group.throughput(Throughput::Elements(1));
     group.bench_function("1 image into a buffer", |b| {
         b.iter(|| {
-            model.reconstruct_into(images.slice(s![..1, ..]), output.view_mut()).expect("a fit");
+            model.reconstruct_into(&images.slice(s![..1, ..]), &mut output).expect("a fit");
             black_box(&output);
         });
     });

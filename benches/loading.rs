@@ -17,9 +17,9 @@ fn loading(c: &mut Criterion) {
     group.throughput(Throughput::Bytes((IMAGES * PIXELS) as u64));
     for (name, encoding) in [("plain", Encoding::Plain), ("gzip", Encoding::Gzip)] {
         let mut file = Vec::new();
-        idx::write(&mut file, "memory", &[IMAGES, 28, 28], digits.pixels(), encoding).expect("written");
+        idx::write_array(&mut file, "memory", &[IMAGES, 28, 28], digits.pixels(), encoding).expect("written");
         group.bench_function(name, |b| {
-            b.iter(|| black_box(idx::read(file.as_slice(), "memory").expect("read")));
+            b.iter(|| black_box(idx::read_array(file.as_slice(), "memory").expect("read")));
         });
         if encoding == Encoding::Gzip {
             group.bench_function("gzip, decoder alone", |b| {

@@ -7,8 +7,7 @@ use autoencoder::{
     Autoencoder,
     data::{ImageSet, Noise, digits},
     nn::Penalty,
-    random::shuffled,
-    train::{Batch, Objective, Optimizer, OptimizerState, Step},
+    train::{Batch, Objective, Optimizer, OptimizerState, Step, shuffled},
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;

@@ -3,24 +3,24 @@
 //! `cargo run --release --example custom_layers`
 
 use autoencoder::{
-    Autoencoder, Error, TrainConfig, Trainer,
+    Activation, Autoencoder, Error, Init, TrainConfig, Trainer,
     data::digits,
+    metrics::evaluate,
     ndarray::{Array1, Array2},
-    nn::{Activation, Dense, Dropout, Init, Layer},
-    train::evaluate,
+    nn::{Dense, Dropout, Layer},
 };
 
 const SEED: u64 = 1;
 
 fn main() -> Result<(), Error> {
-    // `Init` draws weights of a shape `(inputs, outputs)`; the index makes layers of one seed differ.
-    let drawn = |index, shape, activation, dropout| {
-        let dense = Init::He.dense(shape, SEED, index)?;
+    // The index makes layers with the same seed differ.
+    let drawn = |index, inputs, outputs, activation, dropout| {
+        let dense = Init::He.dense(inputs, outputs, SEED, index)?;
         Ok::<_, Error>(Layer { dense, activation, dropout: Dropout::new(dropout)? })
     };
     let encoder = vec![
-        drawn(0, (784, 96), Activation::LeakyRelu { slope: 0.01 }, 0.1)?,
-        drawn(1, (96, 12), Activation::Tanh, 0.0)?,
+        drawn(0, 784, 96, Activation::LeakyRelu { slope: 0.01 }, 0.1)?,
+        drawn(1, 96, 12, Activation::Tanh, 0.0)?,
     ];
     // `Dense::new` takes the weights themselves: these predict 1/2 for every pixel until training changes them.
     let zeros = Dense::new(Array2::zeros((12, 784)), Array1::zeros(784))?;

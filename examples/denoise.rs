@@ -3,12 +3,10 @@
 //! `cargo run --release --example denoise`. Pictures need the feature `png`, which this package's examples always have.
 
 use autoencoder::{
-    Autoencoder, Error, TrainConfig, Trainer,
-    data::{Noise, digits},
+    Autoencoder, Error, Loss, Noise, TrainConfig, Trainer,
+    data::{digits, png},
     metrics::ImageQuality,
     ndarray::s,
-    nn::Loss,
-    report::save_grid,
 };
 use std::fs;
 
@@ -22,16 +20,16 @@ fn main() -> Result<(), Error> {
     let config = TrainConfig::new().epochs(8).batch_size(32).loss(Loss::Bce).noise(noise.clone());
     Trainer::new(config).fit(&mut model, &train)?;
 
-    let noisy = noise.corrupt(clean.view(), 7);
-    let denoised = model.reconstruct(noisy.view())?;
+    let noisy = noise.corrupt(&clean, 7);
+    let denoised = model.reconstruct(&noisy)?;
     for (name, images) in [("noisy", &noisy), ("denoised", &denoised)] {
-        let quality = ImageQuality::compare(images.view(), clean.view(), 1.0)?;
+        let quality = ImageQuality::compare(images, &clean, 1.0)?;
         println!("{name}: {:.2} dB", quality.psnr_pooled_db);
     }
 
     let rows = [&clean, &noisy, &denoised].map(|images| images.slice(s![..10, ..]));
     fs::create_dir_all("out/denoise").expect("a folder for the picture");
-    save_grid("out/denoise/digits.png", (28, 28), &rows, 3)?;
+    png::save_grid("out/denoise/digits.png", (28, 28), &rows, 3)?;
     println!("out/denoise/digits.png: ten digits, clean, noisy and denoised");
     Ok(())
 }

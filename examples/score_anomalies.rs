@@ -2,9 +2,7 @@
 //!
 //! `cargo run --release --example score_anomalies`
 
-use autoencoder::{
-    Autoencoder, Error, TrainConfig, Trainer, data::digits, metrics::Roc, train::reconstruction_errors,
-};
+use autoencoder::{Autoencoder, Error, TrainConfig, Trainer, data::digits, metrics::Roc};
 
 fn main() -> Result<(), Error> {
     let digits = digits::generate(4_000, 1)?;
@@ -18,8 +16,8 @@ fn main() -> Result<(), Error> {
     Trainer::new(TrainConfig::new().epochs(30).batch_size(16)).fit(&mut model, &train)?;
 
     // One mean squared error per image. The threshold lets 1 in 20 normal images raise a false alarm.
-    let normal = reconstruction_errors(&model, &held_back)?;
-    let unusual = reconstruction_errors(&model, &anomalies)?;
+    let normal = model.reconstruction_errors(&held_back)?;
+    let unusual = model.reconstruction_errors(&anomalies)?;
     let mut sorted = normal.clone();
     sorted.sort_by(f64::total_cmp);
     let threshold = sorted[sorted.len() * 95 / 100];

@@ -26,12 +26,13 @@ fn main() -> Result<(), Error> {
     trainer().checkpoint(checkpoints()).callback(stop).fit(&mut new_model()?, &train)?;
 
     // `latest` returns `None` if there is no checkpoint, and the run then starts from the beginning.
-    let latest = Checkpoint::latest(folder.path())?;
-    if let Some(checkpoint) = &latest {
+    let mut trainer = trainer().checkpoint(checkpoints());
+    if let Some(checkpoint) = Checkpoint::latest(folder.path())? {
         println!("resuming after step {} in epoch {}", checkpoint.step(), checkpoint.epoch());
+        trainer = trainer.resume(checkpoint);
     }
     let mut resumed = new_model()?;
-    let history = trainer().checkpoint(checkpoints()).resume(latest).fit(&mut resumed, &train)?;
+    let history = trainer.fit(&mut resumed, &train)?;
     println!("{} epochs in the history; same weights: {}", history.epochs.len(), resumed == whole);
     Ok(())
 }

@@ -3,11 +3,10 @@
 //! `cargo run --release --example training_loop`
 
 use autoencoder::{
-    Autoencoder, Error,
+    Autoencoder, Error, Loss, Optimizer, Penalty,
     data::digits,
-    nn::{Loss, Penalty},
-    random::shuffled,
-    train::{Batch, Objective, Optimizer, OptimizerState, Step, evaluate},
+    metrics::evaluate,
+    train::{Batch, Objective, OptimizerState, Step, shuffled},
 };
 
 const BATCH_SIZE: usize = 50;

@@ -1,78 +1,99 @@
-//! The one error type: every variant says where, what was expected and what was found.
+//! The error type of this crate. Every variant says where it happened, what was expected and what was found.
 
-use std::{fmt, io, path::PathBuf};
+use std::{error::Error as StdError, fmt, io, path::PathBuf};
 
 /// A result whose error is [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What fetches the data sets, in the folder of this crate.
-const FETCH_COMMAND: &str = "cargo run --release --features download --example fetch_data -- --dataset both";
+/// The longest value of a file that an error quotes, in characters.
+const EXCERPT_CHARS: usize = 200;
 
 /// Everything that can go wrong in this crate.
+///
+/// An error prints as one line that includes its cause, so [`source`](StdError::source) returns `None`. Match on a
+/// variant to get at the cause itself.
+///
+/// ```
+/// use autoencoder::{Autoencoder, Error};
+/// match Autoencoder::load("missing.safetensors") {
+///     Err(Error::Io { path, cause }) => eprintln!("cannot read {}: {:?}", path.display(), cause.kind()),
+///     Err(error) => eprintln!("{error}"),
+///     Ok(_) => unreachable!("there is no such file"),
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused to read or write.
-    #[error("{}: {source}", path.display())]
+    /// A file or folder cannot be read or written.
+    #[error("{}: {cause}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
+        /// The error of the operating system.
+        cause: io::Error,
     },
-    /// A file's content is not what its format demands.
+    /// The content of a file does not follow its format.
     #[error("{file}: {field}: expected {expected}, found {found}")]
     Format {
         /// The file, or a name for the stream.
         file: String,
-        /// The part of the format that does not hold.
+        /// The invalid part of the file.
         field: &'static str,
-        /// What the format demands there.
+        /// The content that the format requires.
         expected: String,
-        /// What is there.
+        /// The content of the file, shortened.
         found: String,
     },
-    /// A data set is in none of the places where it is looked for.
-    #[error("{dataset} not found{}", fetch_advice(looked))]
+    /// A published data set is not in any of the folders where it is expected.
+    #[error("{dataset} not found; looked for {}", list(looked.iter().map(|path| path.display()), ", "))]
     NotFound {
         /// The data set.
         dataset: &'static str,
-        /// Every path that was tried.
+        /// The paths that were tried.
         looked: Vec<PathBuf>,
     },
-    /// No mirror gave a file of a data set.
-    #[cfg(feature = "download")]
-    #[error("{} could not be fetched: {}", path.display(), each(attempts))]
+    /// No mirror served a valid copy of a file.
+    #[error("{} cannot be downloaded: {}", path.display(), list(attempts, "; "))]
     Download {
-        /// Where it should have been saved.
+        /// The file that would have been saved.
         path: PathBuf,
-        /// What was wrong with each mirror, in order.
-        attempts: Vec<crate::data::download::Attempt>,
+        /// The failure of each mirror, in order.
+        attempts: Vec<DownloadAttempt>,
     },
-    /// An array or a list has another size than the model or the data set.
+    /// An array or a list has the wrong size.
     #[error("{what}: expected {expected}, found {found}")]
     Shape {
-        /// The array.
+        /// The array or list.
         what: &'static str,
-        /// The size it should have.
+        /// The size that the model or the data set requires.
         expected: String,
         /// The size it has.
         found: String,
     },
-    /// A setting outside its range.
+    /// A setting has an invalid value.
     #[error("{name} = {value}: expected {expected}")]
     Setting {
-        /// The setting.
+        /// The name of the setting's field or method, such as `batch_size`.
         name: &'static str,
-        /// Its value.
+        /// The invalid value.
         value: String,
-        /// The range.
+        /// The valid values.
         expected: &'static str,
     },
-    /// Training met a number that is infinite or not a number, and stopped.
+    /// Rows, pixels, labels or weights have invalid values.
+    #[error("{what}: expected {expected}, found {found}")]
+    Data {
+        /// The kind of data.
+        what: &'static str,
+        /// The valid values.
+        expected: String,
+        /// The first invalid value and its position.
+        found: String,
+    },
+    /// Training stopped at a non-finite value.
     #[error("{what} not finite{} in epoch {epoch}, batch {batch}", at_layer(*layer))]
     NotFinite {
-        /// What stopped being finite.
+        /// The quantity that is not finite.
         what: Quantity,
         /// The layer, from 0 at the input; `None` for inputs, for the loss and in validation.
         layer: Option<usize>,
@@ -81,27 +102,27 @@ pub enum Error {
         /// The batch within the epoch, from 1.
         batch: usize,
     },
-    /// A checkpoint is of another run than the one that is to go on from it.
+    /// A checkpoint belongs to another run than the one that should continue from it.
     #[error("cannot resume: {what}: {checkpoint} in the checkpoint, {run} in this run")]
     Resume {
-        /// What differs.
+        /// The first difference.
         what: &'static str,
-        /// How it stands in the checkpoint.
+        /// Its value in the checkpoint.
         checkpoint: String,
-        /// How it stands in the run.
+        /// Its value in the run.
         run: String,
     },
-    /// The pool of worker threads could not be started.
-    #[error("{threads} threads: {source}")]
+    /// The worker threads cannot be started.
+    #[error("cannot start {threads} threads: {reason}")]
     Threads {
-        /// The number asked for.
+        /// The requested number of threads.
         threads: usize,
-        /// What the pool's builder said.
-        source: rayon::ThreadPoolBuildError,
+        /// The reason given by the thread pool.
+        reason: String,
     },
 }
 
-/// What [`Error::NotFinite`] speaks of.
+/// The quantity that [`Error::NotFinite`] is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Quantity {
@@ -113,7 +134,7 @@ pub enum Quantity {
     Gradient,
     /// A layer's weights or biases after the update.
     Weight,
-    /// The error on the rows for validation, after an epoch.
+    /// The error on the validation rows after an epoch.
     Validation,
 }
 
@@ -129,18 +150,63 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// The places, and how to get there what was sought.
-fn fetch_advice(looked: &[PathBuf]) -> String {
-    if looked.is_empty() {
-        return String::new();
-    }
-    let places: Vec<_> = looked.iter().map(|p| p.display().to_string()).collect();
-    format!("; looked for {}; to fetch it: {FETCH_COMMAND}", places.join(", "))
+/// A failed download of one file from one mirror.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DownloadAttempt {
+    /// The URL of the file.
+    pub url: String,
+    /// The reason for the failure.
+    pub failure: DownloadFailure,
 }
 
-#[cfg(feature = "download")]
-fn each(attempts: &[crate::data::download::Attempt]) -> String {
-    attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+impl DownloadAttempt {
+    #[cfg(feature = "download")]
+    pub(crate) fn new(url: String, failure: DownloadFailure) -> Self {
+        Self { url, failure }
+    }
+}
+
+impl fmt::Display for DownloadAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.url, self.failure)
+    }
+}
+
+/// The reason why a mirror did not serve a valid file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DownloadFailure {
+    /// The mirror answered with a status other than 200.
+    #[error("status {0}")]
+    Status(u16),
+    /// No data arrived for too long, or the whole download took too long.
+    #[error("timed out")]
+    Timeout,
+    /// The stream ended before the announced length.
+    #[error("ended after {0} bytes")]
+    Truncated(u64),
+    /// The mirror sent or announced more bytes than the file can have.
+    #[error("more than {0} bytes")]
+    TooLong(u64),
+    /// The content is not valid gzip.
+    #[error("not a valid gzip file: {0}")]
+    Gzip(io::Error),
+    /// The decompressed content is not the published one.
+    #[error("SHA-256 of the decompressed content: expected {expected}, found {found}")]
+    Content {
+        /// The published digest.
+        expected: &'static str,
+        /// The digest of the downloaded content.
+        found: String,
+    },
+    /// The connection could not be made, or broke.
+    #[error("{0}")]
+    Connection(Box<dyn StdError + Send + Sync>),
+}
+
+fn list(items: impl IntoIterator<Item = impl fmt::Display>, separator: &str) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(separator)
 }
 
 fn at_layer(layer: Option<usize>) -> String {
@@ -150,7 +216,7 @@ fn at_layer(layer: Option<usize>) -> String {
 impl Error {
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { path, source }
+        move |cause| Self::Io { path, cause }
     }
 
     pub(crate) fn shape(what: &'static str, expected: impl fmt::Debug, found: impl fmt::Debug) -> Self {
@@ -159,6 +225,10 @@ impl Error {
 
     pub(crate) fn setting(name: &'static str, value: impl fmt::Debug, expected: &'static str) -> Self {
         Self::Setting { name, value: format!("{value:?}"), expected }
+    }
+
+    pub(crate) fn data(what: &'static str, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
+        Self::Data { what, expected: expected.to_string(), found: found.to_string() }
     }
 
     pub(crate) fn format(
@@ -171,24 +241,35 @@ impl Error {
     }
 }
 
-/// What a file holds may be long and may hold anything: its beginning, on one line.
+/// The beginning of a value from a file, which may be long and may contain control characters, on one line.
 fn excerpt(found: impl fmt::Display) -> String {
-    const LONGEST: usize = 200;
-    struct Beginning(String);
-    impl fmt::Write for Beginning {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            for c in text.chars() {
-                if self.0.len() >= LONGEST {
-                    self.0.push_str("...");
-                    return Err(fmt::Error);
-                }
-                if c.is_control() { self.0.extend(c.escape_default()) } else { self.0.push(c) }
-            }
-            Ok(())
-        }
+    let text = found.to_string();
+    let mut chars = text.chars();
+    let mut excerpt = String::new();
+    for c in chars.by_ref().take(EXCERPT_CHARS) {
+        if c.is_control() { excerpt.extend(c.escape_default()) } else { excerpt.push(c) }
     }
-    let mut beginning = Beginning(String::new());
-    // An error is the sign that there was more.
-    let _ = fmt::Write::write_fmt(&mut beginning, format_args!("{found}"));
-    beginning.0
+    if chars.next().is_some() {
+        excerpt.push_str("...");
+    }
+    excerpt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excerpts_are_short_and_on_one_line() {
+        assert_eq!(excerpt("a\nb"), "a\\nb");
+        assert_eq!(excerpt("é".repeat(200)), "é".repeat(200));
+        assert_eq!(excerpt("é".repeat(201)), "é".repeat(200) + "...");
+    }
+
+    #[test]
+    fn a_cause_is_printed_and_is_no_source() {
+        let error = Error::io("file")(io::Error::other("disk full"));
+        assert_eq!(error.to_string(), "file: disk full");
+        assert!(error.source().is_none());
+    }
 }

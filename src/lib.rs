@@ -1,57 +1,83 @@
-//! Dense autoencoders (deep, sparse, denoising) on a CPU: fast, exact, plain.
+//! Dense autoencoders (deep, sparse, denoising) on a CPU: fast, exact and plain.
 //!
-//! Data flow one way, and a module uses only what stands before it: [`data`] (images, where they come from, what
-//! corrupts them) → [`nn`] (layers forward and backward, losses, penalties, the model) → [`metrics`] → [`train`]
-//! (the step in two phases, optimisers, epochs) → `report` (grids of images, feature `png`). [`random`] makes every
-//! random number a function of (seed, stream, epoch, row); `kernels` are the numerical kernels; [`atomic`] writes files.
+//! - **Fast**: hand-written backpropagation on kernels that use all cores.
+//! - **Exact**: the same seed gives the same bits, for any number of threads, and also after a stop and a resume.
+//! - **Plain**: dense layers, a trainer, metrics and files that PyTorch can read.
 //!
 //! ```
-//! use autoencoder::{Autoencoder, TrainConfig, Trainer, data::{Noise, digits}, nn::Loss};
+//! use autoencoder::{Autoencoder, Loss, Noise, TrainConfig, Trainer, data::digits};
 //!
-//! let (train, test) = (digits::generate(2_000, 1)?, digits::generate(200, 2)?);
-//! let noise = Noise::gaussian(0.25)?; // the variance of pixels in [0, 1]
+//! let train = digits::generate(2_000, 1)?; // or your own images, or rows of any numbers
+//! let test = digits::generate(200, 2)?;
+//! let noise = Noise::gaussian(0.25)?; // the variance, for pixels in [0, 1]
 //!
 //! let mut model = Autoencoder::builder(784).hidden(&[128]).code(32).build()?;
 //! let config = TrainConfig::new().epochs(3).loss(Loss::Bce).noise(noise.clone());
 //! let history = Trainer::new(config).validation(&test).fit(&mut model, &train)?;
+//! println!("loss {:.4}", history.epochs[2].loss);
 //!
-//! let reached = history.epochs[2].validation.expect("validated");
-//! println!("noisy {:.2} dB", reached.noisy_input.expect("trained with noise").psnr_pooled_db);
-//! println!("denoised {:.2} dB", reached.output.psnr_pooled_db);
-//!
-//! let noisy = noise.corrupt(test.to_array().view(), 7);
-//! let denoised = model.reconstruct(noisy.view())?; // [200, 784], through &self
+//! let noisy = noise.corrupt(&test.to_array(), 7);
+//! let denoised = model.reconstruct(&noisy)?; // [200, 784]
 //! # assert_eq!(denoised.dim(), (200, 784));
-//! # assert!(reached.output.mse < reached.noisy_input.unwrap().mse / 2.0);
+//! # let reached = history.epochs[2].validation.expect("validated");
+//! # assert!(reached.output.mse < reached.noisy_input.expect("noisy").mse / 2.0);
 //! # Ok::<(), autoencoder::Error>(())
 //! ```
+//!
+//! # Where to go from here
+//!
+//! - The [`guide`] has one short, complete program per task.
+//! - The folder `examples/` has programs to run: `cargo run --release --example train`.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`data`] | data sets, image sets, noise; IDX, NPY and PNG files; MNIST |
+//! | [`nn`] | the model, its layers, losses, penalties and files |
+//! | [`train`] | training over epochs or step by step; optimizers, schedules, early stopping, checkpoints |
+//! | [`metrics`] | MSE, PSNR, SSIM, ROC; evaluation of a model |
+//! | [`files`] | atomic writes and digests |
+//! | [`error`](mod@error) | the error type |
+//!
+//! # Features
+//!
+//! None is enabled by default.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `npy` | `data::npy`: NumPy's `.npy` files |
+//! | `png` | `data::png`: folders of PNG files as data sets, grids of images |
+//! | `onnx` | `Autoencoder::export_onnx`: models for other runtimes |
+//! | `download` | `data::download`: downloads MNIST and Fashion-MNIST |
+//!
+//! # Threads
+//!
+//! Functions that use several threads run on the [`rayon`](https://docs.rs/rayon) pool in which they are called, by default
+//! one thread per core. `TrainConfig::threads` gives a run a pool of its own.
 
-pub mod atomic;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
 pub mod data;
 pub mod error;
+pub mod files;
 mod kernels;
-mod memory;
 pub mod metrics;
 pub mod nn;
-pub mod random;
-#[cfg(feature = "png")]
-pub mod report;
+mod random;
 pub mod train;
 
+pub use data::{Dataset, ImageSet, Noise};
 pub use error::{Error, Result};
 pub use ndarray;
-pub use nn::Autoencoder;
-pub use train::{TrainConfig, Trainer};
+pub use nn::{Activation, Autoencoder, AutoencoderBuilder, Init, Loss, Penalty};
+pub use train::{Optimizer, TrainConfig, Trainer};
 
-/// The README's Rust runs as a test.
+/// The guide: one short program per task.
+#[cfg(any(doc, all(doctest, feature = "npy", feature = "png")))]
+#[doc = include_str!("../docs/guide.md")]
+pub mod guide {}
+
+/// The programs of the README are tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-/// The guide's as well.
-#[cfg(all(doctest, feature = "npy", feature = "png"))]
-#[doc = include_str!("../docs/guide.md")]
-struct Guide;

@@ -1,14 +1,14 @@
-//! Every random number is a function of (seed, stream, epoch, row), never of who drew before.
+//! Every random number is a function of (seed, stream, epoch, row), whatever was drawn before.
 //!
-//! A ChaCha8 generator is keyed by seed, stream and epoch, and the row is its nonce, so each row has a
-//! generator of its own that any worker can make on the spot. ChaCha's output is the same on every platform.
+//! A ChaCha8 generator is keyed by seed, stream and epoch, and its nonce is the row. So every row has its own generator,
+//! which any worker can create on the spot. The output of ChaCha is the same on every platform.
 
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
 };
 
-/// What a random number is for. Streams are independent: leaving one unused shifts no other.
+/// The purpose of a random number. Streams are independent: a disabled feature changes no other stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stream {
@@ -18,9 +18,9 @@ pub enum Stream {
     Shuffle,
     /// Noise on a training row.
     TrainNoise,
-    /// Noise on a row that is evaluated.
+    /// Noise on an evaluated row.
     TestNoise,
-    /// Dropout on a training row, one stream a layer.
+    /// Dropout on a training row, one stream per layer.
     Dropout {
         /// The layer, from 0 at the input.
         layer: usize,
@@ -42,15 +42,7 @@ impl Stream {
     }
 }
 
-/// The generator of one row in one epoch of a stream.
-///
-/// ```
-/// use autoencoder::random::{Stream, rng};
-/// use rand::RngCore;
-/// let draw = |row| rng(7, Stream::TrainNoise, 1, row).next_u64();
-/// assert_eq!(draw(3), draw(3));
-/// assert_ne!(draw(3), draw(4));
-/// ```
+/// Creates the generator of one row in one epoch of a stream.
 pub fn rng(seed: u64, stream: Stream, epoch: usize, row: usize) -> ChaCha8Rng {
     let mut key = [0; 32];
     for (part, word) in key.chunks_exact_mut(8).zip([seed, stream.key(), epoch as u64]) {
@@ -61,8 +53,18 @@ pub fn rng(seed: u64, stream: Stream, epoch: usize, row: usize) -> ChaCha8Rng {
     rng
 }
 
-/// The numbers `0..len` in the random order of an epoch (Fisher and Yates' shuffle).
+/// Returns the numbers `0..len` in the random order of an epoch: the order in which
+/// [`Trainer`](crate::Trainer) visits `len` rows.
+///
+/// ```
+/// use autoencoder::train::shuffled;
+/// let mut order = shuffled(100, 7, 1);
+/// assert_ne!(order, shuffled(100, 7, 2));
+/// order.sort();
+/// assert!(order.into_iter().eq(0..100));
+/// ```
 pub fn shuffled(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    // Fisher and Yates' shuffle.
     let mut rng = rng(seed, Stream::Shuffle, epoch, 0);
     let mut order: Vec<usize> = (0..len).collect();
     for last in (1..len).rev() {
@@ -71,8 +73,8 @@ pub fn shuffled(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
     order
 }
 
-/// Uniform on `0..bound`, without bias (Lemire 2019, <https://doi.org/10.1145/3230636>). Written out because
-/// `rand`'s own may change with its version, and the order of a training set must not.
+/// Draws a number uniformly from `0..bound`, without bias (Lemire 2019, <https://doi.org/10.1145/3230636>). Written out
+/// because the algorithm of `rand` may change with its version, and the order of a training set must not.
 fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
     loop {
         let product = u128::from(rng.next_u64()) * u128::from(bound);
@@ -115,8 +117,8 @@ mod tests {
     }
 
     #[test]
-    fn every_place_is_equally_likely() {
-        // 6,000 shuffles of 5: chi-square of where row 0 lands, 4 degrees of freedom, p = 1e-6 at 33.4.
+    fn every_position_is_equally_likely() {
+        // 6,000 shuffles of 5: chi-square of the position of row 0, 4 degrees of freedom, p = 1e-6 at 33.4.
         let mut counts = [0.0_f64; 5];
         for epoch in 0..6_000 {
             counts[shuffled(5, 11, epoch).iter().position(|&r| r == 0).unwrap()] += 1.0;

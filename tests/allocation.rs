@@ -49,7 +49,7 @@ fn a_reconstruction() {
         let mut output = Array2::zeros(images.dim());
         let mut reconstruct = || {
             let before = ALLOCATIONS.load(Ordering::Relaxed);
-            model.reconstruct_into(images.view(), output.view_mut()).unwrap();
+            model.reconstruct_into(&images, &mut output).unwrap();
             ALLOCATIONS.load(Ordering::Relaxed) - before
         };
         reconstruct();

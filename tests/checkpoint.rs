@@ -36,6 +36,14 @@ fn model() -> Autoencoder {
     builder().build().unwrap()
 }
 
+/// Resumes from a checkpoint, if there is one.
+fn from(trainer: Trainer<'_>, checkpoint: Option<Checkpoint>) -> Trainer<'_> {
+    match checkpoint {
+        Some(checkpoint) => trainer.resume(checkpoint),
+        None => trainer,
+    }
+}
+
 fn builder() -> autoencoder::nn::AutoencoderBuilder {
     Autoencoder::builder(65).hidden(&[20, 11]).code(5).dropout(0.3).seed(3)
 }
@@ -155,8 +163,8 @@ fn a_run_resumed_after_every_step_ends_with_the_same_bits() {
         let found = loop {
             let (mut model, mut heard) = (model(), 0);
             let checkpoints = CheckpointPolicy::new(folder.path()).every(1).keep_last(1 + sessions % 3);
-            let resumed =
-                trainer(&config).checkpoint(checkpoints).resume(Checkpoint::latest(&folder).unwrap());
+            let trainer = trainer(&config).checkpoint(checkpoints);
+            let resumed = from(trainer, Checkpoint::latest(&folder).unwrap());
             let once = |event: TrainEvent| {
                 heard += usize::from(matches!(event, TrainEvent::Batch { .. }));
                 if heard == 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -338,11 +346,8 @@ fn a_run_that_diverges_leaves_a_good_checkpoint() {
     let run = |resume: Option<Checkpoint>| {
         let checkpoints = CheckpointPolicy::new(folder.path()).every(1).keep_last(1);
         let mut model = builder().build().unwrap();
-        Trainer::new(config.clone())
-            .checkpoint(checkpoints)
-            .resume(resume)
-            .fit(&mut model, &*TRAIN)
-            .unwrap_err()
+        let trainer = Trainer::new(config.clone()).checkpoint(checkpoints);
+        from(trainer, resume).fit(&mut model, &*TRAIN).unwrap_err()
     };
     let Error::NotFinite { epoch, batch, .. } = run(None) else { panic!("it should not be finite") };
     let failed = (epoch - 1) * BATCHES + batch;
@@ -353,7 +358,7 @@ fn a_run_that_diverges_leaves_a_good_checkpoint() {
     assert_eq!(steps, [failed as u64 - 2, failed as u64 - 1]);
     // A step from the second-to-last checkpoint has succeeded; from the last, the run fails as before.
     let good = Checkpoint::load(folder.path().join(format!("step-{:012}.safetensors", steps[0]))).unwrap();
-    let output = good.model().reconstruct(TRAIN.view()).unwrap();
+    let output = good.model().reconstruct(&TRAIN).unwrap();
     assert!(output.iter().all(|value| value.is_finite()));
     let last = Checkpoint::latest(&folder).unwrap();
     assert_eq!(last.as_ref().unwrap().step(), steps[1]);
@@ -538,8 +543,8 @@ fn a_part_of_a_run() {
     let Ok(folder) = env::var(FOLDER) else { return };
     let number: usize = env::var("CHECKPOINT_TEST_RUN").unwrap().parse().unwrap();
     let abort: Option<u64> = env::var(ABORT).ok().map(|step| step.parse().unwrap());
-    let from = Checkpoint::latest(&folder).unwrap();
-    let (mut step, mut model) = (from.as_ref().map_or(0, Checkpoint::step), model());
+    let latest = Checkpoint::latest(&folder).unwrap();
+    let (mut step, mut model) = (latest.as_ref().map_or(0, Checkpoint::step), model());
     let config = runs()[number].clone().threads(1 + step as usize % 3);
     let checkpoints = CheckpointPolicy::new(&folder).every(3).keep_last(1);
     let callback = |event: TrainEvent| {
@@ -549,7 +554,7 @@ fn a_part_of_a_run() {
         }
         ControlFlow::Continue(())
     };
-    let trainer = trainer(&config).checkpoint(checkpoints).resume(from).callback(callback);
+    let trainer = from(trainer(&config).checkpoint(checkpoints), latest).callback(callback);
     let history = trainer.fit(&mut model, &*TRAIN).unwrap();
     model.save(Path::new(&folder).join("model")).unwrap();
     fs::write(Path::new(&folder).join("history"), serde_json::to_string(&history).unwrap()).unwrap();

@@ -35,9 +35,9 @@ fn child() {
     }
     match models[1].save(&path) {
         Ok(()) => println!("saved"),
-        Err(Error::Io { path: found, source }) => {
+        Err(Error::Io { path: found, cause }) => {
             assert_eq!(found, Path::new(&path));
-            println!("refused: {source}");
+            println!("refused: {cause}");
         }
         Err(error) => println!("another error: {error}"),
     }

@@ -5,9 +5,9 @@ mod common;
 use autoencoder::{
     Autoencoder, TrainConfig, Trainer,
     data::{Dataset, ImageSet, Noise, digits},
+    metrics::evaluate,
     ndarray::{Array2, s},
     nn::Loss,
-    train::{evaluate, reconstruction_errors},
 };
 use common::digest;
 use rayon::prelude::*;
@@ -64,8 +64,8 @@ fn a_model_serves_eight_threads_while_another_is_trained() {
         let rows = images.to_array();
         let model = Arc::new(Autoencoder::builder(784).hidden(&[60]).code(10).build().unwrap());
         let long = config().epochs(30);
-        let (alone, trained_alone) = (model.reconstruct(rows.view()).unwrap(), trained(&long, &images));
-        let errors = reconstruction_errors(&model, &images).unwrap();
+        let (alone, trained_alone) = (model.reconstruct(&rows).unwrap(), trained(&long, &images));
+        let errors = model.reconstruction_errors(&images).unwrap();
 
         let (training, all_serve) = (AtomicBool::new(true), Barrier::new(9));
         let during = AtomicUsize::new(0);
@@ -81,14 +81,14 @@ fn a_model_serves_eight_threads_while_another_is_trained() {
                     for turn in 0.. {
                         let in_time = training.load(Relaxed);
                         // On the global pool, on the reader's own pool, on its own thread, and into a buffer.
-                        assert_eq!(model.reconstruct(rows.view()).unwrap(), *alone);
-                        own.install(|| assert_eq!(model.reconstruct(rows.view()).unwrap(), *alone));
+                        assert_eq!(model.reconstruct(&rows).unwrap(), *alone);
+                        own.install(|| assert_eq!(model.reconstruct(&rows).unwrap(), *alone));
                         let first = (reader * 31 + turn) % 200;
                         let part = s![first..first + 100, ..];
-                        assert_eq!(model.reconstruct(rows.slice(part)).unwrap(), alone.slice(part));
-                        model.reconstruct_into(rows.view(), buffer.view_mut()).unwrap();
+                        assert_eq!(model.reconstruct(&rows.slice(part)).unwrap(), alone.slice(part));
+                        model.reconstruct_into(&rows, &mut buffer).unwrap();
                         assert_eq!(buffer, *alone);
-                        assert_eq!(reconstruction_errors(&model, images).unwrap(), *errors);
+                        assert_eq!(model.reconstruction_errors(images).unwrap(), *errors);
                         during.fetch_add(usize::from(in_time), Relaxed);
                         if !in_time {
                             break;
@@ -116,14 +116,14 @@ fn work_inside_a_callers_pool_ends_with_the_same_bits() {
         let noise = Noise::gaussian(0.1).unwrap();
         let expected = trained(&config(), &images);
         let quality = evaluate(&model, &images, Some(&noise), 1).unwrap();
-        let output = model.reconstruct(rows.view()).unwrap();
+        let output = model.reconstruct(&rows).unwrap();
         for threads in [1, 2, 8] {
             pool(threads).install(|| {
                 (0..12).into_par_iter().with_max_len(1).for_each(|task| match task % 4 {
                     0 => assert_eq!(trained(&config(), &images), expected),
                     1 => assert_eq!(trained(&config().threads(1 + task / 4), &images), expected),
                     2 => assert_eq!(evaluate(&model, &images, Some(&noise), 1).unwrap(), quality),
-                    _ => assert_eq!(model.reconstruct(rows.view()).unwrap(), output),
+                    _ => assert_eq!(model.reconstruct(&rows).unwrap(), output),
                 });
             });
         }

@@ -4,9 +4,9 @@
 use autoencoder::data::idx;
 
 libfuzzer_sys::fuzz_target!(|file: &[u8]| {
-    if let Ok(array) = idx::read(file, "file") {
+    if let Ok(array) = idx::read_array(file, "file") {
         assert_eq!(array.bytes.len(), array.shape.iter().product::<usize>());
-        if let Ok(images) = idx::dataset("images", array, None) {
+        if let Ok(images) = idx::image_set("images", array, None) {
             assert_eq!(images.pixels().len(), images.len() * images.features());
         }
     }

@@ -5,7 +5,7 @@ use autoencoder::data::idx;
 
 libfuzzer_sys::fuzz_target!(|rest: &[u8]| {
     let file = [&[0x1f, 0x8b], rest].concat();
-    if let Ok(array) = idx::read(&file[..], "file") {
+    if let Ok(array) = idx::read_array(&file[..], "file") {
         assert_eq!(array.bytes.len(), array.shape.iter().product::<usize>());
     }
 });

@@ -1,16 +1,15 @@
-//! MNIST and Fashion-MNIST: what their files are called, where they are looked for, what they must contain.
+//! MNIST and Fashion-MNIST: their files, the folders where they are found, and the digests of their content.
 
 use crate::{
     data::{ImageSet, idx},
     error::{Error, Result},
 };
-use sha2::{Digest, Sha256};
 use std::{
     env,
     path::{Path, PathBuf},
 };
 
-/// The environment variable that names the folder of data sets.
+/// The environment variable for the folder of the data sets.
 pub const DATA_VARIABLE: &str = "AUTOENCODER_DATA";
 
 /// A published data set: 60,000 training and 10,000 test images of 28 x 28 pixels in ten classes.
@@ -23,18 +22,18 @@ pub enum PublishedDataset {
     FashionMnist,
 }
 
-/// The part of a data set.
+/// A part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
-    /// What is trained on.
+    /// The rows to train on.
     Train,
-    /// What is measured on.
+    /// The rows to evaluate on.
     Test,
 }
 
 /// One file of a data set: the images or the labels of a part.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct KnownFile {
+pub(crate) struct PublishedFile {
     set: PublishedDataset,
     split: Split,
     kind: Kind,
@@ -47,7 +46,7 @@ enum Kind {
 }
 
 impl PublishedDataset {
-    /// The name, as its publisher writes it.
+    /// Returns the name, as its publisher writes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mnist => "MNIST",
@@ -55,12 +54,12 @@ impl PublishedDataset {
         }
     }
 
-    /// The name in lower case, of the folder under a data folder that holds its files.
+    /// Returns the name of the subfolder for its files: `mnist` or `fashion-mnist`.
     pub fn folder(self) -> &'static str {
         self.folders()[0]
     }
 
-    /// The folders under a root that may hold the files: this crate's, torchvision's.
+    /// The subfolders that may hold the files: this crate's and torchvision's.
     fn folders(self) -> [&'static str; 2] {
         match self {
             Self::Mnist => ["mnist", "MNIST/raw"],
@@ -70,31 +69,42 @@ impl PublishedDataset {
 
     /// All four files.
     #[cfg(feature = "download")]
-    pub(crate) fn all_files(self) -> impl Iterator<Item = KnownFile> {
+    pub(crate) fn all_files(self) -> impl Iterator<Item = PublishedFile> {
         [Split::Train, Split::Test].into_iter().flat_map(move |split| self.files(split))
     }
 
     /// The images and the labels of a part.
-    fn files(self, split: Split) -> [KnownFile; 2] {
-        [Kind::Images, Kind::Labels].map(|kind| KnownFile { set: self, split, kind })
+    fn files(self, split: Split) -> [PublishedFile; 2] {
+        [Kind::Images, Kind::Labels].map(|kind| PublishedFile { set: self, split, kind })
     }
 
-    /// Finds, reads and checks a part. The root is `data_dir`, else what [`DATA_VARIABLE`] names, else `data`;
-    /// under it the files stand in `mnist` or `fashion-mnist`, or where torchvision leaves them (`MNIST/raw`,
-    /// `FashionMNIST/raw`), plain or `.gz`, spelled `train-images-idx3-ubyte` or `train-images.idx3-ubyte`.
+    /// Finds, reads and verifies one part of the data set.
+    ///
+    /// The root folder is `data_dir`, or else the value of [`DATA_VARIABLE`], or else `data`. Under it, the files are in
+    /// `mnist` or `fashion-mnist`, or where torchvision stores them (`MNIST/raw`, `FashionMNIST/raw`). They may be plain
+    /// or `.gz`, and named `train-images-idx3-ubyte` or `train-images.idx3-ubyte`.
+    ///
+    /// ```no_run
+    /// use autoencoder::data::catalog::{PublishedDataset, Split};
+    /// let images = PublishedDataset::Mnist.load(Split::Train, None)?;
+    /// assert_eq!((images.len(), images.image_shape()), (60_000, (28, 28)));
+    /// # Ok::<(), autoencoder::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`] if a file is in none of these places; as [`idx::load`] if one cannot be read;
-    /// [`Error::Format`] if its content is not the published one.
+    /// [`Error::NotFound`] if a file is missing, [`Error::Io`] if it cannot be read, [`Error::Format`] if its content is
+    /// not the published one.
     pub fn load(self, split: Split, data_dir: Option<&Path>) -> Result<ImageSet> {
         let root = root(data_dir);
-        let [images, labels] = self.files(split).map(|file| Ok((file, file.find(&root)?)));
-        let ((images, images_path), (labels, labels_path)) = (images?, labels?);
-        idx::dataset(self.name(), images.read(&images_path)?, Some(labels.read(&labels_path)?))
+        let [images, labels] = self.files(split);
+        // Both paths first: the files of a folder with one of them missing need not be read.
+        let images_path = images.find(&root)?;
+        let labels_path = labels.find(&root)?;
+        idx::image_set(self.name(), images.read(&images_path)?, Some(labels.read(&labels_path)?))
     }
 }
 
-impl KnownFile {
+impl PublishedFile {
     /// SHA-256 of the decompressed content.
     pub(crate) fn digest(self) -> &'static str {
         match (self.set, self.split, self.kind) {
@@ -125,7 +135,7 @@ impl KnownFile {
         }
     }
 
-    /// Bytes of the decompressed content: the header and a byte an element.
+    /// Size of the decompressed content in bytes: the header and one byte per element.
     #[cfg(feature = "download")]
     pub(crate) fn size(self) -> usize {
         let items = match self.split {
@@ -138,8 +148,8 @@ impl KnownFile {
         }
     }
 
-    /// Where the file may stand, the publisher's own spelling first: what is fetched is what is found.
-    pub(crate) fn places(self, root: &Path) -> Vec<PathBuf> {
+    /// The possible paths, in order of precedence. The first one has the publisher's spelling; it is where downloads go.
+    pub(crate) fn candidates(self, root: &Path) -> Vec<PathBuf> {
         let prefix = match self.split {
             Split::Train => "train",
             Split::Test => "t10k",
@@ -148,30 +158,29 @@ impl KnownFile {
             Kind::Images => ("images", 3),
             Kind::Labels => ("labels", 1),
         };
-        let mut places = Vec::new();
+        let mut candidates = Vec::new();
         for folder in self.set.folders() {
             for separator in ['-', '.'] {
                 for suffix in [".gz", ""] {
                     let file = format!("{prefix}-{kind}{separator}idx{dimensions}-ubyte{suffix}");
-                    places.push(root.join(folder).join(file));
+                    candidates.push(root.join(folder).join(file));
                 }
             }
         }
-        places
+        candidates
     }
 
     pub(crate) fn find(self, root: &Path) -> Result<PathBuf> {
-        let looked = self.places(root);
+        let looked = self.candidates(root);
         match looked.iter().find(|path| path.is_file()) {
             Some(path) => Ok(path.clone()),
             None => Err(Error::NotFound { dataset: self.set.name(), looked }),
         }
     }
 
-    /// Reads and checks the file.
+    /// Reads and verifies the file.
     pub(crate) fn read(self, path: &Path) -> Result<idx::IdxArray> {
-        let array = idx::read_file(path)?;
-        let found = sha256(&[&idx::header(&array.shape)?, &array.bytes]);
+        let (array, found) = idx::load_array_and_digest(path)?;
         if found != self.digest() {
             let field = "SHA-256 of the decompressed file";
             return Err(Error::format(&array.name, field, self.digest(), found));
@@ -180,17 +189,11 @@ impl KnownFile {
     }
 }
 
-/// The folder of data sets: the one named, else the variable's, else `data`.
+/// The root folder: `data_dir`, or else the value of the variable, or else `data`.
 pub(crate) fn root(data_dir: Option<&Path>) -> PathBuf {
     let named = data_dir.map(Path::to_owned);
     let from_environment = || env::var_os(DATA_VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
     named.or_else(from_environment).unwrap_or_else(|| PathBuf::from("data"))
-}
-
-pub(crate) fn sha256(parts: &[&[u8]]) -> String {
-    let mut hasher = Sha256::new();
-    parts.iter().for_each(|part| hasher.update(part));
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -198,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_place_is_listed() {
+    fn every_candidate_is_listed() {
         let folder = tempfile::tempdir().unwrap();
         let error = PublishedDataset::FashionMnist.load(Split::Test, Some(folder.path())).unwrap_err();
         let Error::NotFound { dataset, looked } = &error else { panic!("{error}") };
@@ -217,14 +220,7 @@ mod tests {
             ("train-images.idx3-ubyte", &[1, 1, 2][..], &[1, 2][..]),
             ("train-labels-idx1-ubyte", &[1], &[1]),
         ] {
-            idx::write(
-                std::fs::File::create(raw.join(file)).unwrap(),
-                file,
-                shape,
-                bytes,
-                idx::Encoding::Gzip,
-            )
-            .unwrap();
+            idx::save_array(raw.join(file), shape, bytes, idx::Encoding::Gzip).unwrap();
         }
         let error = PublishedDataset::Mnist.load(Split::Train, Some(folder.path())).unwrap_err().to_string();
         assert!(error.contains("train-images.idx3-ubyte: SHA-256"), "{error}");

@@ -1,4 +1,4 @@
-//! Drawn digits: a data set of MNIST's kind that needs no file.
+//! Drawn digits: a data set like MNIST that needs no file.
 
 use crate::{
     data::{ImageSet, strokes},
@@ -9,8 +9,8 @@ use rayon::prelude::*;
 
 const CLASSES: usize = 10;
 
-/// Draws `count` digits of 28 x 28 pixels, the ten classes in turn. Each image is a function of the seed and its
-/// place, so that more of them begin with the same ones.
+/// Draws `count` digits of 28 x 28 pixels; image `i` shows the digit `i % 10`. Each image depends only on the seed and its
+/// index, so a larger set starts with the same images.
 ///
 /// ```
 /// use autoencoder::data::digits;
@@ -21,13 +21,13 @@ const CLASSES: usize = 10;
 /// ```
 ///
 /// # Errors
-/// If `count` is 0 or the images do not fit memory.
+/// [`Error::Setting`] if `count` is 0 or the images do not fit in memory.
 pub fn generate(count: usize, seed: u64) -> Result<ImageSet> {
     let pixels = strokes::SIDE * strokes::SIDE;
     let mut images = Vec::new();
     let size = count.checked_mul(pixels).filter(|&size| size > 0 && images.try_reserve_exact(size).is_ok());
-    let expected = "at least 1, and images that fit memory";
-    let size = size.ok_or_else(|| Error::setting("number of digits", count, expected))?;
+    let expected = "at least 1, and images that fit in memory";
+    let size = size.ok_or_else(|| Error::setting("count", count, expected))?;
     images.resize(size, 0);
     images.par_chunks_exact_mut(pixels).enumerate().for_each(|(index, image)| {
         let mut rng = random::rng(seed, Stream::Digits, 0, index);
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seed_and_place_decide() {
+    fn an_image_depends_on_seed_and_index() {
         let few = generate(30, 5).unwrap();
         assert_eq!(few, generate(100, 5).unwrap().head(30).unwrap());
         assert_ne!(few, generate(30, 6).unwrap());
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_cannot_be_are_errors() {
+    fn invalid_counts_are_errors() {
         for count in [0, usize::MAX, usize::MAX / 784] {
             assert!(generate(count, 1).is_err(), "{count}");
         }

@@ -1,8 +1,7 @@
-//! Fetches MNIST and Fashion-MNIST from their mirrors.
+//! Downloads MNIST and Fashion-MNIST (feature `download`).
 //!
-//! A file is kept in memory until its content has the published SHA-256, and only then written: to a scratch file
-//! that is synced and renamed. So whatever ends a fetch, under a file's name stands the right file or what stood there
-//! before. A mirror that fails, stalls or sends something else is passed over for the next.
+//! A file is kept in memory until its content is verified, and then written atomically: an interrupted download leaves
+//! no partial file. If a mirror fails, stalls or sends the wrong content, the next one is tried.
 //!
 //! ```no_run
 //! use autoencoder::data::{catalog::{PublishedDataset, Split}, download::Download};
@@ -14,26 +13,28 @@
 #[cfg(test)]
 mod tests;
 
+pub use crate::error::{DownloadAttempt, DownloadFailure};
+
 use crate::{
-    atomic,
-    data::catalog::{self, KnownFile, PublishedDataset},
+    data::catalog::{self, PublishedDataset, PublishedFile},
     error::{Error, Result},
+    files::{sha256_hex, write_atomic},
 };
 use flate2::bufread::MultiGzDecoder;
 use std::{
-    error, fmt, fs,
+    fs,
     io::{self, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
 use ureq::{Agent, http::Uri};
 
-/// What gzip may add to content that does not shrink, with room.
+/// Bytes that gzip may add to incompressible content, generously.
 const GZIP_ROOM: usize = 1 << 16;
 
 impl PublishedDataset {
-    /// Where the files are published, as URLs of folders: for MNIST PyTorch's mirror and Google's, for Fashion-MNIST
-    /// its publisher's.
+    /// Returns the URLs of the folders with the published files: PyTorch's and Google's mirrors of MNIST, the publisher's of
+    /// Fashion-MNIST.
     pub fn mirrors(self) -> &'static [&'static str] {
         match self {
             Self::Mnist => &[
@@ -45,8 +46,9 @@ impl PublishedDataset {
     }
 }
 
-/// Fetches a data set's four files.
+/// Downloads the four files of a data set.
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Download {
     set: PublishedDataset,
     mirrors: Vec<String>,
@@ -54,85 +56,37 @@ pub struct Download {
     timeout: Duration,
 }
 
-/// What a callback is told.
+/// The progress of a [`Download`].
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum DownloadEvent<'a> {
-    /// The file is there and right; it is not fetched.
+    /// A valid copy of the file exists and is not downloaded again.
     Present {
-        /// Where it is.
+        /// The existing file.
         path: &'a Path,
     },
     /// Bytes of a file have arrived.
     Received {
-        /// Where they come from.
+        /// The URL of the file.
         url: &'a str,
-        /// How many so far.
+        /// Number of bytes so far.
         bytes: u64,
-        /// How many there will be, if the mirror says so.
+        /// Total number of bytes, if the mirror announced it.
         total: Option<u64>,
     },
-    /// A mirror did not give the file; the next is tried, if there is one.
-    Failed(&'a Attempt),
-    /// The file came, was right and is saved.
+    /// A mirror failed. The next one is tried, if there is one.
+    Failed(&'a DownloadAttempt),
+    /// The file was downloaded, verified and saved.
     Saved {
-        /// Where it came from.
+        /// The URL of the file.
         url: &'a str,
-        /// Where it is.
+        /// The saved file.
         path: &'a Path,
     },
 }
 
-/// A mirror that did not give a file.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Attempt {
-    /// The file's address.
-    pub url: String,
-    /// What was wrong.
-    pub cause: Cause,
-}
-
-/// Why a mirror did not give a file.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Cause {
-    /// Another status than 200.
-    #[error("status {0}")]
-    Status(u16),
-    /// Nothing came for too long, or all of it took too long.
-    #[error("timed out")]
-    Timeout,
-    /// The stream ended before its announced length.
-    #[error("ended after {0} bytes")]
-    Truncated(u64),
-    /// More bytes than the file can have.
-    #[error("more than {0} bytes")]
-    TooLong(u64),
-    /// What came is not sound gzip.
-    #[error("not the gzip file that it should be: {0}")]
-    Gzip(io::Error),
-    /// The decompressed content is not the published one.
-    #[error("SHA-256 of the decompressed content: expected {expected}, found {found}")]
-    Content {
-        /// The published digest.
-        expected: &'static str,
-        /// The digest of what came.
-        found: String,
-    },
-    /// No connection, or one that failed.
-    #[error("{0}")]
-    Connection(Box<dyn error::Error + Send + Sync>),
-}
-
-impl fmt::Display for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.url, self.cause)
-    }
-}
-
 impl Download {
-    /// A fetch from the [published mirrors](PublishedDataset::mirrors).
+    /// Creates a download from the [published mirrors](PublishedDataset::mirrors).
     pub fn new(set: PublishedDataset) -> Self {
         Self {
             set,
@@ -142,76 +96,87 @@ impl Download {
         }
     }
 
-    /// Sets the mirrors that are tried, in this order, in place of the published ones: URLs of folders that hold the
-    /// four files as `train-images-idx3-ubyte.gz` and so on.
+    /// Sets the mirrors to try, in this order, instead of the published ones. A mirror is the URL of a folder with the
+    /// four files (`train-images-idx3-ubyte.gz` and so on).
     pub fn mirrors<S: Into<String>>(mut self, urls: impl IntoIterator<Item = S>) -> Self {
         self.mirrors = urls.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets how long a mirror may be silent: 30 seconds.
+    /// Sets how long a mirror may be silent. Default: 30 seconds.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Sets how long one file from one mirror may take: 30 minutes.
+    /// Sets how long one file from one mirror may take. Default: 30 minutes.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Fetches the files that are not there or not right, into `mnist` or `fashion-mnist` under `data_dir`, else under
-    /// what [`DATA_VARIABLE`](catalog::DATA_VARIABLE) names, else under `data`. Files that [`PublishedDataset::load`] finds there
-    /// and that are right stay as they are. `tell` hears how it goes. Returns where the files are.
+    /// Downloads the files that are missing or damaged, and returns the paths of all files.
+    ///
+    /// They are saved in `mnist` or `fashion-mnist` under `data_dir`, or else under the value of
+    /// [`DATA_VARIABLE`](catalog::DATA_VARIABLE), or else under `data`. Valid files that [`PublishedDataset::load`] finds
+    /// there are kept. `callback` receives the progress.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there are no mirrors, one is no URL of a folder or a time is zero; [`Error::Download`] at
-    /// the first file that no mirror gives; [`Error::Io`] if a file cannot be read or saved.
-    pub fn run(&self, data_dir: Option<&Path>, mut tell: impl FnMut(DownloadEvent)) -> Result<Vec<PathBuf>> {
+    /// [`Error::Setting`] if there are no mirrors, one is not the URL of a folder, or a duration is zero;
+    /// [`Error::Download`] if no mirror serves a file; [`Error::Io`] if a file cannot be read or saved.
+    pub fn run(
+        &self,
+        data_dir: Option<&Path>,
+        mut callback: impl FnMut(DownloadEvent),
+    ) -> Result<Vec<PathBuf>> {
         self.check()?;
         let root = catalog::root(data_dir);
-        self.set.all_files().map(|file| self.file(file, &root, &mut tell)).collect()
+        self.set.all_files().map(|file| self.file(file, &root, &mut callback)).collect()
     }
 
     fn check(&self) -> Result<()> {
         if self.mirrors.is_empty() {
-            return Err(Error::setting("number of mirrors", 0, "at least 1"));
+            return Err(Error::setting("mirrors", &self.mirrors, "at least 1"));
         }
-        if let Some(bad) = self.mirrors.iter().find(|url| !is_folder(url)) {
-            return Err(Error::setting("mirror", bad, "an http or https URL of a folder"));
+        if let Some(bad) = self.mirrors.iter().find(|url| !is_folder_url(url)) {
+            return Err(Error::setting("mirrors", bad, "an http or https URL of a folder"));
         }
         for (name, time) in [("patience", self.patience), ("timeout", self.timeout)] {
             if time.is_zero() {
-                return Err(Error::setting(name, time, "a time above 0"));
+                return Err(Error::setting(name, time, "a duration above 0"));
             }
         }
         Ok(())
     }
 
-    fn file(&self, file: KnownFile, root: &Path, tell: &mut impl FnMut(DownloadEvent)) -> Result<PathBuf> {
+    fn file(
+        &self,
+        file: PublishedFile,
+        root: &Path,
+        callback: &mut impl FnMut(DownloadEvent),
+    ) -> Result<PathBuf> {
         if let Ok(path) = file.find(root) {
             match file.read(&path) {
                 Ok(_) => {
-                    tell(DownloadEvent::Present { path: &path });
+                    callback(DownloadEvent::Present { path: &path });
                     return Ok(path);
                 }
                 Err(Error::Format { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        let [path, ..] = &file.places(root)[..] else { unreachable!("a file has places") };
-        self.fetch(path, file.size(), file.digest(), tell)?;
+        let [path, ..] = &file.candidates(root)[..] else { unreachable!("a file has candidates") };
+        self.fetch(path, file.size(), file.digest(), callback)?;
         Ok(path.clone())
     }
 
-    /// Saves under `path` what the first mirror gives whose decompressed content has this size and this digest.
+    /// Saves the file from the first mirror whose decompressed content has this size and this digest.
     fn fetch(
         &self,
         path: &Path,
         size: usize,
         digest: &'static str,
-        tell: &mut impl FnMut(DownloadEvent),
+        callback: &mut impl FnMut(DownloadEvent),
     ) -> Result<()> {
         let name = path.file_name().unwrap_or_default().display();
         if let Some(folder) = path.parent() {
@@ -220,16 +185,16 @@ impl Download {
         let mut attempts = Vec::new();
         for mirror in &self.mirrors {
             let url = format!("{}/{name}", mirror.trim_end_matches('/'));
-            let sound = |bytes: Vec<u8>| verify(&bytes, size, digest).map(|()| bytes);
-            match self.get(&url, size + GZIP_ROOM, tell).and_then(sound) {
+            let verified = |bytes: Vec<u8>| verify(&bytes, size, digest).map(|()| bytes);
+            match self.get(&url, size + GZIP_ROOM, callback).and_then(verified) {
                 Ok(bytes) => {
-                    atomic::write(path, |file| file.write_all(&bytes))?;
-                    tell(DownloadEvent::Saved { url: &url, path });
+                    write_atomic(path, |file| file.write_all(&bytes))?;
+                    callback(DownloadEvent::Saved { url: &url, path });
                     return Ok(());
                 }
-                Err(cause) => {
-                    let attempt = Attempt { url, cause };
-                    tell(DownloadEvent::Failed(&attempt));
+                Err(failure) => {
+                    let attempt = DownloadAttempt::new(url, failure);
+                    callback(DownloadEvent::Failed(&attempt));
                     attempts.push(attempt);
                 }
             }
@@ -237,15 +202,20 @@ impl Download {
         Err(Error::Download { path: path.to_owned(), attempts })
     }
 
-    /// The body that a URL has.
-    fn get(&self, url: &str, limit: usize, tell: &mut impl FnMut(DownloadEvent)) -> Result<Vec<u8>, Cause> {
+    /// Downloads the body of a URL.
+    fn get(
+        &self,
+        url: &str,
+        limit: usize,
+        callback: &mut impl FnMut(DownloadEvent),
+    ) -> Result<Vec<u8>, DownloadFailure> {
         let response = self.agent(url).get(url).call()?;
         if response.status() != 200 {
-            return Err(Cause::Status(response.status().as_u16()));
+            return Err(DownloadFailure::Status(response.status().as_u16()));
         }
         let total = response.body().content_length();
         if total.is_some_and(|total| total > limit as u64) {
-            return Err(Cause::TooLong(limit as u64));
+            return Err(DownloadFailure::TooLong(limit as u64));
         }
         let mut reader = response.into_body().into_reader();
         let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
@@ -255,18 +225,18 @@ impl Download {
                 Ok(more) => bytes.extend_from_slice(&chunk[..more]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(Cause::Truncated(bytes.len() as u64));
+                    return Err(DownloadFailure::Truncated(bytes.len() as u64));
                 }
                 Err(error) => return Err(ureq::Error::from(error).into()),
             }
             if bytes.len() > limit {
-                return Err(Cause::TooLong(limit as u64));
+                return Err(DownloadFailure::TooLong(limit as u64));
             }
-            tell(DownloadEvent::Received { url, bytes: bytes.len() as u64, total });
+            callback(DownloadEvent::Received { url, bytes: bytes.len() as u64, total });
         }
     }
 
-    /// A client for this URL. Proxies are those of the environment, but never for this machine itself.
+    /// Creates a client for this URL. It uses the proxies of the environment, except for this machine itself.
     fn agent(&self, url: &str) -> Agent {
         let mut config = Agent::config_builder()
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
@@ -284,7 +254,7 @@ impl Download {
     }
 }
 
-impl From<ureq::Error> for Cause {
+impl From<ureq::Error> for DownloadFailure {
     fn from(error: ureq::Error) -> Self {
         match error {
             ureq::Error::StatusCode(code) => Self::Status(code),
@@ -294,7 +264,7 @@ impl From<ureq::Error> for Cause {
     }
 }
 
-fn is_folder(url: &str) -> bool {
+fn is_folder_url(url: &str) -> bool {
     url.parse::<Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
             && uri.host().is_some_and(|host| !host.is_empty())
@@ -302,11 +272,14 @@ fn is_folder(url: &str) -> bool {
     })
 }
 
-/// Whether these bytes are gzip of a content of this size and this digest.
-fn verify(bytes: &[u8], size: usize, digest: &'static str) -> Result<(), Cause> {
+/// Checks that the bytes are gzip of content with this size and this digest.
+fn verify(bytes: &[u8], size: usize, digest: &'static str) -> Result<(), DownloadFailure> {
     let mut content = Vec::new();
-    // One byte more than there should be: the decoder reaches the end, where it checks its own sum.
-    MultiGzDecoder::new(bytes).take(size as u64 + 1).read_to_end(&mut content).map_err(Cause::Gzip)?;
-    let found = catalog::sha256(&[&content]);
-    if found == digest { Ok(()) } else { Err(Cause::Content { expected: digest, found }) }
+    // One byte more than expected, so that the decoder reaches the end, where it checks its checksum.
+    MultiGzDecoder::new(bytes)
+        .take(size as u64 + 1)
+        .read_to_end(&mut content)
+        .map_err(DownloadFailure::Gzip)?;
+    let found = sha256_hex(&content);
+    if found == digest { Ok(()) } else { Err(DownloadFailure::Content { expected: digest, found }) }
 }

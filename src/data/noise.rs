@@ -3,29 +3,29 @@ use crate::{
     kernels::{self, elementwise},
     random::{self, Stream},
 };
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayRef2, ArrayViewMut2};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-/// The kind and strength of noise.
+/// A kind of noise with its parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NoiseKind {
-    /// Adds normal noise of mean 0.
+    /// Adds normally distributed noise with mean 0.
     Gaussian {
-        /// The variance (not the standard deviation) of a pixel in [0, 1].
+        /// The variance (not the standard deviation), for values in [0, 1].
         variance: f32,
     },
-    /// Sets a pixel to 0 or to 1, equally often.
+    /// Sets values to 0 or to 1, equally often.
     SaltAndPepper {
-        /// The probability that a pixel is set.
+        /// The probability that a value is replaced.
         probability: f32,
     },
-    /// Sets a pixel to 0 (Vincent et al. 2008, <https://doi.org/10.1145/1390156.1390294>).
+    /// Sets values to 0 (Vincent et al. 2008, <https://doi.org/10.1145/1390156.1390294>).
     Masking {
-        /// The probability that a pixel becomes 0.
+        /// The probability that a value becomes 0.
         probability: f32,
     },
 }
@@ -34,27 +34,26 @@ impl NoiseKind {
     fn check(self) -> Result<()> {
         match self {
             Self::Gaussian { variance } if !(0.0..=f32::MAX).contains(&variance) => {
-                Err(Error::setting("noise variance", variance, "a finite number of at least 0"))
+                Err(Error::setting("variance", variance, "a finite number of at least 0"))
             }
             Self::SaltAndPepper { probability } | Self::Masking { probability }
                 if !(0.0..=1.0).contains(&probability) =>
             {
-                Err(Error::setting("noise probability", probability, "a number in [0, 1]"))
+                Err(Error::setting("probability", probability, "a number in [0, 1]"))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// Noise that corrupts a model's input; the target stays clean.
+/// Noise that corrupts the inputs of a model; the targets stay clean.
 ///
-/// The corrupted values are not limited to [0, 1] unless [`clamped`](Self::clamped) asks for it. PSNR of a noisy
-/// input differs a lot between the two, so results must say which.
+/// Corrupted values may leave [0, 1] unless the noise is [`clamped`](Self::clamped). This changes the PSNR of a noisy input
+/// by several dB, so results should say which noise they are for.
 ///
 /// ```
-/// use autoencoder::data::Noise;
-/// use ndarray::Array2;
-/// let noisy = Noise::gaussian(0.25)?.clamped().corrupt(Array2::zeros((2, 9)).view(), 7);
+/// use autoencoder::{Noise, ndarray::Array2};
+/// let noisy = Noise::gaussian(0.25)?.clamped().corrupt(&Array2::zeros((2, 9)), 7);
 /// assert!(noisy.iter().all(|x| (0.0..=1.0).contains(x)));
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
@@ -65,7 +64,7 @@ pub struct Noise {
     clamp: bool,
 }
 
-/// Noise as a file has it.
+/// Noise as stored in a file, before its parameters are checked.
 #[derive(Deserialize)]
 struct UncheckedNoise {
     kinds: Vec<NoiseKind>,
@@ -82,54 +81,84 @@ impl TryFrom<UncheckedNoise> for Noise {
 }
 
 impl Noise {
-    /// Noise of a kind.
+    /// Creates noise of one kind.
     ///
     /// # Errors
-    /// If the variance is negative or not finite, or the probability outside [0, 1].
+    /// [`Error::Setting`] if the variance is negative or not finite, or the probability outside [0, 1].
     pub fn new(kind: NoiseKind) -> Result<Self> {
         Self::mixture(&[kind])
     }
 
-    /// Noise that draws for each row one of several kinds, each equally likely: for a model that is to denoise them
-    /// all.
+    /// Creates noise that draws one of several kinds for each row, all equally likely, to train one model for all of them.
     ///
     /// # Errors
-    /// If there is no kind, and as [`new`](Self::new) for each.
+    /// [`Error::Setting`] if there are no kinds, and as [`new`](Self::new) for each.
     pub fn mixture(kinds: &[NoiseKind]) -> Result<Self> {
         if kinds.is_empty() {
-            return Err(Error::setting("kinds of noise", 0, "at least 1"));
+            return Err(Error::setting("kinds", kinds, "at least 1 kind of noise"));
         }
         kinds.iter().try_for_each(|kind| kind.check())?;
         Ok(Self { kinds: kinds.to_vec(), clamp: false })
     }
 
-    /// Gaussian noise of a variance.
+    /// Creates Gaussian noise with this variance (not standard deviation), for values in [0, 1].
     ///
     /// # Errors
-    /// If the variance is negative or not finite.
+    /// [`Error::Setting`] if the variance is negative or not finite.
     pub fn gaussian(variance: f32) -> Result<Self> {
         Self::new(NoiseKind::Gaussian { variance })
     }
 
-    /// The same noise, its result limited to [0, 1].
+    /// Creates noise that sets values to 0 or 1, equally often, with this probability.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the probability is outside [0, 1].
+    pub fn salt_and_pepper(probability: f32) -> Result<Self> {
+        Self::new(NoiseKind::SaltAndPepper { probability })
+    }
+
+    /// Creates noise that sets values to 0 with this probability.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the probability is outside [0, 1].
+    pub fn masking(probability: f32) -> Result<Self> {
+        Self::new(NoiseKind::Masking { probability })
+    }
+
+    /// Clamps the corrupted values to [0, 1].
     pub fn clamped(mut self) -> Self {
         self.clamp = true;
         self
     }
 
-    /// The kind and strength; several of a mixture.
+    /// Returns the kind of noise, or the several kinds of a mixture.
     pub fn kinds(&self) -> &[NoiseKind] {
         &self.kinds
     }
 
-    /// Whether corrupted values are limited to [0, 1].
+    /// Returns whether corrupted values are clamped to [0, 1].
     pub fn is_clamped(&self) -> bool {
         self.clamp
     }
 
+    /// Returns a corrupted copy of `rows`, `[rows, features]`. The noise of a row is a function of the seed and the index
+    /// of the row. It is the noise of evaluations with this seed, which differs from the noise of training.
+    pub fn corrupt(&self, rows: &ArrayRef2<f32>, seed: u64) -> Array2<f32> {
+        let mut noisy = rows.as_standard_layout().into_owned();
+        self.corrupt_rows(noisy.view_mut(), seed, 0);
+        noisy
+    }
+
+    /// Corrupts rows in place as [`corrupt`](Self::corrupt) does, where `first` is the index of the first one.
+    pub(crate) fn corrupt_rows(&self, rows: ArrayViewMut2<f32>, seed: u64, first: usize) {
+        for (offset, row) in kernels::rows_mut(rows).enumerate() {
+            self.apply(row, &mut random::rng(seed, Stream::TestNoise, 0, first + offset));
+        }
+    }
+
     /// Corrupts one row in place.
-    pub fn apply(&self, row: &mut [f32], rng: &mut impl Rng) {
-        // A single kind draws nothing here.
+    pub(crate) fn apply(&self, row: &mut [f32], rng: &mut impl Rng) {
+        // A single kind must draw no random number here: its results do not depend on mixtures.
         let kind = match self.kinds.as_slice() {
             [kind] => kind,
             several => &several[rng.random_range(0..several.len())],
@@ -162,21 +191,6 @@ impl Noise {
             elementwise::clamp_unit(row);
         }
     }
-
-    /// A corrupted copy of images `[images, features]`, the same for the same seed; each image's noise depends on
-    /// its row alone. It is the noise that evaluation uses, not that of training.
-    pub fn corrupt(&self, images: ArrayView2<f32>, seed: u64) -> Array2<f32> {
-        let mut noisy = images.as_standard_layout().into_owned();
-        self.corrupt_rows(noisy.view_mut(), seed, 0);
-        noisy
-    }
-
-    /// Corrupts rows in place as [`corrupt`](Self::corrupt) does, where they are those from row `first` on.
-    pub(crate) fn corrupt_rows(&self, rows: ArrayViewMut2<f32>, seed: u64, first: usize) {
-        for (offset, row) in kernels::rows_mut(rows).enumerate() {
-            self.apply(row, &mut random::rng(seed, Stream::TestNoise, 0, first + offset));
-        }
-    }
 }
 
 #[cfg(test)]
@@ -187,10 +201,10 @@ mod tests {
 
     fn corrupted(kind: NoiseKind, value: f32) -> Array2<f32> {
         let images = Array2::from_elem((100, PIXELS / 100), value);
-        Noise::new(kind).unwrap().corrupt(images.view(), 5)
+        Noise::new(kind).unwrap().corrupt(&images, 5)
     }
 
-    fn share(values: &Array2<f32>, value: f32) -> f64 {
+    fn fraction(values: &Array2<f32>, value: f32) -> f64 {
         values.iter().filter(|&&v| v == value).count() as f64 / PIXELS as f64
     }
 
@@ -200,16 +214,16 @@ mod tests {
         let noise = Noise::gaussian(0.5).unwrap().clamped();
         assert_eq!(parse(&serde_json::to_string(&noise).unwrap()), Ok(noise));
         let error = parse(r#"{"kinds":[{"gaussian":{"variance":-1.0}}],"clamp":false}"#).unwrap_err();
-        assert!(error.contains("noise variance"), "{error}");
+        assert!(error.contains("variance"), "{error}");
         assert!(parse(r#"{"kinds":[{"masking":{"probability":7.0}}]}"#).is_err());
         assert!(parse(r#"{"kinds":[]}"#).is_err());
     }
 
     #[test]
-    fn a_mixture_draws_one_kind_a_row_each_equally_often() {
+    fn a_mixture_draws_one_kind_per_row_all_equally_often() {
         let probabilities = [0.0, 0.5, 1.0];
         let kinds = probabilities.map(|probability| NoiseKind::Masking { probability });
-        let noisy = Noise::mixture(&kinds).unwrap().corrupt(Array2::ones((3_000, 100)).view(), 9);
+        let noisy = Noise::mixture(&kinds).unwrap().corrupt(&Array2::ones((3_000, 100)), 9);
         let mut counts = [0; 3];
         for row in noisy.rows() {
             match row.sum() {
@@ -225,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn gaussian_has_the_variance_asked_for() {
+    fn gaussian_has_the_requested_variance() {
         for variance in [0.1, 0.5, 1.0] {
             let noisy = corrupted(NoiseKind::Gaussian { variance }, 0.25);
             let mean = noisy.iter().map(|&x| f64::from(x)).sum::<f64>() / PIXELS as f64;
@@ -238,31 +252,31 @@ mod tests {
     }
 
     #[test]
-    fn salt_pepper_and_masks_have_the_rate_asked_for() {
-        // 6 standard errors of a share near 0.15 and 0.3 of 100,000.
+    fn salt_pepper_and_masks_have_the_requested_rate() {
+        // 6 standard errors of a fraction near 0.15 and 0.3 of 100,000.
         let noisy = corrupted(NoiseKind::SaltAndPepper { probability: 0.3 }, 0.5);
-        assert!((share(&noisy, 0.0) - 0.15).abs() < 0.007 && (share(&noisy, 1.0) - 0.15).abs() < 0.007);
-        assert!((share(&noisy, 0.5) - 0.7).abs() < 0.009);
+        assert!((fraction(&noisy, 0.0) - 0.15).abs() < 0.007 && (fraction(&noisy, 1.0) - 0.15).abs() < 0.007);
+        assert!((fraction(&noisy, 0.5) - 0.7).abs() < 0.009);
         let noisy = corrupted(NoiseKind::Masking { probability: 0.3 }, 0.5);
-        assert!((share(&noisy, 0.0) - 0.3).abs() < 0.009 && (share(&noisy, 0.5) - 0.7).abs() < 0.009);
+        assert!((fraction(&noisy, 0.0) - 0.3).abs() < 0.009 && (fraction(&noisy, 0.5) - 0.7).abs() < 0.009);
     }
 
     #[test]
-    fn strength_is_checked() {
+    fn parameters_are_checked() {
         for variance in [-0.1, f32::NAN, f32::INFINITY] {
             assert!(Noise::gaussian(variance).is_err());
         }
         for probability in [-0.1, 1.1, f32::NAN] {
-            assert!(Noise::new(NoiseKind::Masking { probability }).is_err());
-            assert!(Noise::new(NoiseKind::SaltAndPepper { probability }).is_err());
+            assert!(Noise::masking(probability).is_err());
+            assert!(Noise::salt_and_pepper(probability).is_err());
         }
     }
 
     #[test]
-    fn clamping_is_off_until_asked_for() {
+    fn clamping_is_off_by_default() {
         let images = Array2::from_elem((10, 100), 0.5);
         let noise = Noise::gaussian(1.0).unwrap();
-        let (free, clamped) = (noise.corrupt(images.view(), 1), noise.clamped().corrupt(images.view(), 1));
+        let (free, clamped) = (noise.corrupt(&images, 1), noise.clamped().corrupt(&images, 1));
         assert!(free.iter().any(|x| *x < 0.0) && free.iter().any(|x| *x > 1.0));
         assert_eq!(free.mapv(|x| x.clamp(0.0, 1.0)), clamped);
     }

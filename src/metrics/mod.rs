@@ -1,13 +1,17 @@
-//! How close two sets of images are (mean squared error, PSNR and SSIM), and how well a score finds anomalies, in f64.
+//! Metrics, all computed in f64: how similar images are (mean squared error, PSNR, SSIM), how well a model reconstructs a
+//! data set, and how well a score separates anomalies.
 //!
-//! PSNR is `10 log10(range^2 / MSE)` in dB, where the data range is stated by the caller: 1 for pixels in [0, 1].
-//! The mean of the images' PSNRs and the PSNR of the pooled error are two figures that differ by up to some dB;
-//! studies report either, so both have a name here. Identical images have a PSNR of +inf.
+//! PSNR is `10 log10(range^2 / MSE)` in dB, for a data range that the caller states: 1 for pixels in [0, 1]. The mean of the
+//! images' PSNRs and the PSNR of the pooled error differ by up to several dB, and studies report either, so both have a
+//! name here. Identical images have an infinite PSNR.
 
+mod evaluate;
+pub(crate) mod nonfinite;
 mod quality;
 mod roc;
 mod ssim;
 
-pub use quality::{ImageQuality, decibels, psnr_db};
+pub use evaluate::{Evaluation, evaluate};
+pub use quality::{ImageQuality, psnr_db};
 pub use roc::Roc;
 pub use ssim::{ssim, ssim_mean};

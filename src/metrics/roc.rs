@@ -1,6 +1,6 @@
 use crate::error::{Error, Result};
 
-/// How well a score tells anomalies from the rest, over all thresholds: the receiver operating characteristic
+/// The receiver operating characteristic: how well a score separates anomalies from normal rows, over all thresholds
 /// (Fawcett 2006, <https://doi.org/10.1016/j.patrec.2005.10.010>).
 ///
 /// ```
@@ -15,26 +15,28 @@ pub struct Roc {
 }
 
 impl Roc {
-    /// The curve of scores, where a higher one speaks for an anomaly. Equal scores pass a threshold together.
+    /// Computes the curve of `scores`, which are higher for anomalies. Rows with equal scores pass a threshold together.
     ///
     /// # Errors
-    /// If there are not as many flags as scores, a score is not a number, or one of the two classes is empty.
+    /// [`Error::Shape`] if there is not one flag per score, or there are no anomalies or only anomalies; [`Error::Data`] if a
+    /// score is NaN.
     pub fn from_scores(scores: &[f64], anomalous: &[bool]) -> Result<Self> {
         if scores.len() != anomalous.len() {
             return Err(Error::shape("flags of anomalies", scores.len(), anomalous.len()));
         }
-        if scores.iter().any(|score| score.is_nan()) {
-            return Err(Error::setting("score", f64::NAN, "a number"));
+        if let Some(row) = scores.iter().position(|score| score.is_nan()) {
+            return Err(Error::data("score", "a number", format_args!("NaN at index {row}")));
         }
         let positives = anomalous.iter().filter(|&&flag| flag).count();
         let negatives = scores.len() - positives;
         if positives == 0 || negatives == 0 {
-            let found = format!("{positives} and {negatives}");
-            return Err(Error::shape("anomalies and others", "at least 1 of each", found));
+            return Err(Error::shape("(anomalies, normal rows)", "at least 1 each", (positives, negatives)));
         }
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-        let (mut points, mut hits, mut alarms) = (vec![(0.0, 0.0)], 0, 0);
+        let mut points = vec![(0.0, 0.0)];
+        let mut hits = 0;
+        let mut alarms = 0;
         for same in order.chunk_by(|&a, &b| scores[a] == scores[b]) {
             let found = same.iter().filter(|&&index| anomalous[index]).count();
             hits += found;
@@ -44,13 +46,13 @@ impl Roc {
         Ok(Self { points })
     }
 
-    /// Points (false positive rate, true positive rate) from (0, 0) to (1, 1), one for each threshold.
+    /// Returns the points (false positive rate, true positive rate) from (0, 0) to (1, 1), one per threshold.
     pub fn points(&self) -> &[(f64, f64)] {
         &self.points
     }
 
-    /// The area under the curve (AUROC): the probability that an anomaly has a higher score than another row, where
-    /// a tie counts half.
+    /// Returns the area under the curve (AUROC): the probability that a random anomaly has a higher score than a random
+    /// normal row, where ties count half.
     pub fn area(&self) -> f64 {
         self.points.windows(2).map(|pair| (pair[1].0 - pair[0].0) * (pair[0].1 + pair[1].1) / 2.0).sum()
     }
@@ -71,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_curve_is_an_error() {
+    fn scores_without_a_curve_are_errors() {
         assert!(Roc::from_scores(&[1.0, 2.0], &[true]).is_err());
         assert!(Roc::from_scores(&[1.0, 2.0], &[true, true]).is_err());
         assert!(Roc::from_scores(&[1.0, 2.0], &[false, false]).is_err());
@@ -84,7 +86,7 @@ mod tests {
     }
 
     proptest! {
-        /// The area is the share of pairs that the score puts in the right order.
+        /// The area is the fraction of pairs that the score puts in the right order.
         #[test]
         fn the_area_counts_pairs(rows in prop::collection::vec((0..8u8, any::<bool>()), 2..60)) {
             let (scores, flags): (Vec<f64>, Vec<bool>) = rows.iter().map(|&(s, flag)| (f64::from(s), flag)).unzip();
@@ -93,8 +95,8 @@ mod tests {
                 .flat_map(|a| side(false).map(move |b| if a == b { 0.5 } else { f64::from(u8::from(a > b)) }))
                 .collect();
             prop_assume!(!pairs.is_empty());
-            let share = pairs.iter().sum::<f64>() / pairs.len() as f64;
-            assert_abs_diff_eq!(Roc::from_scores(&scores, &flags).unwrap().area(), share, epsilon = 1e-12);
+            let fraction = pairs.iter().sum::<f64>() / pairs.len() as f64;
+            assert_abs_diff_eq!(Roc::from_scores(&scores, &flags).unwrap().area(), fraction, epsilon = 1e-12);
         }
     }
 }

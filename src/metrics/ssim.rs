@@ -1,84 +1,93 @@
 use crate::error::{Error, Result};
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{ArrayRef1, ArrayRef2};
 use rayon::prelude::*;
 
-/// Taps of the window: a Gaussian of standard deviation 1.5, cut at 3.5 deviations.
+/// Taps of the window: a Gaussian with standard deviation 1.5, truncated at 3.5 deviations.
 const TAPS: usize = 11;
 const DEVIATION: f64 = 1.5;
 const K1: f64 = 0.01;
 const K2: f64 = 0.03;
 
-/// The structural similarity of two images of `shape` (height, width) whose values span `data_range`, at most 1
-/// (Wang et al. 2004, <https://doi.org/10.1109/TIP.2003.819861>).
+/// Returns the structural similarity of two images of `shape` (height, width), whose values have the range `data_range`. It
+/// is at most 1 (Wang et al. 2004, <https://doi.org/10.1109/TIP.2003.819861>).
 ///
-/// The mean over all places where the window of 11 x 11 pixels fits, with Gaussian weights of standard deviation 1.5
-/// and the covariances of the population: what scikit-image computes with `gaussian_weights=True, sigma=1.5,
-/// use_sample_covariance=False` and an explicit data range.
+/// The result is the mean over all positions of a window of 11 x 11 pixels with Gaussian weights (standard deviation 1.5), with
+/// population covariances. It equals scikit-image's with `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`
+/// and the same data range.
 ///
 /// ```
 /// use autoencoder::{data::digits, metrics::ssim};
 /// let digits = digits::generate(2, 1)?.to_array();
-/// assert_eq!(ssim(digits.row(0), digits.row(0), (28, 28), 1.0)?, 1.0);
-/// assert!(ssim(digits.row(0), digits.row(1), (28, 28), 1.0)? < 0.9);
+/// assert_eq!(ssim(&digits.row(0), &digits.row(0), (28, 28), 1.0)?, 1.0);
+/// assert!(ssim(&digits.row(0), &digits.row(1), (28, 28), 1.0)? < 0.9);
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 ///
 /// # Errors
-/// If the images have not height * width pixels or the window does not fit, or the data range is not a finite
-/// number above 0.
+/// [`Error::Shape`] if an image does not have height * width pixels or is smaller than the window, [`Error::Setting`] if the
+/// data range is not a finite number above 0.
 pub fn ssim(
-    image: ArrayView1<f32>,
-    reference: ArrayView1<f32>,
+    image: &ArrayRef1<f32>,
+    reference: &ArrayRef1<f32>,
     shape: (usize, usize),
     data_range: f64,
 ) -> Result<f64> {
     if !(data_range > 0.0 && data_range.is_finite()) {
-        return Err(Error::setting("data range", data_range, "a finite number above 0"));
+        return Err(Error::setting("data_range", data_range, "a finite number above 0"));
     }
     if shape.0.min(shape.1) < TAPS {
         return Err(Error::shape("(height, width) of images for SSIM", "at least 11 each", shape));
     }
-    for image in [&image, &reference] {
+    for image in [image, reference] {
         if shape.0.checked_mul(shape.1) != Some(image.len()) {
             return Err(Error::shape("pixels of an image of (height, width)", shape, image.len()));
         }
     }
-    let (x, y) = (image.mapv(f64::from).to_vec(), reference.mapv(f64::from).to_vec());
+    let x = image.mapv(f64::from).to_vec();
+    let y = reference.mapv(f64::from).to_vec();
     let smooth = |value: &dyn Fn(usize) -> f64| windows(&(0..x.len()).map(value).collect::<Vec<_>>(), shape);
-    let (mean_x, mean_y) = (smooth(&|i| x[i]), smooth(&|i| y[i]));
-    let (xx, yy, xy) = (smooth(&|i| x[i] * x[i]), smooth(&|i| y[i] * y[i]), smooth(&|i| x[i] * y[i]));
-    let (c1, c2) = ((K1 * data_range).powi(2), (K2 * data_range).powi(2));
+    let mean_x = smooth(&|i| x[i]);
+    let mean_y = smooth(&|i| y[i]);
+    let mean_xx = smooth(&|i| x[i] * x[i]);
+    let mean_yy = smooth(&|i| y[i] * y[i]);
+    let mean_xy = smooth(&|i| x[i] * y[i]);
+    let c1 = (K1 * data_range).powi(2);
+    let c2 = (K2 * data_range).powi(2);
     let similarity = |i: usize| {
-        let (mx, my) = (mean_x[i], mean_y[i]);
-        let (variance_x, variance_y, covariance) = (xx[i] - mx * mx, yy[i] - my * my, xy[i] - mx * my);
-        (2.0 * mx * my + c1) * (2.0 * covariance + c2)
-            / ((mx * mx + my * my + c1) * (variance_x + variance_y + c2))
+        let square_x = mean_x[i] * mean_x[i];
+        let square_y = mean_y[i] * mean_y[i];
+        let product = mean_x[i] * mean_y[i];
+        let variances = (mean_xx[i] - square_x) + (mean_yy[i] - square_y);
+        let covariance = mean_xy[i] - product;
+        (2.0 * mean_x[i] * mean_y[i] + c1) * (2.0 * covariance + c2)
+            / ((square_x + square_y + c1) * (variances + c2))
     };
     Ok((0..mean_x.len()).map(similarity).sum::<f64>() / mean_x.len() as f64)
 }
 
-/// The mean of [`ssim`] over pairs of images, both `[images, height * width]`.
+/// Returns the mean of [`ssim`] over pairs of images, both `[images, height * width]`.
 ///
 /// # Errors
-/// As [`ssim`], and if the shapes differ or there are no images.
+/// As [`ssim`], and [`Error::Shape`] if the shapes differ or there are no images.
 pub fn ssim_mean(
-    images: ArrayView2<f32>,
-    references: ArrayView2<f32>,
+    images: &ArrayRef2<f32>,
+    references: &ArrayRef2<f32>,
     shape: (usize, usize),
     data_range: f64,
 ) -> Result<f64> {
     if images.dim() != references.dim() || images.is_empty() {
         return Err(Error::shape("images to compare", references.dim(), images.dim()));
     }
-    let pair = |row| ssim(images.row(row), references.row(row), shape, data_range);
+    let pair = |row| ssim(&images.row(row), &references.row(row), shape, data_range);
     let each = (0..images.nrows()).into_par_iter().map(pair).collect::<Result<Vec<_>>>()?;
     Ok(each.iter().sum::<f64>() / each.len() as f64)
 }
 
-/// The Gaussian's mean around every place where the window fits, row by row.
+/// The weighted mean of the window at each of its positions, row by row.
 fn windows(image: &[f64], (height, width): (usize, usize)) -> Vec<f64> {
     let taps = taps();
-    let (rows, columns) = (height - TAPS + 1, width - TAPS + 1);
+    let rows = height - TAPS + 1;
+    let columns = width - TAPS + 1;
     let mut across = vec![0.0; height * columns];
     for (mean, row) in across.chunks_exact_mut(columns).zip(image.chunks_exact(width)) {
         taps.iter().zip(row.windows(columns)).for_each(|(tap, shifted)| add_scaled(mean, *tap, shifted));
@@ -123,24 +132,24 @@ mod tests {
     }
 
     #[test]
-    fn figures_equal_scikit_images() {
+    fn values_equal_those_of_scikit_image() {
         let mut lines = 0;
         for line in include_str!("../../tests/golden/ssim.csv").lines().skip(1) {
             let fields: Vec<f64> = line.split(',').map(|field| field.parse().unwrap()).collect();
             let shape = (fields[0] as usize, fields[1] as usize);
             let [a, b] = pair(shape, fields[2]);
-            let found = ssim(a.view(), b.view(), shape, fields[3]).unwrap();
+            let found = ssim(&a, &b, shape, fields[3]).unwrap();
             assert_abs_diff_eq!(found, fields[4], epsilon = 1e-6);
             lines += 1;
         }
         assert_eq!(lines, 24);
     }
 
-    /// Of two even images only the first constant is left: black against grey.
+    /// Of two even images only the first constant is left: black against gray.
     #[test]
     fn even_images_differ_by_the_first_constant() {
-        let (black, grey) = (Array1::zeros(144), Array1::from_elem(144, 0.5));
-        let found = ssim(black.view(), grey.view(), (12, 12), 1.0).unwrap();
+        let (black, gray) = (Array1::zeros(144), Array1::from_elem(144, 0.5));
+        let found = ssim(&black, &gray, (12, 12), 1.0).unwrap();
         assert_abs_diff_eq!(found, 1e-4 / (0.25 + 1e-4), epsilon = 1e-9);
     }
 
@@ -151,20 +160,20 @@ mod tests {
         let stack = |which: usize| {
             Array2::from_shape_fn((2, 180), |(row, pixel)| [&first, &second][row][which][pixel])
         };
-        let expected = [&first, &second].map(|[a, b]| ssim(a.view(), b.view(), shape, 1.0).unwrap());
-        let found = ssim_mean(stack(0).view(), stack(1).view(), shape, 1.0).unwrap();
+        let expected = [&first, &second].map(|[a, b]| ssim(a, b, shape, 1.0).unwrap());
+        let found = ssim_mean(&stack(0), &stack(1), shape, 1.0).unwrap();
         assert_abs_diff_eq!(found, (expected[0] + expected[1]) / 2.0, epsilon = 1e-12);
     }
 
     #[test]
-    fn images_that_do_not_fit_are_errors() {
+    fn images_of_the_wrong_size_are_errors() {
         let [a, b] = pair((12, 15), 0.0);
         for (shape, range) in
             [((10, 18), 1.0), ((12, 14), 1.0), ((usize::MAX, 15), 1.0), ((12, 15), 0.0), ((12, 15), f64::NAN)]
         {
-            assert!(ssim(a.view(), b.view(), shape, range).is_err(), "{shape:?}");
+            assert!(ssim(&a, &b, shape, range).is_err(), "{shape:?}");
         }
         let none = Array2::zeros((0, 180));
-        assert!(ssim_mean(none.view(), none.view(), (12, 15), 1.0).is_err());
+        assert!(ssim_mean(&none, &none, (12, 15), 1.0).is_err());
     }
 }

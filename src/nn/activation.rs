@@ -1,14 +1,25 @@
-use crate::kernels::elementwise;
+use crate::{
+    error::{Error, Result},
+    kernels::elementwise,
+    nn::spelling::Spelling,
+};
 use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
 
-/// What a layer does to each of its sums. The derivative is taken from the output, so that backward needs no
-/// copy of the sums.
+/// PyTorch's default, which stands for a leaky ReLU without a slope.
+const DEFAULT_SLOPE: f32 = 0.01;
+
+/// The activation function of a layer.
+///
+/// It prints and parses as `identity`, `relu`, `leaky_relu` (slope 0.01), `leaky_relu(slope=0.2)`, `sigmoid` and `tanh`.
 ///
 /// ```
-/// use autoencoder::nn::Activation;
+/// use autoencoder::Activation;
 /// let mut values = [-2.0, 3.0];
 /// Activation::Relu.apply(&mut values);
 /// assert_eq!(values, [0.0, 3.0]);
+/// assert_eq!("leaky_relu(slope=0.2)".parse::<Activation>()?, Activation::LeakyRelu { slope: 0.2 });
+/// # Ok::<(), autoencoder::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -16,11 +27,11 @@ use serde::{Deserialize, Serialize};
 pub enum Activation {
     /// `x`
     Identity,
-    /// `max(x, 0)`; its derivative at 0 is 0.
+    /// `max(x, 0)`, with derivative 0 at 0.
     Relu,
-    /// `x` above 0, `slope * x` below; its derivative at 0 is the slope.
+    /// `x` above 0 and `slope * x` below, with derivative `slope` at 0.
     LeakyRelu {
-        /// The slope below 0, which must be positive; 0.01 is usual.
+        /// The slope below 0, a finite number above 0. Usually 0.01.
         slope: f32,
     },
     /// `1 / (1 + e^-x)`
@@ -30,7 +41,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Replaces sums by outputs.
+    /// Applies the function to each value in place.
     pub fn apply(self, values: &mut [f32]) {
         match self {
             Self::Identity => {}
@@ -41,10 +52,11 @@ impl Activation {
         }
     }
 
-    /// Multiplies `delta`, the loss's derivative by the outputs, by the derivative of the outputs by the sums.
+    /// Turns `delta`, the gradient of the loss with respect to the outputs, into the gradient with respect to the
+    /// pre-activations, in place. The derivative is computed from the outputs, so that pre-activations need not be kept.
     ///
-    /// Where dropout has scaled the outputs, `scale` is its factor, else 1.
-    pub fn backward(self, delta: &mut [f32], output: &[f32], scale: f32) {
+    /// `scale` is the factor by which dropout has multiplied the outputs, or 1.
+    pub(crate) fn backward(self, delta: &mut [f32], output: &[f32], scale: f32) {
         match self {
             Self::Identity => elementwise::identity_backward(delta),
             Self::Relu => elementwise::relu_backward(delta, output),
@@ -55,16 +67,64 @@ impl Activation {
     }
 }
 
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Identity => f.write_str("identity"),
+            Self::Relu => f.write_str("relu"),
+            Self::LeakyRelu { slope: DEFAULT_SLOPE } => f.write_str("leaky_relu"),
+            Self::LeakyRelu { slope } => write!(f, "leaky_relu(slope={slope})"),
+            Self::Sigmoid => f.write_str("sigmoid"),
+            Self::Tanh => f.write_str("tanh"),
+        }
+    }
+}
+
+impl FromStr for Activation {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let expected = "identity, relu, leaky_relu, leaky_relu(slope=...), sigmoid or tanh";
+        let parse = || {
+            let mut spelling = Spelling::parse(text)?;
+            let activation = match spelling.name() {
+                "identity" => Self::Identity,
+                "relu" => Self::Relu,
+                "leaky_relu" => Self::LeakyRelu { slope: spelling.take("slope").unwrap_or(DEFAULT_SLOPE) },
+                "sigmoid" => Self::Sigmoid,
+                "tanh" => Self::Tanh,
+                _ => return None,
+            };
+            spelling.is_used_up().then_some(activation)
+        };
+        parse().ok_or_else(|| Error::setting("activation", text, expected))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn derivatives_at_0_are_those_below() {
+    fn derivatives_at_0_equal_those_below_0() {
         for (activation, below) in [(Activation::Relu, 0.0), (Activation::LeakyRelu { slope: 0.1 }, 0.1)] {
             let mut delta = [1.0; 3];
             activation.backward(&mut delta, &[-1.0, 0.0, 1.0], 1.0);
             assert_eq!(delta, [below, below, 1.0]);
+        }
+    }
+
+    #[test]
+    fn names_round_trip() {
+        use Activation::{Identity, LeakyRelu, Relu, Sigmoid, Tanh};
+        for activation in [Identity, Relu, LeakyRelu { slope: 0.01 }, LeakyRelu { slope: 0.3 }, Sigmoid, Tanh]
+        {
+            assert_eq!(activation.to_string().parse::<Activation>().unwrap(), activation);
+        }
+        for wrong in
+            ["", "Relu", "relu(slope=1)", "leaky_relu(slope=x)", "leaky_relu(0.1)", "leaky_relu(slope=1"]
+        {
+            assert!(wrong.parse::<Activation>().is_err(), "{wrong}");
         }
     }
 }

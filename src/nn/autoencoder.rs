@@ -1,53 +1,34 @@
 use crate::{
     error::{Error, Result},
     kernels::{self, buffers::Buffer},
-    nn::{Activation, AutoencoderBuilder, Dense, Dropout},
+    nn::{Activation, AutoencoderBuilder, Layer},
 };
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 use std::cell::RefCell;
 
-/// Limits of the rows that go through all layers together in inference: enough for the products' kernels, few enough
-/// that activations stay in a core's cache.
+/// Limits of the rows that pass through all layers together in inference: enough for the kernels to be fast, few enough
+/// for the activations to stay in a core's cache.
 const MIN_BLOCK_ROWS: usize = 32;
 const MAX_BLOCK_ROWS: usize = 128;
 
-/// Rows of each block where `rows` are shared out among the workers of the current pool. A block of that many rows is
+/// Rows of each block, if `rows` are distributed over the workers of the current pool. A block of this size is
 /// reconstructed on the calling thread.
 pub(crate) fn inference_block_rows(rows: usize) -> usize {
     rows.div_ceil(rayon::current_num_threads()).clamp(MIN_BLOCK_ROWS, MAX_BLOCK_ROWS)
 }
 
-/// A dense layer, what follows it, and its dropout in training.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
-    /// Weights and biases.
-    pub dense: Dense,
-    /// The function of the sums.
-    pub activation: Activation,
-    /// Dropout of the outputs, in training only.
-    pub dropout: Dropout,
-}
-
-impl Layer {
-    /// Whether all weights and biases are finite.
-    pub(crate) fn is_finite(&self) -> bool {
-        self.dense.weight().iter().chain(&self.dense.bias()).all(|w| w.is_finite())
-    }
-}
-
-/// A stack of dense layers that encodes to a code and decodes to a reconstruction.
+/// A stack of dense layers: an encoder, whose last layer gives the code, and a decoder.
 ///
-/// All methods that apply the model take `&self`: one model serves many threads. They run on the `rayon` pool
-/// that they are called in. What comes out of a row depends on that row alone, to the bit: not on the size of the
-/// batch it comes in, nor on the number of threads.
+/// Inference takes `&self`, so threads can share a model. It runs on the `rayon` pool in which it is called. The output for
+/// a row depends only on the model and that row, to the last bit, whatever the batch and the number of threads.
 ///
 /// ```
 /// use autoencoder::{Autoencoder, ndarray::Array2};
 /// let model = Autoencoder::builder(784).hidden(&[256]).code(30).build()?;
 /// let images = Array2::from_elem((5, 784), 0.5);
-/// assert_eq!(model.encode(images.view())?.dim(), (5, 30));
-/// assert_eq!(model.reconstruct(images.view())?.dim(), (5, 784));
+/// assert_eq!(model.encode(&images)?.dim(), (5, 30));
+/// assert_eq!(model.reconstruct(&images)?.dim(), (5, 784));
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -57,16 +38,17 @@ pub struct Autoencoder {
 }
 
 impl Autoencoder {
-    /// Starts to build a model for rows of `inputs` features.
+    /// Starts building a model for rows of `inputs` features.
     pub fn builder(inputs: usize) -> AutoencoderBuilder {
         AutoencoderBuilder::new(inputs)
     }
 
-    /// A model of an encoder's and a decoder's layers, from input to output.
+    /// Creates a model from the layers of an encoder and a decoder, from input to output.
     ///
     /// # Errors
-    /// If either is empty, a layer does not take what the one before gives, the output is not as wide as the
-    /// input, the output has dropout, or a leaky ReLU's slope is not positive.
+    /// [`Error::Shape`] if there is no encoder or no decoder, the inputs of a layer are not the outputs of the one before, or
+    /// the model has more or fewer outputs than inputs. [`Error::Setting`] if the last layer has dropout, or the slope of a
+    /// leaky ReLU is not a finite number above 0.
     pub fn from_layers(encoder: Vec<Layer>, decoder: Vec<Layer>) -> Result<Self> {
         let encoder_depth = encoder.len();
         if encoder.is_empty() || decoder.is_empty() {
@@ -87,7 +69,7 @@ impl Autoencoder {
             if let Activation::LeakyRelu { slope } = layer.activation
                 && !(slope > 0.0 && slope.is_finite())
             {
-                return Err(Error::setting("leaky ReLU's slope", slope, "a finite number above 0"));
+                return Err(Error::setting("slope", slope, "a finite number above 0"));
             }
         }
         let model = Self { layers, encoder_depth };
@@ -96,107 +78,148 @@ impl Autoencoder {
             return Err(Error::shape("outputs of the model", model.inputs(), output.dense.outputs()));
         }
         if !output.dropout.is_off() {
-            return Err(Error::setting("dropout of the output", output.dropout.rate(), "none"));
+            return Err(Error::setting("dropout", output.dropout.rate(), "none in the last layer"));
         }
         Ok(model)
     }
 
-    /// All layers, from input to output.
+    /// Returns all layers, from input to output.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
 
-    /// All layers, to be changed by a training step. Their shapes cannot change.
+    /// All layers, mutably. Callers must not change the shapes of their weights.
     pub(crate) fn layers_mut(&mut self) -> &mut [Layer] {
         &mut self.layers
     }
 
-    /// How many layers the encoder has; its last gives the code.
+    /// Returns the weights `[in, out]` and biases `[out]` of each layer, from input to output.
+    pub fn parameters(&self) -> impl Iterator<Item = (ArrayView2<'_, f32>, ArrayView1<'_, f32>)> {
+        self.layers.iter().map(|layer| (layer.dense.weight(), layer.dense.bias()))
+    }
+
+    /// Returns the weights `[in, out]` and biases `[out]` of each layer, mutably, for your own updates.
+    ///
+    /// ```
+    /// use autoencoder::Autoencoder;
+    /// let mut model = Autoencoder::builder(9).code(2).build()?;
+    /// for (mut weight, _) in model.parameters_mut() {
+    ///     weight.mapv_inplace(|w| w.clamp(-0.1, 0.1));
+    /// }
+    /// assert!(model.parameters().all(|(weight, _)| weight.iter().all(|w| w.abs() <= 0.1)));
+    /// # Ok::<(), autoencoder::Error>(())
+    /// ```
+    pub fn parameters_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (ArrayViewMut2<'_, f32>, ArrayViewMut1<'_, f32>)> {
+        self.layers.iter_mut().map(|layer| layer.dense.parameters_mut())
+    }
+
+    /// Returns the number of weights and biases.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters().map(|(weight, bias)| weight.len() + bias.len()).sum()
+    }
+
+    /// Checks that all weights and biases are finite.
+    pub(crate) fn check_finite(&self) -> Result<()> {
+        match self.layers.iter().position(|layer| !layer.is_finite()) {
+            None => Ok(()),
+            Some(layer) => {
+                let found = format_args!("others in layer {layer}");
+                Err(Error::data("weights and biases", "finite numbers", found))
+            }
+        }
+    }
+
+    /// Returns the number of layers of the encoder.
     pub fn encoder_depth(&self) -> usize {
         self.encoder_depth
     }
 
     /// The last layer.
     pub(crate) fn output_layer(&self) -> &Layer {
-        // Not empty: `from_layers` checks.
+        // `from_layers` refuses a model without layers.
         &self.layers[self.layers.len() - 1]
     }
 
-    /// Features of a row, the same for input and reconstruction.
+    /// Returns the number of features of a row, the same for inputs and reconstructions.
     pub fn inputs(&self) -> usize {
         self.layers[0].dense.inputs()
     }
 
-    /// Width of the code.
+    /// Returns the width of the code.
     pub fn code_width(&self) -> usize {
         self.layers[self.encoder_depth - 1].dense.outputs()
     }
 
-    /// All widths, from input to output: 784, 512, 256, 100, 256, 512, 784 for instance.
+    /// Returns all widths from input to output, such as `[784, 512, 256, 100, 256, 512, 784]`.
     pub fn widths(&self) -> Vec<usize> {
         std::iter::once(self.inputs()).chain(self.layers.iter().map(|l| l.dense.outputs())).collect()
     }
 
-    /// The number of weights and biases.
-    pub fn parameter_count(&self) -> usize {
-        self.layers.iter().map(|l| l.dense.weight().len() + l.dense.bias().len()).sum()
-    }
-
-    /// The share of the encoder's weights, biases apart, whose magnitude is at most `threshold`.
-    pub fn encoder_sparsity(&self, threshold: f32) -> f64 {
-        let weights = || self.layers[..self.encoder_depth].iter().flat_map(|layer| layer.dense.weight());
-        weights().filter(|w| w.abs() <= threshold).count() as f64 / weights().count() as f64
-    }
-
-    /// The codes `[batch, code]` of inputs `[batch, features]`.
+    /// Computes the codes of rows.
+    ///
+    /// # Shapes
+    /// `inputs` `[batch, features]`, result `[batch, code]`.
     ///
     /// # Errors
-    /// If the inputs have another number of features than the model.
-    pub fn encode(&self, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
-        apply(&self.layers[..self.encoder_depth], ROW, inputs)
+    /// [`Error::Shape`] if the number of features is not that of the model.
+    pub fn encode(&self, inputs: &ArrayRef2<f32>) -> Result<Array2<f32>> {
+        apply(&self.layers[..self.encoder_depth], FEATURES, inputs.view())
     }
 
-    /// The reconstructions `[batch, features]` of codes `[batch, code]`.
+    /// Computes the reconstructions of codes.
+    ///
+    /// # Shapes
+    /// `codes` `[batch, code]`, result `[batch, features]`.
     ///
     /// # Errors
-    /// If the codes have another width than the model's.
-    pub fn decode(&self, codes: ArrayView2<f32>) -> Result<Array2<f32>> {
-        apply(&self.layers[self.encoder_depth..], "values of a code", codes)
+    /// [`Error::Shape`] if the width of the codes is not that of the model.
+    pub fn decode(&self, codes: &ArrayRef2<f32>) -> Result<Array2<f32>> {
+        apply(&self.layers[self.encoder_depth..], "values of a code", codes.view())
     }
 
-    /// The reconstructions of inputs, both `[batch, features]`: `decode(encode(inputs))` in one go.
+    /// Computes the reconstructions of rows: the same as `decode(encode(inputs))`, but faster.
+    ///
+    /// # Shapes
+    /// `inputs` and result `[batch, features]`.
     ///
     /// # Errors
-    /// If the inputs have another number of features than the model.
-    pub fn reconstruct(&self, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
-        apply(&self.layers, ROW, inputs)
+    /// [`Error::Shape`] if the number of features is not that of the model.
+    pub fn reconstruct(&self, inputs: &ArrayRef2<f32>) -> Result<Array2<f32>> {
+        apply(&self.layers, FEATURES, inputs.view())
     }
 
-    /// As [`reconstruct`](Self::reconstruct), into a buffer `[batch, features]` with contiguous rows. Up to 128 rows
-    /// allocate nothing, once a thread has had as many and layers as wide before: for services that answer image by
-    /// image.
+    /// Computes the reconstructions of rows into a buffer, for services with low latency.
+    ///
+    /// A call with up to 128 rows allocates nothing, except for the first one on a thread and the first one with more rows
+    /// or a wider model than before.
     ///
     /// ```
-    /// use autoencoder::Autoencoder;
-    /// use ndarray::Array2;
+    /// use autoencoder::{Autoencoder, ndarray::Array2};
     /// let model = Autoencoder::builder(9).code(2).build()?;
-    /// let (image, mut output) = (Array2::ones((1, 9)), Array2::zeros((1, 9)));
-    /// model.reconstruct_into(image.view(), output.view_mut())?;
-    /// assert_eq!(output, model.reconstruct(image.view())?);
+    /// let image = Array2::ones((1, 9));
+    /// let mut output = Array2::zeros((1, 9));
+    /// model.reconstruct_into(&image, &mut output)?;
+    /// assert_eq!(output, model.reconstruct(&image)?);
     /// # Ok::<(), autoencoder::Error>(())
     /// ```
     ///
+    /// # Shapes
+    /// `inputs` and `output` `[batch, features]`; the rows of `output` must be contiguous.
+    ///
     /// # Errors
-    /// If the inputs have another number of features than the model, or the buffer another shape than the inputs.
-    pub fn reconstruct_into(&self, inputs: ArrayView2<f32>, output: ArrayViewMut2<f32>) -> Result<()> {
-        apply_into(&self.layers, ROW, inputs, output)
+    /// [`Error::Shape`] if the number of features is not that of the model, `output` has another shape than `inputs`, or its
+    /// rows are not contiguous.
+    pub fn reconstruct_into(&self, inputs: &ArrayRef2<f32>, output: &mut ArrayRef2<f32>) -> Result<()> {
+        apply_into(&self.layers, FEATURES, inputs.view(), output.view_mut())
     }
 }
 
-/// What a row of a model's inputs has, for errors.
-const ROW: &str = "features of a row";
+/// The width of a model's inputs in errors.
+const FEATURES: &str = "features of a row";
 
-/// Inputs through some layers. `what` names the width of a row of them in errors.
+/// Applies some layers to inputs; errors call the width of the inputs `what`.
 fn apply(layers: &[Layer], what: &'static str, inputs: ArrayView2<f32>) -> Result<Array2<f32>> {
     let mut output = Array2::zeros((inputs.nrows(), layers[layers.len() - 1].dense.outputs()));
     apply_into(layers, what, inputs, output.view_mut())?;
@@ -209,12 +232,13 @@ fn apply_into(
     inputs: ArrayView2<f32>,
     mut output: ArrayViewMut2<f32>,
 ) -> Result<()> {
-    let (features, outputs) = (layers[0].dense.inputs(), layers[layers.len() - 1].dense.outputs());
+    let features = layers[0].dense.inputs();
+    let output_shape = (inputs.nrows(), layers[layers.len() - 1].dense.outputs());
     if inputs.ncols() != features {
         return Err(Error::shape(what, features, inputs.ncols()));
     }
-    if output.dim() != (inputs.nrows(), outputs) {
-        return Err(Error::shape("buffer for the output", (inputs.nrows(), outputs), output.dim()));
+    if output.dim() != output_shape {
+        return Err(Error::shape("buffer for the output", output_shape, output.dim()));
     }
     if !kernels::has_contiguous_rows(output.view()) {
         return Err(Error::shape("buffer for the output", "contiguous rows", "strided ones"));
@@ -236,8 +260,8 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { front: Buffer::new(0, 0), back: Buffer::new(0, 0) });
 }
 
-/// Two buffers that hidden layers write to in turn. Each thread keeps its own, for the most rows and the widest layer
-/// that it has had.
+/// Two buffers to which the hidden layers write alternately. Each thread keeps its own, for the most rows and the widest
+/// layer so far.
 struct Scratch {
     front: Buffer,
     back: Buffer,
@@ -246,26 +270,24 @@ struct Scratch {
 impl Scratch {
     fn forward(&mut self, layers: &[Layer], input: ArrayView2<f32>, output: ArrayViewMut2<f32>) {
         let rows = input.nrows();
-        let (last, hidden) = (&layers[layers.len() - 1], &layers[..layers.len() - 1]);
-        let Some((first, rest)) = hidden.split_first() else {
-            return last.dense.forward(input, last.activation, output);
-        };
+        let Some((last, hidden)) = layers.split_last() else { return };
+        let Some((first, rest)) = hidden.split_first() else { return last.forward(input, 0, output) };
         let width = hidden.iter().map(|layer| layer.dense.outputs()).max().unwrap_or(0);
         self.front.grow(rows, width);
         self.back.grow(rows, width);
-        first.dense.forward(input, first.activation, outputs(&mut self.front, rows, first));
+        first.forward(input, 0, outputs(&mut self.front, rows, first));
         let mut before = first;
         for layer in rest {
             let input = outputs(&mut self.front, rows, before);
-            layer.dense.forward(input.view(), layer.activation, outputs(&mut self.back, rows, layer));
+            layer.forward(input.view(), 0, outputs(&mut self.back, rows, layer));
             std::mem::swap(&mut self.front, &mut self.back);
             before = layer;
         }
-        last.dense.forward(outputs(&mut self.front, rows, before).view(), last.activation, output);
+        last.forward(outputs(&mut self.front, rows, before).view(), 0, output);
     }
 }
 
-/// Where a layer's outputs `[rows, out]` are in a buffer.
+/// The part of a buffer for a layer's outputs, `[rows, out]`.
 fn outputs<'a>(buffer: &'a mut Buffer, rows: usize, layer: &Layer) -> ArrayViewMut2<'a, f32> {
     buffer.view_mut(rows).slice_move(s![.., ..layer.dense.outputs()])
 }

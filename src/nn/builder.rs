@@ -1,14 +1,13 @@
 use crate::{
     error::{Error, Result},
-    memory,
+    files::memory,
     nn::{Activation, Autoencoder, Dropout, Init, Layer},
 };
 
-/// Builds an [`Autoencoder`]: by default ReLU in hidden layers, a linear ([`Activation::Identity`]) code of width
-/// 32, a sigmoid output, He's initialisation, no dropout, seed 0.
+/// Builds an [`Autoencoder`] whose decoder mirrors its encoder, unless told otherwise.
 ///
 /// ```
-/// use autoencoder::{Autoencoder, nn::Activation};
+/// use autoencoder::{Activation, Autoencoder};
 /// let mirrored = Autoencoder::builder(784).hidden(&[512, 256]).code(100).build()?;
 /// assert_eq!(mirrored.widths(), [784, 512, 256, 100, 256, 512, 784]);
 ///
@@ -60,55 +59,56 @@ impl AutoencoderBuilder {
         }
     }
 
-    /// Widths of the encoder's hidden layers; the decoder's are the same in reverse.
+    /// Sets the widths of the encoder's hidden layers; the decoder has the same in reverse. Default: none.
     pub fn hidden(mut self, widths: &[usize]) -> Self {
         self.hidden = widths.to_vec();
         self
     }
 
-    /// Widths of the decoder's hidden layers, where they are not the encoder's in reverse.
+    /// Sets the widths of the decoder's hidden layers. Default: those of the encoder in reverse.
     pub fn decoder_hidden(mut self, widths: &[usize]) -> Self {
         self.decoder_hidden = Some(widths.to_vec());
         self
     }
 
-    /// Width of the code.
+    /// Sets the width of the code. Default: 32.
     pub fn code(mut self, width: usize) -> Self {
         self.code = width;
         self
     }
 
-    /// Activation of the hidden layers.
+    /// Sets the activation of the hidden layers. Default: ReLU.
     pub fn hidden_activation(mut self, activation: Activation) -> Self {
         self.activations.hidden = activation;
         self
     }
 
-    /// Activation of the code.
+    /// Sets the activation of the code. Default: identity.
     pub fn code_activation(mut self, activation: Activation) -> Self {
         self.activations.code = activation;
         self
     }
 
-    /// Activation of the output.
+    /// Sets the activation of the output. Default: sigmoid.
     pub fn output_activation(mut self, activation: Activation) -> Self {
         self.activations.output = activation;
         self
     }
 
-    /// Rate of dropout after every hidden layer of encoder and decoder, in [0, 1). Code and output have none.
+    /// Sets the rate of dropout in [0, 1) for every hidden layer of encoder and decoder. The code and the output have no
+    /// dropout. Default: 0.
     pub fn dropout(mut self, rate: f32) -> Self {
         self.dropout = rate;
         self
     }
 
-    /// How weights and biases start.
+    /// Sets the initialization of weights and biases. Default: [`Init::He`].
     pub fn init(mut self, init: Init) -> Self {
         self.init = init;
         self
     }
 
-    /// The seed of the first weights.
+    /// Sets the seed of the initial weights. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -117,8 +117,8 @@ impl AutoencoderBuilder {
     /// Builds the model.
     ///
     /// # Errors
-    /// If a width is 0, the weights do not fit memory, the rate of dropout is outside [0, 1), or a leaky ReLU's
-    /// slope is not positive.
+    /// [`Error::Setting`] if a width is 0, the weights do not fit in memory, the rate of dropout is outside [0, 1), or the
+    /// slope of a leaky ReLU is not a finite number above 0.
     pub fn build(self) -> Result<Autoencoder> {
         let mirrored = || self.hidden.iter().rev().copied().collect();
         let decoder_hidden = self.decoder_hidden.clone().unwrap_or_else(mirrored);
@@ -132,7 +132,8 @@ impl AutoencoderBuilder {
         check_memory(&widths)?;
 
         let dropout = Dropout::new(self.dropout)?;
-        let (code, output) = (self.hidden.len(), widths.len() - 2);
+        let code = self.hidden.len();
+        let output = widths.len() - 2;
         let mut encoder = Vec::new();
         for (index, pair) in widths.windows(2).enumerate() {
             let (activation, dropout) = match index {
@@ -140,7 +141,7 @@ impl AutoencoderBuilder {
                 i if i == output => (self.activations.output, Dropout::OFF),
                 _ => (self.activations.hidden, dropout),
             };
-            let dense = self.init.dense((pair[0], pair[1]), self.seed, index)?;
+            let dense = self.init.dense(pair[0], pair[1], self.seed, index)?;
             encoder.push(Layer { dense, activation, dropout });
         }
         let decoder = encoder.split_off(code + 1);
@@ -148,8 +149,7 @@ impl AutoencoderBuilder {
     }
 }
 
-/// Refuses widths that memory cannot hold, where allocating would end the process: training needs weights,
-/// gradients and two moments.
+/// Refuses widths whose weights, gradients and two moments would not fit in memory, since a failed allocation aborts.
 fn check_memory(widths: &[usize]) -> Result<()> {
     if widths.contains(&0) {
         return Err(Error::setting("widths", widths, "at least 1 each"));
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn widths_that_cannot_be_are_errors() {
+    fn invalid_widths_are_errors() {
         for (inputs, hidden, code) in [
             (0, vec![], 2),
             (5, vec![3, 0], 2),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn dropout_stands_in_hidden_layers_alone() {
+    fn only_hidden_layers_have_dropout() {
         let model = Autoencoder::builder(6).hidden(&[5, 4]).code(3).dropout(0.5).build().unwrap();
         let rates: Vec<_> = model.layers().iter().map(|l| l.dropout.rate()).collect();
         assert_eq!(rates, [0.5, 0.5, 0.0, 0.5, 0.5, 0.0]);

@@ -8,11 +8,18 @@ use serde::{Deserialize, Serialize};
 
 const LEVELS: f32 = 65_536.0;
 
-/// Inverted dropout (Srivastava et al. 2014): in training a unit is set to 0 with probability `rate`, else
-/// multiplied by `1 / (1 - rate)`, so that inference needs no change.
+/// Inverted dropout (Srivastava et al. 2014).
 ///
-/// The rate is rounded to a multiple of 1/65,536. A mask is a value, and that of a row a function of seed, layer, epoch
+/// In training, a unit is set to 0 with probability `rate` and otherwise multiplied by `1 / (1 - rate)`, so inference needs
+/// no correction. The rate is rounded to a multiple of 1/65,536, and the mask of a row is a function of seed, layer, epoch
 /// and row.
+///
+/// ```
+/// use autoencoder::nn::Dropout;
+/// let dropout = Dropout::new(0.2)?;
+/// assert!((dropout.rate() - 0.2).abs() < 1e-5 && !dropout.is_off());
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f32", into = "f32")]
 pub struct Dropout {
@@ -23,10 +30,10 @@ impl Dropout {
     /// No dropout.
     pub const OFF: Self = Self { threshold: 0 };
 
-    /// Dropout with a rate in [0, 1).
+    /// Creates dropout with this rate.
     ///
     /// # Errors
-    /// If the rate is outside.
+    /// [`Error::Setting`] if the rate is outside [0, 1).
     pub fn new(rate: f32) -> Result<Self> {
         if !(0.0..1.0).contains(&rate) {
             return Err(Error::setting("dropout", rate, "a rate in [0, 1)"));
@@ -34,24 +41,24 @@ impl Dropout {
         Ok(Self { threshold: (rate * LEVELS).round().min(LEVELS - 1.0) as u16 })
     }
 
-    /// The probability that a unit is dropped.
+    /// Returns the probability that a unit is dropped.
     pub fn rate(self) -> f32 {
         f32::from(self.threshold) / LEVELS
     }
 
-    /// What a kept unit is multiplied by: `1 / (1 - rate)`.
+    /// Returns the factor of units that are kept, `1 / (1 - rate)`.
     pub fn scale(self) -> f32 {
         LEVELS / (LEVELS - f32::from(self.threshold))
     }
 
-    /// Whether nothing is ever dropped.
+    /// Returns whether no unit is ever dropped.
     pub fn is_off(self) -> bool {
         self.threshold == 0
     }
 
-    /// The mask of one row: 0 where a unit is dropped, [`scale`](Self::scale) elsewhere. `mask` has an element
-    /// for each unit of the layer.
-    pub fn mask(self, mask: &mut [f32], seed: u64, layer: usize, epoch: usize, row: usize) {
+    /// Writes the mask of one row, with one element per unit of the layer: 0 for a dropped unit, otherwise
+    /// [`scale`](Self::scale).
+    pub(crate) fn mask(self, mask: &mut [f32], seed: u64, layer: usize, epoch: usize, row: usize) {
         const CHUNK: usize = 256;
         let mut rng = random::rng(seed, Stream::Dropout { layer }, epoch, row);
         let mut random = [[0; 2]; CHUNK];
@@ -94,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_differ_by_layer_epoch_and_row_and_begin_alike_at_every_width() {
+    fn masks_differ_by_layer_epoch_and_row_but_not_by_width() {
         let dropout = Dropout::new(0.5).unwrap();
         let mask = |layer, epoch, row, width| {
             let mut mask = vec![0.0; width];

@@ -4,8 +4,11 @@ use crate::{
     nn::Activation,
 };
 use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
 
-/// What training minimises: a mean over all elements of a batch, `batch * features`.
+/// The loss that training minimizes: a mean over all elements of a batch, `batch * features`.
+///
+/// It prints and parses as `mse` and `bce`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -13,71 +16,78 @@ pub enum Loss {
     /// The mean squared error, `(y - t)^2`.
     #[default]
     Mse,
-    /// The binary cross-entropy `-t ln y - (1 - t) ln(1 - y)` of a sigmoid output, computed from its logits z as
-    /// `max(z, 0) - z t + ln(1 + e^-|z|)`, which overflows nowhere. Targets must be in [0, 1].
+    /// The binary cross-entropy `-t ln y - (1 - t) ln(1 - y)` of a sigmoid output. Targets must be in [0, 1].
+    ///
+    /// It is computed from the logits z as `max(z, 0) - z t + ln(1 + e^-|z|)`, which cannot overflow.
     Bce,
 }
 
-/// The sums over one row that a loss leaves behind.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct RowLoss {
-    /// The loss, summed over the features.
-    pub loss: f64,
-    /// The squared error, summed over the features.
-    pub squared_error: f64,
-}
-
 impl Loss {
-    /// Checks that the loss goes with the model's output.
+    /// Checks that the loss fits the activation of the last layer.
     ///
     /// # Errors
-    /// If the cross-entropy meets another output than the sigmoid.
-    pub fn check(self, output: Activation) -> Result<()> {
-        match (self, output) {
-            (Self::Bce, Activation::Sigmoid) | (Self::Mse, _) => Ok(()),
-            (Self::Bce, _) => {
-                Err(Error::setting("loss", self, "a loss that fits the output; bce needs a sigmoid output"))
-            }
+    /// [`Error::Setting`] for the cross-entropy of anything but a sigmoid.
+    pub(crate) fn check(self, output: Activation) -> Result<()> {
+        if self == Self::Bce && output != Activation::Sigmoid {
+            let value = format_args!("{self} of a model with output activation {output}");
+            return Err(Error::setting("loss", value, "mse, or a sigmoid output for bce"));
         }
+        Ok(())
     }
 
-    /// Whether the loss is defined for a target: the cross-entropy for numbers in [0, 1] only.
-    pub fn allows(self, target: &[f32]) -> bool {
+    /// Returns whether the loss is defined for a target: the cross-entropy only for values in [0, 1].
+    pub(crate) fn is_defined_for(self, target: &[f32]) -> bool {
+        self == Self::Mse || elementwise::in_unit_interval(target)
+    }
+
+    /// Returns the loss of one row, summed over its features, if the loss is computed from the logits; `None` if it is
+    /// the [`squared error`](elementwise::squared_error) of the outputs.
+    pub(crate) fn of_logits(self, logits: &[f32], target: &[f32]) -> Option<f64> {
         match self {
-            Self::Mse => true,
-            Self::Bce => elementwise::in_unit_interval(target),
+            Self::Mse => None,
+            Self::Bce => Some(elementwise::cross_entropy(logits, target)),
         }
     }
 
-    /// Value and gradient of one row in one pass.
+    /// Writes the gradient of the mean loss with respect to one row's logits to `delta`.
     ///
-    /// On entry `output` holds the last layer's sums, on return its outputs; `delta` becomes the loss's
-    /// derivative by the sums. `elements` is `batch * features`, by which the derivative of the mean is divided.
-    pub fn row(
+    /// `activation` is that of the last layer, `outputs` are its outputs, and `elements` is `batch * features`.
+    pub(crate) fn gradient(
         self,
+        delta: &mut [f32],
         activation: Activation,
-        output: &mut [f32],
+        outputs: &[f32],
         target: &[f32],
         elements: f32,
-        delta: &mut [f32],
-    ) -> RowLoss {
-        let cross_entropy = match self {
-            Self::Mse => 0.0,
-            Self::Bce => elementwise::cross_entropy(output, target),
-        };
-        activation.apply(output);
-        let squared_error = elementwise::squared_error(output, target);
+    ) {
         match self {
             Self::Mse => {
-                elementwise::difference(delta, output, target, 2.0 / elements);
-                activation.backward(delta, output, 1.0);
-                RowLoss { loss: squared_error, squared_error }
+                elementwise::difference(delta, outputs, target, 2.0 / elements);
+                activation.backward(delta, outputs, 1.0);
             }
-            Self::Bce => {
-                // The sigmoid's derivative cancels against that of the logarithms.
-                elementwise::difference(delta, output, target, 1.0 / elements);
-                RowLoss { loss: cross_entropy, squared_error }
-            }
+            // The derivative of the sigmoid cancels against those of the logarithms.
+            Self::Bce => elementwise::difference(delta, outputs, target, 1.0 / elements),
+        }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mse => "mse",
+            Self::Bce => "bce",
+        })
+    }
+}
+
+impl FromStr for Loss {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "mse" => Ok(Self::Mse),
+            "bce" => Ok(Self::Bce),
+            _ => Err(Error::setting("loss", text, "mse or bce")),
         }
     }
 }

@@ -1,26 +1,32 @@
-//! The model: layers that go forward and backward by hand, losses, penalties, initialisation, files.
+//! The model: layers with their forward and backward passes, losses, penalties, initialization and files.
+//!
+//! [`Autoencoder`] is a stack of [`Layer`]s. [`AutoencoderBuilder`] makes mirrored ones; [`Autoencoder::from_layers`] accepts
+//! any.
 
 mod activation;
 mod autoencoder;
 mod builder;
 mod dense;
 mod dropout;
-pub(crate) mod file;
+pub(crate) mod files;
 mod init;
+mod layer;
 mod loss;
-#[cfg(feature = "onnx")]
-mod onnx;
+mod parameters;
 mod penalty;
-mod tensors;
+mod spelling;
 
 pub use activation::Activation;
+pub use autoencoder::Autoencoder;
 pub(crate) use autoencoder::inference_block_rows;
-pub use autoencoder::{Autoencoder, Layer};
 pub use builder::AutoencoderBuilder;
 pub use dense::Dense;
 pub use dropout::Dropout;
-pub use init::Init;
-pub use loss::{Loss, RowLoss};
 #[cfg(feature = "onnx")]
-pub use onnx::OnnxPart;
+pub use files::onnx::OnnxPart;
+pub use init::Init;
+pub use layer::Layer;
+pub use loss::Loss;
+pub use parameters::{LayerParameters, Parameters};
 pub use penalty::{Penalty, Scope};
+pub(crate) use spelling::Spelling;

@@ -4,7 +4,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Which dense layers a penalty on weights covers. Biases are never penalised.
+/// The layers whose weights a penalty covers. Biases are never penalized.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -21,52 +21,72 @@ impl Scope {
     }
 }
 
-/// A term added to the loss.
+/// A term that is added to the loss.
+///
+/// ```
+/// use autoencoder::{Penalty, TrainConfig};
+/// let config = TrainConfig::new().add_penalty(Penalty::lasso(1e-5)).add_penalty(Penalty::code_l1(1e-4));
+/// assert_eq!(config.penalties.len(), 2);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Penalty {
     /// `lambda * sum |w|` over weights (Tibshirani 1996). Its gradient is `lambda * sign(w)`, sign(0) = 0.
     Lasso {
-        /// The strength.
+        /// Coefficient of the term, at least 0.
         lambda: f32,
-        /// The layers.
+        /// The penalized layers.
         scope: Scope,
     },
-    /// The Lasso as a proximal step: no gradient, but after each update every weight moves towards 0 by
-    /// `learning rate * lambda` and stays at 0 where it would cross, which gives exact zeros (Parikh and Boyd
-    /// 2014, section 6.5.2).
+    /// The Lasso as a proximal step, which gives exact zeros (Parikh and Boyd 2014, section 6.5.2). It has no gradient.
+    /// Instead, each update is followed by moving every weight towards 0 by `learning rate * lambda`, but not across 0.
     ProximalLasso {
-        /// The strength.
+        /// Coefficient of the term, at least 0.
         lambda: f32,
-        /// The layers.
+        /// The penalized layers.
         scope: Scope,
     },
     /// `lambda * sum w^2` over weights.
     L2 {
-        /// The strength.
+        /// Coefficient of the term, at least 0.
         lambda: f32,
-        /// The layers.
+        /// The penalized layers.
         scope: Scope,
     },
-    /// `lambda *` the batch's mean of `sum |code|`: sparse codes.
+    /// `lambda` times the batch mean of `sum |code|`, for sparse codes.
     CodeL1 {
-        /// The strength.
+        /// Coefficient of the term, at least 0.
         lambda: f32,
     },
 }
 
 impl Penalty {
-    /// The Lasso on the encoder's weights, through the gradient.
+    /// Creates a Lasso on the weights of the encoder.
     pub fn lasso(lambda: f32) -> Self {
         Self::Lasso { lambda, scope: Scope::Encoder }
     }
 
-    /// Checks the strength.
+    /// Creates a proximal Lasso on the weights of the encoder.
+    pub fn proximal_lasso(lambda: f32) -> Self {
+        Self::ProximalLasso { lambda, scope: Scope::Encoder }
+    }
+
+    /// Creates an L2 penalty on the weights of the encoder.
+    pub fn l2(lambda: f32) -> Self {
+        Self::L2 { lambda, scope: Scope::Encoder }
+    }
+
+    /// Creates an L1 penalty on the code.
+    pub fn code_l1(lambda: f32) -> Self {
+        Self::CodeL1 { lambda }
+    }
+
+    /// Checks the coefficient.
     ///
     /// # Errors
-    /// If it is negative or not finite.
-    pub fn check(self) -> Result<()> {
+    /// [`Error::Setting`] if it is negative or not finite.
+    pub(crate) fn check(self) -> Result<()> {
         let (Self::Lasso { lambda, .. }
         | Self::ProximalLasso { lambda, .. }
         | Self::L2 { lambda, .. }
@@ -74,11 +94,11 @@ impl Penalty {
         if (0.0..=f32::MAX).contains(&lambda) {
             Ok(())
         } else {
-            Err(Error::setting("penalty's lambda", lambda, "a finite number of at least 0"))
+            Err(Error::setting("lambda", lambda, "a finite number of at least 0"))
         }
     }
 
-    /// The term's value over some weights of a layer.
+    /// The value of the term for some weights of a layer.
     pub(crate) fn of_weights(self, weights: &[f32], in_encoder: bool) -> f64 {
         match self {
             Self::Lasso { lambda, scope } | Self::ProximalLasso { lambda, scope }
@@ -93,7 +113,7 @@ impl Penalty {
         }
     }
 
-    /// Adds the term's derivative by some weights of a layer.
+    /// Adds the gradient of the term with respect to some weights of a layer.
     pub(crate) fn add_weight_gradient(self, gradient: &mut [f32], weights: &[f32], in_encoder: bool) {
         match self {
             Self::Lasso { lambda, scope } if scope.covers(in_encoder) => {
@@ -106,17 +126,16 @@ impl Penalty {
         }
     }
 
-    /// What is left to do once an optimiser has updated some weights of a layer.
+    /// Applies the proximal step after the optimizer has updated some weights of a layer.
     pub(crate) fn after_update(self, weights: &mut [f32], in_encoder: bool, learning_rate: f32) {
-        match self {
-            Self::ProximalLasso { lambda, scope } if scope.covers(in_encoder) => {
-                elementwise::soft_threshold(weights, learning_rate * lambda);
-            }
-            _ => {}
+        if let Self::ProximalLasso { lambda, scope } = self
+            && scope.covers(in_encoder)
+        {
+            elementwise::soft_threshold(weights, learning_rate * lambda);
         }
     }
 
-    /// The term's value over one row's code, of `batch` rows.
+    /// The value of the term for the code of one of `batch` rows.
     pub(crate) fn of_code(self, code: &[f32], batch: usize) -> f64 {
         match self {
             Self::CodeL1 { lambda } => f64::from(lambda) * elementwise::abs_sum(code) / batch as f64,
@@ -124,7 +143,7 @@ impl Penalty {
         }
     }
 
-    /// Adds the term's derivative by one row's code, of `batch` rows.
+    /// Adds the gradient of the term with respect to the code of one of `batch` rows.
     pub(crate) fn add_code_gradient(self, delta: &mut [f32], code: &[f32], batch: usize) {
         if let Self::CodeL1 { lambda } = self {
             elementwise::add_sign(delta, lambda / batch as f32, code);

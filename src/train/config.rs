@@ -8,10 +8,26 @@ use serde::{Deserialize, Serialize};
 
 const MAX_THREADS: usize = 1024;
 
-/// The settings of a training run.
+/// The settings of a training run, with public fields, defaults and a method to set each of them.
+///
+/// [`Trainer::fit`](crate::Trainer::fit) checks them. Each value is part of the run's identity, except for the number of
+/// threads, which changes no result.
+///
+/// ```
+/// use autoencoder::{Loss, Noise, TrainConfig};
+/// let config = TrainConfig::new().epochs(20).loss(Loss::Bce).noise(Noise::gaussian(0.25)?);
+/// let same = TrainConfig {
+///     epochs: 20,
+///     loss: Loss::Bce,
+///     noise: Some(Noise::gaussian(0.25)?),
+///     ..TrainConfig::default()
+/// };
+/// assert_eq!(config, same);
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-#[non_exhaustive]
+#[must_use]
 pub struct TrainConfig {
     /// Passes over the training rows. Default: 10.
     pub epochs: usize,
@@ -34,7 +50,7 @@ pub struct TrainConfig {
     /// Learning-rate schedule. Default: constant.
     #[serde(skip_serializing_if = "is_default")]
     pub schedule: Schedule,
-    /// Early stopping. Default: none.
+    /// Criterion for stopping before the last epoch. Default: none.
     #[serde(skip_serializing_if = "is_default")]
     pub early_stopping: Option<EarlyStopping>,
 }
@@ -92,7 +108,7 @@ impl TrainConfig {
         self
     }
 
-    /// Adds a penalty.
+    /// Adds a penalty to the loss.
     pub fn add_penalty(mut self, penalty: Penalty) -> Self {
         self.penalties.push(penalty);
         self
@@ -104,7 +120,7 @@ impl TrainConfig {
         self
     }
 
-    /// Sets the noise, which makes the model a denoising autoencoder.
+    /// Sets the noise on the inputs, which makes a denoising autoencoder.
     pub fn noise(mut self, noise: Noise) -> Self {
         self.noise = Some(noise);
         self
@@ -116,7 +132,7 @@ impl TrainConfig {
         self
     }
 
-    /// Sets the number of worker threads.
+    /// Sets the number of threads, 1 to 1024.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
@@ -143,17 +159,19 @@ impl TrainConfig {
             return Err(Error::setting("epochs", self.epochs, "at least 1"));
         }
         if self.batch_size == 0 {
-            return Err(Error::setting("batch size", self.batch_size, "at least 1"));
+            return Err(Error::setting("batch_size", self.batch_size, "at least 1"));
         }
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            return Err(Error::setting("learning rate", self.learning_rate, "a finite number above 0"));
+            return Err(Error::setting("learning_rate", self.learning_rate, "a finite number above 0"));
         }
         if let Some(threads) = self.threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
             return Err(Error::setting("threads", threads, "1 to 1024"));
         }
         self.penalties.iter().try_for_each(|penalty| penalty.check())?;
         self.schedule.check()?;
-        self.early_stopping.map_or(Ok(()), EarlyStopping::check)?;
+        if let Some(stopping) = self.early_stopping {
+            stopping.check()?;
+        }
         self.optimizer.check()
     }
 }

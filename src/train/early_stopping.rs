@@ -64,7 +64,7 @@ impl Monitor {
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
+#[must_use]
 pub struct EarlyStopping {
     /// Consecutive epochs without improvement after which the run stops.
     pub patience: usize,
@@ -106,7 +106,7 @@ impl EarlyStopping {
     ///
     /// # Errors
     /// [`Error::Setting`] if the patience is 0, or the improvement negative or not finite.
-    pub fn check(self) -> Result<()> {
+    pub(crate) fn check(self) -> Result<()> {
         if self.patience == 0 {
             return Err(Error::setting("patience", self.patience, "at least 1"));
         }
@@ -130,7 +130,7 @@ impl EarlyStopping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{metrics::ImageQuality, train::Evaluation};
+    use crate::metrics::{Evaluation, ImageQuality};
 
     fn epochs(losses: &[f64]) -> Vec<EpochRecord> {
         let record = |(index, &loss): (usize, &f64)| {

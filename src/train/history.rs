@@ -1,4 +1,4 @@
-use crate::{metrics, train::Evaluation};
+use crate::metrics::{self, Evaluation};
 use serde::{Deserialize, Serialize};
 
 /// The results of one epoch.
@@ -17,10 +17,10 @@ pub struct EpochRecord {
     /// Mean squared error.
     pub mse: f64,
     /// PSNR of that error, in dB, for a data range of 1.
-    #[serde(with = "metrics::decibels")]
+    #[serde(with = "metrics::nonfinite")]
     pub psnr_db: f64,
     /// Rows per second in training, without validation.
-    #[serde(with = "metrics::decibels", rename = "images_per_second")]
+    #[serde(with = "metrics::nonfinite", rename = "images_per_second")]
     pub rows_per_second: f64,
     /// Seconds of training, without validation and checkpoints.
     pub seconds: f64,

@@ -4,19 +4,18 @@
 mod checkpoint;
 mod config;
 mod early_stopping;
-mod evaluate;
 mod history;
 mod optimizer;
 mod schedule;
 mod step;
 mod trainer;
 
+pub use crate::random::shuffled;
 pub use checkpoint::{Checkpoint, CheckpointPolicy};
 pub use config::TrainConfig;
 pub use early_stopping::{EarlyStopping, Monitor};
-pub use evaluate::{Evaluation, evaluate, reconstruction_errors};
 pub use history::{EpochRecord, History};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use schedule::Schedule;
-pub use step::{Batch, BatchLoss, Gradient, Objective, Step};
+pub use step::{Batch, BatchLoss, Objective, Step};
 pub use trainer::{TrainEvent, Trainer};

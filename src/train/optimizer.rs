@@ -1,40 +1,57 @@
 use crate::{
     error::{Error, Result},
     kernels::elementwise::{self, AdamStep},
-    nn::Autoencoder,
+    nn::{Autoencoder, Parameters, Spelling},
 };
 use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
 
-/// The update rule of the parameters.
+/// The usual coefficients of Adam, and PyTorch's weight decay for AdamW.
+const BETA1: f32 = 0.9;
+const BETA2: f32 = 0.999;
+const EPSILON: f32 = 1e-8;
+const WEIGHT_DECAY: f32 = 0.01;
+
+/// The rule by which parameters follow their gradients.
+///
+/// It prints and parses as `adam`, `adamw` (weight decay 0.01) and `sgd` (without momentum), with other coefficients in
+/// brackets: `sgd(momentum=0.9)`, `adamw(weight_decay=0.1, beta2=0.99)`.
+///
+/// ```
+/// use autoencoder::Optimizer;
+/// assert_eq!("sgd(momentum=0.9)".parse::<Optimizer>()?, Optimizer::sgd(0.9));
+/// assert_eq!(Optimizer::adamw(0.1).to_string(), "adamw(weight_decay=0.1)");
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Optimizer {
-    /// Adam (Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>) as PyTorch computes it: with bias correction, and with
-    /// epsilon added outside the root.
+    /// Adam (Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>) as in PyTorch: with bias correction, and epsilon
+    /// outside the root.
     Adam {
-        /// Decay of the running mean of the gradient.
+        /// Decay of the mean of the gradient, in [0, 1).
         beta1: f32,
-        /// Decay of the running mean of the squared gradient.
+        /// Decay of the mean of the squared gradient, in [0, 1).
         beta2: f32,
-        /// Added to the root of the second moment.
+        /// Number added to the root, at least 0.
         epsilon: f32,
     },
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, <https://arxiv.org/abs/1711.05101>): weights
     /// and biases first shrink by the factor `1 - learning rate * weight_decay`.
     AdamW {
-        /// Decay of the running mean of the gradient.
+        /// Decay of the mean of the gradient, in [0, 1).
         beta1: f32,
-        /// Decay of the running mean of the squared gradient.
+        /// Decay of the mean of the squared gradient, in [0, 1).
         beta2: f32,
-        /// Added to the root of the second moment.
+        /// Number added to the root, at least 0.
         epsilon: f32,
-        /// Strength of the weight decay.
+        /// Weight decay, at least 0.
         weight_decay: f32,
     },
     /// Gradient descent: `velocity = momentum * velocity + gradient`, `w -= learning rate * velocity`.
     Sgd {
-        /// Fraction of the velocity that is kept.
+        /// Decay of the velocity, in [0, 1).
         momentum: f32,
     },
 }
@@ -48,60 +65,111 @@ impl Default for Optimizer {
 impl Optimizer {
     /// Adam with `beta1` 0.9, `beta2` 0.999 and `epsilon` 1e-8.
     pub fn adam() -> Self {
-        Self::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+        Self::Adam { beta1: BETA1, beta2: BETA2, epsilon: EPSILON }
     }
 
     /// AdamW with `beta1` 0.9, `beta2` 0.999 and `epsilon` 1e-8.
     pub fn adamw(weight_decay: f32) -> Self {
-        Self::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay }
+        Self::AdamW { beta1: BETA1, beta2: BETA2, epsilon: EPSILON, weight_decay }
+    }
+
+    /// Creates gradient descent with this momentum; 0 for none.
+    pub fn sgd(momentum: f32) -> Self {
+        Self::Sgd { momentum }
     }
 
     /// Checks the coefficients.
     ///
     /// # Errors
-    /// If a decay or momentum is outside [0, 1), or epsilon or the weight decay negative or not finite.
-    pub fn check(self) -> Result<()> {
-        let share = |name, value: f32| match (0.0..1.0).contains(&value) {
-            true => Ok(()),
-            false => Err(Error::setting(name, value, "a number in [0, 1)")),
+    /// [`Error::Setting`] if a decay or momentum is outside [0, 1), or epsilon or the weight decay negative or not finite.
+    pub(crate) fn check(self) -> Result<()> {
+        let check_decay = |name, value: f32| {
+            if (0.0..1.0).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::setting(name, value, "a number in [0, 1)"))
+            }
         };
-        let strength = |name, value: f32| match (0.0..=f32::MAX).contains(&value) {
-            true => Ok(()),
-            false => Err(Error::setting(name, value, "a finite number of at least 0")),
+        let check_not_negative = |name, value: f32| {
+            if (0.0..=f32::MAX).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::setting(name, value, "a finite number of at least 0"))
+            }
         };
         match self {
-            Self::Sgd { momentum } => share("momentum", momentum),
+            Self::Sgd { momentum } => check_decay("momentum", momentum),
             Self::Adam { beta1, beta2, epsilon } => {
-                share("beta1", beta1)?;
-                share("beta2", beta2)?;
-                strength("epsilon", epsilon)
+                check_decay("beta1", beta1)?;
+                check_decay("beta2", beta2)?;
+                check_not_negative("epsilon", epsilon)
             }
             Self::AdamW { beta1, beta2, epsilon, weight_decay } => {
-                strength("weight decay", weight_decay)?;
+                check_not_negative("weight_decay", weight_decay)?;
                 Self::Adam { beta1, beta2, epsilon }.check()
             }
         }
     }
 }
 
-/// The optimizer's state of one tensor: Adam's two moments, or the velocity in `first`.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Moments {
-    pub first: Vec<f32>,
-    pub second: Vec<f32>,
-}
-
-impl Moments {
-    fn zeros(len: usize) -> Self {
-        Self { first: vec![0.0; len], second: vec![0.0; len] }
+impl fmt::Display for Optimizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, parameters) = match *self {
+            Self::Adam { beta1, beta2, epsilon } => (
+                "adam",
+                vec![("beta1", beta1, BETA1), ("beta2", beta2, BETA2), ("epsilon", epsilon, EPSILON)],
+            ),
+            Self::AdamW { beta1, beta2, epsilon, weight_decay } => (
+                "adamw",
+                vec![
+                    ("beta1", beta1, BETA1),
+                    ("beta2", beta2, BETA2),
+                    ("epsilon", epsilon, EPSILON),
+                    ("weight_decay", weight_decay, WEIGHT_DECAY),
+                ],
+            ),
+            Self::Sgd { momentum } => ("sgd", vec![("momentum", momentum, 0.0)]),
+        };
+        f.write_str(name)?;
+        let mut separator = "(";
+        for (key, value, default) in parameters {
+            if value != default {
+                write!(f, "{separator}{key}={value}")?;
+                separator = ", ";
+            }
+        }
+        f.write_str(if separator == "(" { "" } else { ")" })
     }
 }
 
-/// The moments of a layer's weights and biases.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct LayerMoments {
-    pub weight: Moments,
-    pub bias: Moments,
+impl FromStr for Optimizer {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let expected = "adam, adamw or sgd, with coefficients such as sgd(momentum=0.9)";
+        let parse = || {
+            let mut spelling = Spelling::parse(text)?;
+            let name = spelling.name();
+            let mut take = |key, default| spelling.take(key).unwrap_or(default);
+            let optimizer = match name {
+                "adam" => Self::Adam {
+                    beta1: take("beta1", BETA1),
+                    beta2: take("beta2", BETA2),
+                    epsilon: take("epsilon", EPSILON),
+                },
+                "adamw" => Self::AdamW {
+                    beta1: take("beta1", BETA1),
+                    beta2: take("beta2", BETA2),
+                    epsilon: take("epsilon", EPSILON),
+                    weight_decay: take("weight_decay", WEIGHT_DECAY),
+                },
+                "sgd" => Self::sgd(take("momentum", 0.0)),
+                _ => return None,
+            };
+            spelling.is_used_up().then_some(optimizer)
+        };
+        parse().ok_or_else(|| Error::setting("optimizer", text, expected))
+    }
 }
 
 /// An optimizer with its state for a model's parameters.
@@ -113,63 +181,41 @@ pub(crate) struct LayerMoments {
 pub struct OptimizerState {
     optimizer: Optimizer,
     steps: u64,
-    pub(crate) layers: Vec<LayerMoments>,
+    /// Adam's first moments, or the velocities of gradient descent.
+    pub(crate) first: Parameters,
+    /// Adam's second moments; zeros for gradient descent.
+    pub(crate) second: Parameters,
 }
 
 impl OptimizerState {
-    /// An optimizer with an empty state.
+    /// Creates an optimizer for a model, before its first step.
     ///
     /// # Errors
-    /// As [`Optimizer::check`].
+    /// [`Error::Setting`] if a decay or momentum is outside [0, 1), or epsilon or the weight decay negative or not finite.
     pub fn new(optimizer: Optimizer, model: &Autoencoder) -> Result<Self> {
         optimizer.check()?;
-        let moments = |layer: &crate::nn::Layer| LayerMoments {
-            weight: Moments::zeros(layer.dense.weight().len()),
-            bias: Moments::zeros(layer.dense.bias().len()),
-        };
-        Ok(Self { optimizer, steps: 0, layers: model.layers().iter().map(moments).collect() })
+        Ok(Self { optimizer, steps: 0, first: Parameters::zeros(model), second: Parameters::zeros(model) })
     }
 
-    /// An optimiser that goes on after `steps`, its first and second moments in the shapes of the parameters.
-    pub(crate) fn from_moments(optimizer: Optimizer, steps: u64, [first, second]: [&Autoencoder; 2]) -> Self {
-        fn values<'a>(moments: impl IntoIterator<Item = &'a f32>) -> Vec<f32> {
-            moments.into_iter().copied().collect()
-        }
-        let layers = first.layers().iter().zip(second.layers()).map(|(first, second)| {
-            let (first, second) = (&first.dense, &second.dense);
-            LayerMoments {
-                weight: Moments { first: values(first.weight()), second: values(second.weight()) },
-                bias: Moments { first: values(first.bias()), second: values(second.bias()) },
-            }
-        });
-        Self { optimizer, steps, layers: layers.collect() }
+    /// Restores an optimizer after some steps.
+    pub(crate) fn from_moments(
+        optimizer: Optimizer,
+        steps: u64,
+        first: Parameters,
+        second: Parameters,
+    ) -> Self {
+        Self { optimizer, steps, first, second }
     }
 
-    /// The first and the second moments in the shapes of the model's parameters.
-    pub(crate) fn moments(&self, model: &Autoencoder) -> [Autoencoder; 2] {
-        let part: [fn(&Moments) -> &Vec<f32>; 2] = [|moments| &moments.first, |moments| &moments.second];
-        part.map(|part| {
-            let mut moments = model.clone();
-            for (layer, state) in moments.layers_mut().iter_mut().zip(&self.layers) {
-                let (weight, bias) = layer.dense.parameters_mut();
-                let values = part(&state.weight).iter().chain(part(&state.bias));
-                weight.into_iter().chain(bias).zip(values).for_each(|(place, value)| *place = *value);
-            }
-            moments
-        })
-    }
-
-    /// Checks that there are moments for every parameter.
+    /// Checks that the memory has the shapes of the model's parameters.
     pub(crate) fn check_fits(&self, model: &Autoencoder) -> Result<()> {
-        let found = self.layers.iter().map(|moments| (moments.weight.first.len(), moments.bias.first.len()));
-        let dense = model.layers().iter().map(|layer| &layer.dense);
-        if found.eq(dense.map(|dense| (dense.weight().len(), dense.bias().len()))) {
+        if self.first.fits(model) {
             return Ok(());
         }
-        Err(Error::shape("layers of the optimiser", "those of the model", self.layers.len()))
+        Err(Error::shape("layers of the optimizer", "those of the model", self.first.layers().len()))
     }
 
-    /// The number of steps taken.
+    /// Returns the number of steps taken.
     pub fn steps(&self) -> u64 {
         self.steps
     }
@@ -180,15 +226,15 @@ impl OptimizerState {
         match self.optimizer {
             Optimizer::Sgd { momentum } => Update::Sgd { rate: learning_rate, momentum },
             Optimizer::Adam { beta1, beta2, epsilon } => {
-                Update::Adam(self.adam_step(learning_rate, (beta1, beta2, epsilon), 0.0))
+                Update::Adam(self.adam_step(learning_rate, [beta1, beta2, epsilon], 0.0))
             }
             Optimizer::AdamW { beta1, beta2, epsilon, weight_decay } => {
-                Update::Adam(self.adam_step(learning_rate, (beta1, beta2, epsilon), weight_decay))
+                Update::Adam(self.adam_step(learning_rate, [beta1, beta2, epsilon], weight_decay))
             }
         }
     }
 
-    fn adam_step(&self, rate: f32, (beta1, beta2, epsilon): (f32, f32, f32), decay: f32) -> AdamStep {
+    fn adam_step(&self, rate: f32, [beta1, beta2, epsilon]: [f32; 3], weight_decay: f32) -> AdamStep {
         let correction = |beta: f32| 1.0 - f64::from(beta).powf(self.steps as f64);
         AdamStep {
             beta1,
@@ -196,7 +242,7 @@ impl OptimizerState {
             epsilon,
             rate: (f64::from(rate) / correction(beta1)) as f32,
             root_correction: (1.0 / correction(beta2).sqrt()) as f32,
-            shrink: 1.0 - rate * decay,
+            shrink: 1.0 - rate * weight_decay,
         }
     }
 }
@@ -220,6 +266,29 @@ impl Update {
         match self {
             Self::Adam(step) => elementwise::adam(parameters, first, second, gradient, step),
             Self::Sgd { rate, momentum } => elementwise::sgd(parameters, first, gradient, rate, momentum),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for optimizer in [
+            Optimizer::adam(),
+            Optimizer::Adam { beta1: 0.8, beta2: 0.99, epsilon: 1e-6 },
+            Optimizer::adamw(0.01),
+            Optimizer::AdamW { beta1: 0.9, beta2: 0.9, epsilon: 1e-8, weight_decay: 0.5 },
+            Optimizer::sgd(0.0),
+            Optimizer::sgd(0.9),
+        ] {
+            assert_eq!(optimizer.to_string().parse::<Optimizer>().unwrap(), optimizer, "{optimizer}");
+        }
+        assert_eq!(Optimizer::adam().to_string(), "adam");
+        for wrong in ["", "Adam", "sgd(0.9)", "adam(momentum=0.9)", "sgd(beta1=0.9)", "adam(beta1=0.9"] {
+            assert!(wrong.parse::<Optimizer>().is_err(), "{wrong}");
         }
     }
 }

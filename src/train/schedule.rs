@@ -43,14 +43,14 @@ impl Schedule {
     ///
     /// # Errors
     /// [`Error::Setting`] for the first one outside its range.
-    pub fn check(self) -> Result<()> {
+    pub(crate) fn check(self) -> Result<()> {
         match self {
             Self::StepDecay { factor, .. } if !(factor > 0.0 && factor <= 1.0) => {
-                Err(Error::setting("schedule's factor", factor, "a number above 0, at most 1"))
+                Err(Error::setting("factor", factor, "a number above 0, at most 1"))
             }
-            Self::StepDecay { every: 0, .. } => Err(Error::setting("schedule's epochs", 0, "at least 1")),
+            Self::StepDecay { every: 0, .. } => Err(Error::setting("every", 0, "at least 1")),
             Self::Cosine { floor, .. } if !(0.0..=1.0).contains(&floor) => {
-                Err(Error::setting("schedule's floor", floor, "a number in [0, 1]"))
+                Err(Error::setting("floor", floor, "a number in [0, 1]"))
             }
             _ => Ok(()),
         }
@@ -61,7 +61,7 @@ impl Schedule {
         match self {
             Self::Cosine { warmup, .. } if warmup >= steps => {
                 let value = format_args!("{warmup} of {steps} steps");
-                Err(Error::setting("schedule's warmup", value, "fewer steps than the run has"))
+                Err(Error::setting("warmup", value, "fewer steps than the run has"))
             }
             _ => Ok(()),
         }

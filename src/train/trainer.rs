@@ -1,13 +1,13 @@
 use crate::{
     data::Dataset,
     error::{Error, Quantity, Result},
+    metrics::{Evaluation, evaluate},
     nn::Autoencoder,
     random,
     train::{
-        Batch, BatchLoss, Checkpoint, CheckpointPolicy, EpochRecord, Evaluation, History, Monitor, Objective,
-        Step, TrainConfig,
+        Batch, BatchLoss, Checkpoint, CheckpointPolicy, EpochRecord, History, Monitor, Objective, Step,
+        TrainConfig,
         checkpoint::{CheckpointWriter, Identity, Progress},
-        evaluate,
     },
 };
 use std::{fmt, ops::ControlFlow, time::Instant};
@@ -104,8 +104,8 @@ impl<'a> Trainer<'a> {
     /// The run must be the same: version of this crate, settings, rows (also for validation) and architecture. The model
     /// must have the run's initial weights or the checkpoint's. Two settings may differ: the number of threads, and the
     /// number of epochs if the schedule does not depend on it and the checkpoint is not past it.
-    pub fn resume(mut self, checkpoint: impl Into<Option<Checkpoint>>) -> Self {
-        self.resume = checkpoint.into();
+    pub fn resume(mut self, checkpoint: Checkpoint) -> Self {
+        self.resume = Some(checkpoint);
         self
     }
 
@@ -120,7 +120,7 @@ impl<'a> Trainer<'a> {
     /// [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs to another run.
     ///
     /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as a row, the loss, a
-    /// gradient, a weight or the validation error is not finite, [`Error::Setting`] at a row outside [0, 1] under the
+    /// gradient, a weight or the validation error is not finite, [`Error::Data`] at a row outside [0, 1] under the
     /// cross-entropy, and [`Error::Io`] if a checkpoint cannot be written.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         self.config.check()?;
@@ -146,7 +146,7 @@ impl<'a> Trainer<'a> {
             && self.validation.is_none()
         {
             let expected = "rows to validate on, or the training loss";
-            return Err(Error::setting("early_stopping.monitor", stopping.monitor, expected));
+            return Err(Error::setting("monitor", stopping.monitor, expected));
         }
         Ok(())
     }
@@ -300,5 +300,5 @@ fn steps(config: &TrainConfig, batches: usize) -> u64 {
 /// A pool of worker threads.
 fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|source| Error::Threads { threads, source })
+    pool.map_err(|error| Error::Threads { threads, reason: error.to_string() })
 }

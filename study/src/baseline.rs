@@ -4,11 +4,10 @@
 //! reconstructs `μ + U diag(1, .., 1, 0, .., 0) Uᵀ (x - μ)`, the best linear map of that rank. The best linear denoiser
 //! for white noise of variance `s` is `μ + U diag(λ / (λ + s)) Uᵀ (x - μ)`, the Wiener filter.
 
-use crate::errors::{setting, shape};
+use crate::errors::{data, setting, shape};
 use autoencoder::{
-    Result,
+    Dataset, Result,
     bench::{Accum, elementwise, gemm, rows_mut},
-    data::Dataset,
 };
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
@@ -28,7 +27,7 @@ const MAX_ITERATIONS: usize = 1_000_000;
 /// let images = digits.to_array();
 /// let rough = pca.reconstruction(10)?.apply(images.view())?;
 /// let fine = pca.reconstruction(100)?.apply(images.view())?;
-/// let mse = |output: &ndarray::Array2<f32>| ImageQuality::compare(output.view(), images.view(), 1.0).map(|q| q.mse);
+/// let mse = |output: &ndarray::Array2<f32>| ImageQuality::compare(output, &images, 1.0).map(|q| q.mse);
 /// assert!(mse(&fine)? < mse(&rough)? / 3.0);
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
@@ -51,7 +50,7 @@ impl Pca {
         }
         let (mean, covariance) = moments(samples);
         if !mean.iter().all(|m| m.is_finite()) {
-            return Err(setting("mean of the rows", f64::NAN, "finite rows"));
+            return Err(data("rows", "finite numbers", "others"));
         }
         let features = mean.len();
         let matrix = DMatrix::from_iterator(features, features, covariance);
@@ -112,7 +111,7 @@ impl Pca {
     /// If the variance is negative or not finite.
     pub fn denoiser(&self, noise_variance: f64) -> Result<LinearMap> {
         if !(0.0..=f64::MAX).contains(&noise_variance) {
-            return Err(setting("noise variance", noise_variance, "a finite number of at least 0"));
+            return Err(setting("noise_variance", noise_variance, "a finite number of at least 0"));
         }
         Ok(self.map(|component| match self.variances[component] {
             0.0 => 0.0,
@@ -121,10 +120,10 @@ impl Pca {
     }
 
     fn check(&self, components: usize) -> Result<()> {
-        match components <= self.mean.len() {
-            true => Ok(()),
-            false => Err(setting("components", components, "at most the number of features")),
+        if components > self.mean.len() {
+            return Err(setting("components", components, "at most the number of features"));
         }
+        Ok(())
     }
 
     /// Returns the map `μ + U diag(gain) Uᵀ (x - μ)`.

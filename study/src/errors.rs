@@ -1,11 +1,15 @@
 //! Short constructors for the library's errors.
 
 use autoencoder::Error;
-use std::{fmt::Debug, io, path::Path};
+use std::{
+    fmt::{Debug, Display},
+    io,
+    path::Path,
+};
 
 pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
-    move |source| Error::Io { path, source }
+    move |cause| Error::Io { path, cause }
 }
 
 pub(crate) fn shape(what: &'static str, expected: impl Debug, found: impl Debug) -> Error {
@@ -14,4 +18,8 @@ pub(crate) fn shape(what: &'static str, expected: impl Debug, found: impl Debug)
 
 pub(crate) fn setting(name: &'static str, value: impl Debug, expected: &'static str) -> Error {
     Error::Setting { name, value: format!("{value:?}"), expected }
+}
+
+pub(crate) fn data(what: &'static str, expected: impl Display, found: impl Display) -> Error {
+    Error::Data { what, expected: expected.to_string(), found: found.to_string() }
 }

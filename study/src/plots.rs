@@ -1,7 +1,7 @@
 //! Curves and scatter plots as SVG.
 
 use crate::errors::setting;
-use autoencoder::{Result, atomic};
+use autoencoder::{Result, files::write_atomic};
 use plotters::prelude::*;
 use std::{io, ops::Range, path::Path};
 
@@ -107,7 +107,7 @@ impl Chart {
     /// As [`to_svg`](Self::to_svg), and if the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let svg = self.to_svg()?;
-        atomic::write(path.as_ref(), |file| file.write_all(svg.as_bytes()))
+        write_atomic(path, |file| file.write_all(svg.as_bytes()))
     }
 
     fn draw(&self, svg: &mut String, x: Range<f64>, y: Range<f64>) -> Result<(), DrawError> {

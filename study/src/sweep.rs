@@ -5,15 +5,13 @@
 
 use crate::errors;
 use autoencoder::{
-    Autoencoder, Error, Result, TrainConfig, Trainer, atomic,
-    data::ImageSet,
-    metrics::ssim_mean,
-    nn::Init,
-    train::{Evaluation, History, Objective, Step, TrainEvent, evaluate},
+    Autoencoder, Dataset, Error, ImageSet, Init, Result, TrainConfig, Trainer,
+    files::{sha256_hex, write_atomic},
+    metrics::{Evaluation, evaluate, ssim_mean},
+    train::{History, Objective, Step, TrainEvent},
 };
 use ndarray::s;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::{
     fs, iter,
     ops::ControlFlow,
@@ -76,7 +74,7 @@ impl Run {
         let mut run = self.clone();
         run.train.threads = None;
         let json = serde_json::to_vec(&run).unwrap_or_default();
-        Sha256::digest(json).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        sha256_hex(&json)[..16].to_owned()
     }
 }
 
@@ -130,6 +128,12 @@ impl Images<'_> {
     }
 }
 
+/// Returns the fraction of the encoder's weights, without biases, whose magnitude is at most `threshold`.
+pub fn encoder_sparsity(model: &Autoencoder, threshold: f32) -> f64 {
+    let weights = || model.layers()[..model.encoder_depth()].iter().flat_map(|layer| layer.dense.weight());
+    weights().filter(|w| w.abs() <= threshold).count() as f64 / weights().count() as f64
+}
+
 /// Trains and evaluates one run.
 ///
 /// # Errors
@@ -143,13 +147,13 @@ pub fn run_one(
     let config = &run.train;
     let mut model = run.model(train.features())?;
     let clean = test.to_array();
-    let noisy = config.noise.as_ref().map(|noise| noise.corrupt(clean.view(), config.seed));
+    let noisy = config.noise.as_ref().map(|noise| noise.corrupt(&clean, config.seed));
     let input = noisy.as_ref().unwrap_or(&clean);
     // Uses the first `count` test images; `None` if images are too small.
     let ssim = |model: &Autoencoder, count: usize| -> Option<f64> {
         let first = s![..count, ..];
-        let output = model.reconstruct(input.slice(first)).ok()?;
-        ssim_mean(output.view(), clean.slice(first), test.image_shape(), 1.0).ok()
+        let output = model.reconstruct(&input.slice(first)).ok()?;
+        ssim_mean(&output, &clean.slice(first), test.image_shape(), 1.0).ok()
     };
 
     let start = Instant::now();
@@ -182,7 +186,7 @@ pub fn run_one(
         test: evaluation,
         test_ssim,
         epoch_ssim,
-        sparsity: model.encoder_sparsity(NEAR_ZERO),
+        sparsity: encoder_sparsity(&model, NEAR_ZERO),
         seconds,
     };
     Ok((model, record))
@@ -294,7 +298,7 @@ impl<'a> Sweep<'a> {
 
 fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|source| Error::Threads { threads, source })
+    pool.map_err(|error| Error::Threads { threads, reason: error.to_string() })
 }
 
 /// Returns the stored record if it is of exactly this run and these images, and its model is complete, too.
@@ -309,6 +313,6 @@ fn stored(path: &Path, run: &Run, images: Images) -> Option<Record> {
 fn keep(path: &Path, model: &Autoencoder, record: Record) -> Result<Record> {
     model.save(path.with_extension("safetensors"))?;
     let json = serde_json::to_vec_pretty(&record).map_err(std::io::Error::from).map_err(errors::io(path))?;
-    atomic::write(path, |file| file.write_all(&json))?;
+    write_atomic(path, |file| file.write_all(&json))?;
     Ok(record)
 }

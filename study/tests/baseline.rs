@@ -29,7 +29,7 @@ fn linear_methods_of_degenerate_rows_are_defined() {
         assert!(pca.variances().iter().all(|&variance| variance < 1e-12));
         for map in [pca.reconstruction(0), pca.reconstruction(1), pca.denoiser(0.0), pca.denoiser(1e300)] {
             let found = map.unwrap().apply(rows.view()).unwrap();
-            assert!(ImageQuality::compare(found.view(), rows.view(), 1.0).unwrap().mse < 1e-12);
+            assert!(ImageQuality::compare(&found, &rows, 1.0).unwrap().mse < 1e-12);
         }
     }
     for bad in [f32::NAN, f32::INFINITY] {
@@ -60,13 +60,13 @@ fn linear_baselines_reach_their_figures() {
             [Split::Train, Split::Test].map(|split| known.load(split, Some(&folder)).unwrap());
         let pca = Pca::fit(&train).unwrap();
         let clean = test.to_array();
-        let quality = |output: &Array2<f32>| ImageQuality::compare(output.view(), clean.view(), 1.0).unwrap();
+        let quality = |output: &Array2<f32>| ImageQuality::compare(output, &clean, 1.0).unwrap();
         let rough = quality(&pca.reconstruction(components).unwrap().apply(clean.view()).unwrap());
         assert!((rough.psnr_pooled_db - expected).abs() < 0.01, "{rough:?}");
         if known == PublishedDataset::Mnist {
             assert!((rough.mse * 784.0 - 13.866).abs() < 0.001, "{rough:?}");
         }
-        let noisy = Noise::gaussian(0.5).unwrap().corrupt(clean.view(), 1);
+        let noisy = Noise::gaussian(0.5).unwrap().corrupt(&clean, 1);
         let found = quality(&pca.denoiser(0.5).unwrap().apply(noisy.view()).unwrap());
         assert!((found.psnr_pooled_db - denoised).abs() < 0.05, "{found:?}");
     }

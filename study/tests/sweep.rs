@@ -3,7 +3,8 @@
 use autoencoder::{
     Autoencoder, Error, Result,
     data::{ImageSet, Noise, digits},
-    nn::{Init, Penalty},
+    ndarray::{Array1, Array2, array},
+    nn::{Activation, Dense, Dropout, Init, Layer, Penalty},
     train::{TrainConfig, TrainEvent},
 };
 use autoencoder_study::sweep::{self, Images, Run, Sweep};
@@ -68,7 +69,7 @@ fn records_are_kept_and_broken_runs_reported() -> Result<()> {
     assert_eq!(record.history.epochs[1].validation, Some(record.test));
     assert!(record.test.noisy_input.is_some() && record.test_ssim.unwrap() < 1.0);
     let model = Autoencoder::load(folder.path().join(first[2].run.id()).with_extension("safetensors"))?;
-    assert_eq!(model.encoder_sparsity(sweep::NEAR_ZERO), record.sparsity);
+    assert_eq!(sweep::encoder_sparsity(&model, sweep::NEAR_ZERO), record.sparsity);
 
     // With `resume`, no finished run is repeated, and the records have the same bits.
     let (second, heard) = swept(folder.path(), true, 3, (&train, &test));
@@ -176,4 +177,18 @@ fn what_decides_a_result_decides_the_id() {
     let mut threaded = runs[0].clone();
     threaded.train = threaded.train.threads(3);
     assert_eq!(threaded.id(), runs[0].id());
+}
+
+#[test]
+fn sparsity_counts_the_encoders_weights() {
+    let layer = |weight: Array2<f32>| Layer {
+        dense: Dense::new(weight.clone(), Array1::zeros(weight.ncols())).unwrap(),
+        activation: Activation::Identity,
+        dropout: Dropout::OFF,
+    };
+    let encoder = vec![layer(array![[0.0, 1e-3], [-1e-3, 2e-3], [1.0, -2.0]]), layer(array![[0.0], [5.0]])];
+    let decoder = vec![layer(array![[0.0, 0.0, 0.0]])];
+    let model = Autoencoder::from_layers(encoder, decoder).unwrap();
+    assert_eq!(sweep::encoder_sparsity(&model, 1e-3), 4.0 / 8.0);
+    assert_eq!(sweep::encoder_sparsity(&model, 0.0), 2.0 / 8.0);
 }

@@ -1,19 +1,13 @@
 //! Shared by several test files.
 
-use autoencoder::Autoencoder;
+use autoencoder::{Autoencoder, files::sha256_hex};
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
-use sha2::{Digest, Sha256};
 
 /// The digest of all weights and biases.
 #[allow(dead_code, reason = "not every file compares weights")]
 pub fn digest(model: &Autoencoder) -> String {
-    let mut hasher = Sha256::new();
-    for layer in model.layers() {
-        for value in layer.dense.weight().iter().chain(&layer.dense.bias()) {
-            hasher.update(value.to_le_bytes());
-        }
-    }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let values = model.parameters().flat_map(|(weight, bias)| weight.into_iter().chain(bias));
+    sha256_hex(&values.flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
 }
 
 /// Configures `cases` cases, the same ones in every run.

@@ -117,7 +117,7 @@ const FILES: [&str; 8] = [
 fn write_files(folder: &Path) {
     let at = |name: &str| folder.join(name);
     fs::write(at("file"), [7; 100]).unwrap();
-    idx::save(at("good.idx"), &[30, 4, 5], &[9; 600], idx::Encoding::Plain).unwrap();
+    idx::save_array(at("good.idx"), &[30, 4, 5], &[9; 600], idx::Encoding::Plain).unwrap();
     let npy = |name: &str, shape, value: f32| write_npy(at(name), &Array3::from_elem(shape, value)).unwrap();
     npy("nan.npy", (30, 4, 5), f32::NAN);
     npy("constant.npy", (30, 4, 5), 0.5);

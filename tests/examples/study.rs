@@ -1,7 +1,7 @@
 //! Small versions of the study's experiments: their files are parsed back and checked for consistency.
 
 use super::{example, fail, number, picture, points, rows, succeed, text};
-use autoencoder::{Autoencoder, data::digits, train::reconstruction_errors};
+use autoencoder::{Autoencoder, data::digits};
 use std::{collections::HashSet, fs};
 
 const TINY: &str = "--dataset digits --limit 200 --epochs 2 --batch-size 32";
@@ -155,7 +155,7 @@ fn anomaly_leaves_out_each_class() {
     let digits = digits::generate(200, 2).unwrap();
     let run = runs.iter().find(|run| run["dataset"] == "digits without 3").unwrap();
     let model = Autoencoder::load(file("runs").join(&run["run"]).with_extension("safetensors")).unwrap();
-    let scores = reconstruction_errors(&model, &digits).unwrap();
+    let scores = model.reconstruction_errors(&digits).unwrap();
     let side = |anomalous: bool| {
         scores.iter().zip(digits.labels().unwrap()).filter(move |s| (*s.1 == 3) == anomalous)
     };

@@ -37,7 +37,7 @@ fn the_sample_in_data_is_what_draw_digits_writes() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let load = |folder: PathBuf| {
         let labels = folder.join("labels-idx1-ubyte.gz");
-        idx::load("digits", folder.join("images-idx3-ubyte.gz"), Some(labels)).unwrap()
+        idx::load(folder.join("images-idx3-ubyte.gz"), Some(labels)).unwrap()
     };
     let stored = load(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits"));
     let drawn = load(folder.path().to_owned());
@@ -52,7 +52,7 @@ fn custom_data_goes_from_a_file_to_a_model_and_pictures() {
     let digits = digits::generate(60, 3).unwrap();
     let tall: Vec<u8> = digits.pixels().chunks(28 * 28).flat_map(|image| image[28 * 4..].to_vec()).collect();
     let (plain, npy) = (folder.path().join("tall.idx"), folder.path().join("tall.npy"));
-    idx::save(&plain, &[60, 24, 28], &tall, idx::Encoding::Gzip).unwrap();
+    idx::save_array(&plain, &[60, 24, 28], &tall, idx::Encoding::Gzip).unwrap();
     let images = Array3::from_shape_vec((60, 24, 28), tall).unwrap();
     write_npy(&npy, &images.mapv(|pixel| f32::from(pixel) / 255.0)).unwrap();
 
@@ -76,9 +76,9 @@ fn custom_data_goes_from_a_file_to_a_model_and_pictures() {
         assert_eq!(model.widths(), [672, 32, 8, 32, 672]);
         assert_eq!(picture(out.join("denoised.png")), (6 * 57 + 1, 3 * 49 + 1));
         let rows = images.mapv(|pixel| f32::from(pixel) / 255.0).into_shape_with_order((60, 672)).unwrap();
-        assert_eq!(npy::load_rows(out.join("codes.npy")).unwrap(), model.encode(rows.view()).unwrap());
+        assert_eq!(npy::load_rows(out.join("codes.npy")).unwrap(), model.encode(&rows).unwrap());
         let found = npy::load_rows(out.join("reconstructions.npy")).unwrap();
-        assert_eq!(found, model.reconstruct(rows.view()).unwrap());
+        assert_eq!(found, model.reconstruct(&rows).unwrap());
     }
     assert!(said[0] == said[1] && said[0] == said[2], "{said:?}");
 

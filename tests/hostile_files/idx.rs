@@ -7,7 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use std::io::{self, Read, Write};
 
 fn read(file: &[u8]) -> Result<IdxArray, Error> {
-    idx::read(file, "file")
+    idx::read_array(file, "file")
 }
 
 fn plain(shape: &[u32], elements: usize) -> Vec<u8> {
@@ -67,7 +67,7 @@ fn empty_arrays_are_arrays_but_no_images() {
     for shape in [[0, 3, 4], [2, 0, 4], [2, 3, 0], [0, u32::MAX, 1]] {
         let array = read(&plain(&shape, 0)).unwrap();
         assert!(array.bytes.is_empty());
-        assert!(idx::dataset("d", array, None).is_err(), "{shape:?}");
+        assert!(idx::image_set("d", array, None).is_err(), "{shape:?}");
     }
 }
 
@@ -88,7 +88,7 @@ fn a_megabyte_that_inflates_to_a_gigabyte() {
     let bomb = gzip(header.chain(io::repeat(0).take(elements)));
     assert!(bomb.len() > 1_000_000);
     let mut stream = Counted { stream: &bomb[..], bytes: 0 };
-    let (result, held) = peak(|| idx::read(&mut stream, "file"));
+    let (result, held) = peak(|| idx::read_array(&mut stream, "file"));
     let error = result.unwrap_err().to_string();
     assert!(error.contains("more than 100 times its size"), "{error}");
     assert!(stream.bytes <= 1 << 17, "{} of {} bytes read", stream.bytes, bomb.len());
@@ -108,7 +108,7 @@ fn a_bomb_behind_the_elements_is_not_inflated() {
     let file = plain(&[10], 10);
     let bomb = gzip(file.chain(io::repeat(0).take(1 << 28)));
     let mut stream = Counted { stream: &bomb[..], bytes: 0 };
-    let (result, held) = peak(|| idx::read(&mut stream, "file"));
+    let (result, held) = peak(|| idx::read_array(&mut stream, "file"));
     assert!(result.unwrap_err().to_string().contains("end: expected nothing after the elements"));
     assert!(held < FIXED && stream.bytes <= 1 << 17, "{held} bytes, {} read", stream.bytes);
 }
@@ -143,7 +143,7 @@ fn streams_without_end() {
     zip_header.extend([b'n'; 10]);
     for (start, byte) in [(vec![], 0), (vec![], 255), (sound, 1), (zip_header, b'n'), (vec![0x1f, 0x8b], 8)] {
         let mut stream = Counted { stream: start.chain(io::repeat(byte)), bytes: 0 };
-        let (result, held) = peak(|| idx::read(&mut stream, "file"));
+        let (result, held) = peak(|| idx::read_array(&mut stream, "file"));
         assert!(matches!(result, Err(Error::Format { .. })));
         assert!(held < 2 * FIXED && stream.bytes <= 1 << 18, "{held} bytes, {} read", stream.bytes);
     }
@@ -153,7 +153,7 @@ fn streams_without_end() {
 #[test]
 fn a_shape_that_does_not_fit_its_bytes() {
     let array = IdxArray { name: "hand".into(), shape: vec![3, 2, 2], bytes: vec![0; 8] };
-    let error = idx::dataset("d", array, None).unwrap_err().to_string();
+    let error = idx::image_set("d", array, None).unwrap_err().to_string();
     assert_eq!(error, "hand: number of images: expected 3, found 2");
 }
 
@@ -161,7 +161,7 @@ fn a_shape_that_does_not_fit_its_bytes() {
 fn writing_and_reading_agree_on_gzip_of_noise() {
     let bytes: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let mut file = Vec::new();
-    idx::write(&mut file, "memory", &[100_000], &bytes, Encoding::Gzip).unwrap();
+    idx::write_array(&mut file, "memory", &[100_000], &bytes, Encoding::Gzip).unwrap();
     file.flush().unwrap();
     let (array, held) = peak(|| read(&file));
     assert_eq!(array.unwrap().bytes, bytes);

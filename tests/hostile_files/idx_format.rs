@@ -14,12 +14,12 @@ use std::io::{self, Read};
 
 fn written(shape: &[usize], bytes: &[u8], encoding: Encoding) -> Vec<u8> {
     let mut file = Vec::new();
-    idx::write(&mut file, "memory", shape, bytes, encoding).unwrap();
+    idx::write_array(&mut file, "memory", shape, bytes, encoding).unwrap();
     file
 }
 
 fn read(file: &[u8]) -> Result<IdxArray, Error> {
-    idx::read(file, "file")
+    idx::read_array(file, "file")
 }
 
 /// The field of an error and what was found there.
@@ -138,7 +138,7 @@ fn images_and_labels_must_agree() {
         bytes: vec![1; shape.iter().product()],
     };
     let dataset = |images: &[usize], labels: &[usize]| {
-        idx::dataset("d", array("images", images), Some(array("labels", labels))).map(|d| d.len())
+        idx::image_set("d", array("images", images), Some(array("labels", labels))).map(|d| d.len())
     };
     assert_eq!(dataset(&[2, 3, 4], &[2]).unwrap(), 2);
     for (images, labels, expected) in [
@@ -159,7 +159,8 @@ fn images_and_labels_must_agree() {
 
 #[test]
 fn writing_checks_its_array() {
-    let write = |shape: &[usize], len| idx::write(io::sink(), "sink", shape, &vec![0; len], Encoding::Plain);
+    let write =
+        |shape: &[usize], len| idx::write_array(io::sink(), "sink", shape, &vec![0; len], Encoding::Plain);
     for (shape, len) in [(&[2, 3][..], 5), (&[], 1), (&[1; 9], 1), (&[1 << 32, 0], 0), (&[usize::MAX, 2], 0)]
     {
         assert!(write(shape, len).is_err(), "{shape:?}");
@@ -176,11 +177,11 @@ fn a_stream_that_fails_is_an_io_error() {
     }
     let header = written(&[100], &[0; 100], Encoding::Plain);
     for start in [0, 4, 8, 50] {
-        let error = idx::read(header[..start].chain(Failing), "file").unwrap_err();
+        let error = idx::read_array(header[..start].chain(Failing), "file").unwrap_err();
         assert!(matches!(error, Error::Io { .. }), "{error}");
         assert_eq!(error.to_string(), "file: disk on fire");
     }
-    assert!(matches!(idx::load("none", "/nowhere/images", None), Err(Error::Io { .. })));
+    assert!(matches!(idx::load("/nowhere/images", None), Err(Error::Io { .. })));
 }
 
 proptest! {
@@ -229,15 +230,15 @@ fn a_data_set_written_comes_back() {
     let images = ImageSet::new("own", (2, 3), (0..24).collect()).unwrap();
     let labelled = images.clone().with_labels(vec![9, 0, 255, 7]).unwrap();
     for (encoding, start) in [(Encoding::Plain, [0, 0]), (Encoding::Gzip, [0x1f, 0x8b])] {
-        idx::save_dataset(&labelled, at("images"), Some(at("labels")), encoding).unwrap();
-        assert_eq!(idx::load("own", at("images"), Some(at("labels"))).unwrap(), labelled);
-        assert_eq!(idx::load("own", at("images"), None).unwrap(), images);
+        idx::save(at("images"), Some(at("labels")), &labelled, encoding).unwrap();
+        assert_eq!(idx::load(at("images"), Some(at("labels"))).unwrap(), labelled);
+        assert_eq!(idx::load(at("images"), None).unwrap(), images);
         for file in ["images", "labels"] {
             assert_eq!(std::fs::read(at(file)).unwrap()[..2], start);
         }
     }
-    idx::save_dataset(&images, at("alone"), None, Encoding::Plain).unwrap();
-    assert_eq!(idx::load("own", at("alone"), None).unwrap(), images);
-    let error = idx::save_dataset(&images, at("none"), Some(at("labels")), Encoding::Plain).unwrap_err();
+    idx::save(at("alone"), None, &images, Encoding::Plain).unwrap();
+    assert_eq!(idx::load(at("alone"), None).unwrap(), images);
+    let error = idx::save(at("none"), Some(at("labels")), &images, Encoding::Plain).unwrap_err();
     assert!(error.to_string().contains("no labels") && !at("none").exists(), "{error}");
 }

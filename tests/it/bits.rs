@@ -4,10 +4,10 @@ use crate::common::{digest, fixed};
 use autoencoder::{
     Autoencoder, TrainConfig, Trainer,
     data::{Noise, NoiseKind, digits},
+    metrics::{Evaluation, evaluate},
     ndarray::{Array2, Axis},
     nn::{Activation, Init, Loss, Penalty, Scope},
-    random::shuffled,
-    train::{Evaluation, History, Optimizer, evaluate, reconstruction_errors},
+    train::{History, Optimizer, shuffled},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 use sha2::{Digest, Sha256};
@@ -174,23 +174,23 @@ proptest! {
         (seed, cut) in (any::<u64>(), 1..131_usize),
     ) {
         let rows = &ROWS[1];
-        let (output, codes) = (model.reconstruct(rows.view()).unwrap(), model.encode(rows.view()).unwrap());
-        let errors = reconstruction_errors(&model, rows).unwrap();
+        let (output, codes) = (model.reconstruct(&rows).unwrap(), model.encode(&rows).unwrap());
+        let errors = model.reconstruction_errors(rows).unwrap();
         let (clean, noisy) =
             (evaluate(&model, rows, None, seed).unwrap(), evaluate(&model, rows, Some(&noise), seed).unwrap());
 
         let order = shuffled(rows.nrows(), seed, 1);
         let mixed = rows.select(Axis(0), &order);
-        let of_mixed = reconstruction_errors(&model, &mixed).unwrap();
+        let of_mixed = model.reconstruction_errors(&mixed).unwrap();
         let (mixed_output, mixed_codes) =
-            (model.reconstruct(mixed.view()).unwrap(), model.encode(mixed.view()).unwrap());
+            (model.reconstruct(&mixed).unwrap(), model.encode(&mixed).unwrap());
         for (place, &row) in order.iter().enumerate() {
             prop_assert_eq!(of_mixed[place], errors[row]);
             prop_assert_eq!(mixed_output.row(place), output.row(row));
             prop_assert_eq!(mixed_codes.row(place), codes.row(row));
         }
         let (head, tail) = rows.view().split_at(Axis(0), cut);
-        let parts = [tail, head].map(|part| reconstruction_errors(&model, &part).unwrap());
+        let parts = [tail, head].map(|part| model.reconstruction_errors(&part).unwrap());
         prop_assert_eq!([&parts[1][..], &parts[0][..]].concat(), errors);
 
         // Other rows first, then the same rows again, in pools of every size.

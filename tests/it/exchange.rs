@@ -41,16 +41,16 @@ fn assert_near(found: &Array2<f32>, expected: &Array2<f32>) {
 
 fn assert_values(model: &Autoencoder, file: &str) {
     let [inputs, codes, outputs] = ["inputs", "codes", "outputs"].map(|name| values(file, name));
-    assert_near(&model.encode(inputs.view()).unwrap(), &codes);
-    assert_near(&model.decode(codes.view()).unwrap(), &outputs);
-    assert_near(&model.reconstruct(inputs.view()).unwrap(), &outputs);
+    assert_near(&model.encode(&inputs).unwrap(), &codes);
+    assert_near(&model.decode(&codes).unwrap(), &outputs);
+    assert_near(&model.reconstruct(&inputs).unwrap(), &outputs);
 }
 
 /// Unequal widths and every activation, so that a transposed weight or a swapped name fails.
 fn model() -> Autoencoder {
     let layer = |index, inputs, outputs, activation, dropout| {
         // Uniform weights and biases have the same bits on every system.
-        let dense = Init::Pytorch.dense((inputs, outputs), 1, index).unwrap();
+        let dense = Init::Pytorch.dense(inputs, outputs, 1, index).unwrap();
         Layer { dense, activation, dropout: Dropout::new(dropout).unwrap() }
     };
     let encoder = vec![
@@ -115,8 +115,8 @@ fn write() {
     let inputs = Array2::from_shape_fn((ROWS, model.inputs()), |(row, feature)| {
         ((12 * row + feature) * 37 % 101) as f32 / 100.0
     });
-    let codes = model.encode(inputs.view()).unwrap();
-    let outputs = model.decode(codes.view()).unwrap();
+    let codes = model.encode(&inputs).unwrap();
+    let outputs = model.decode(&codes).unwrap();
     let bytes = |rows: ArrayView2<f32>| rows.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>();
     let named = [("inputs", inputs), ("codes", codes), ("outputs", outputs)]
         .map(|(name, rows)| (name, vec![ROWS, rows.ncols()], bytes(rows.view())));

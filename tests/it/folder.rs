@@ -2,7 +2,7 @@
 
 use autoencoder::{
     Error,
-    data::{ImageSet, folder},
+    data::{ImageSet, png::load_folder},
 };
 use png::{BitDepth, ColorType, Encoder};
 use std::{fs, path::Path};
@@ -41,7 +41,7 @@ fn encode(
 }
 
 /// A gray image of this width and height.
-fn grey(size: (u32, u32), data: &[u8]) -> Vec<u8> {
+fn gray(size: (u32, u32), data: &[u8]) -> Vec<u8> {
     encode(size, ColorType::Grayscale, BitDepth::Eight, None, data)
 }
 
@@ -49,19 +49,19 @@ fn grey(size: (u32, u32), data: &[u8]) -> Vec<u8> {
 fn single(file: &[u8]) -> Result<ImageSet, Error> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("only.png"), file).unwrap();
-    folder::load(folder.path()).map(|(images, _)| images)
+    load_folder(folder.path()).map(|(images, _)| images)
 }
 
 #[test]
-fn every_kind_of_pixel_becomes_its_grey_level() {
-    let greys = COLOURS.map(|(_, grey)| grey);
+fn every_kind_of_pixel_becomes_its_gray_level() {
+    let grays = COLOURS.map(|(_, gray)| gray);
     let rgb = COLOURS.map(|(colour, _)| colour).concat();
     // Alpha is ignored.
     let rgba: Vec<u8> = (0..).zip(COLOURS).flat_map(|(alpha, ([r, g, b], _))| [r, g, b, alpha]).collect();
     let wide = |bytes: &[u8]| bytes.iter().flat_map(|&byte| [byte; 2]).collect::<Vec<u8>>();
     let eight = BitDepth::Eight;
     for (what, file) in [
-        ("grey", grey((4, 2), &greys)),
+        ("gray", gray((4, 2), &grays)),
         ("RGB", encode((4, 2), ColorType::Rgb, eight, None, &rgb)),
         ("RGBA", encode((4, 2), ColorType::Rgba, eight, None, &rgba)),
         ("palette", encode((4, 2), ColorType::Indexed, eight, Some(&rgb), &[0, 1, 2, 3, 4, 5, 6, 7])),
@@ -69,15 +69,15 @@ fn every_kind_of_pixel_becomes_its_grey_level() {
             "palette of 4 bits",
             encode((4, 2), ColorType::Indexed, BitDepth::Four, Some(&rgb), &[0x01, 0x23, 0x45, 0x67]),
         ),
-        ("grey and alpha", {
-            let pairs: Vec<u8> = greys.iter().flat_map(|&level| [level, 7]).collect();
+        ("gray and alpha", {
+            let pairs: Vec<u8> = grays.iter().flat_map(|&level| [level, 7]).collect();
             encode((4, 2), ColorType::GrayscaleAlpha, eight, None, &pairs)
         }),
-        ("grey of 16 bits", encode((4, 2), ColorType::Grayscale, BitDepth::Sixteen, None, &wide(&greys))),
+        ("gray of 16 bits", encode((4, 2), ColorType::Grayscale, BitDepth::Sixteen, None, &wide(&grays))),
     ] {
         let images = single(&file).unwrap();
         assert_eq!((images.image_shape(), images.labels()), ((2, 4), None), "{what}");
-        assert_eq!(images.pixels(), greys, "{what}");
+        assert_eq!(images.pixels(), grays, "{what}");
     }
     // 65,535 levels become 256 by rounding: 128 of them are nearer to 0, 129 to 1.
     let levels: Vec<u8> =
@@ -103,9 +103,9 @@ fn write(folder: &Path, name: &str, file: &[u8]) {
 fn images_and_classes_follow_their_names() {
     let flat = tempfile::tempdir().unwrap();
     for (name, level) in [("b.png", 2), ("a.png", 1), ("c.PNG", 3), (".hidden", 9), ("10", 0)] {
-        write(flat.path(), name, &grey((2, 1), &[level, 0]));
+        write(flat.path(), name, &gray((2, 1), &[level, 0]));
     }
-    let (images, classes) = folder::load(flat.path()).unwrap();
+    let (images, classes) = load_folder(flat.path()).unwrap();
     assert_eq!((images.pixels(), images.labels()), (&[0, 0, 1, 0, 2, 0, 3, 0][..], None));
     assert!(classes.is_empty());
 
@@ -113,23 +113,23 @@ fn images_and_classes_follow_their_names() {
     for (name, level) in
         [("oak/1.png", 3), ("ash/2.png", 2), ("ash/1.png", 1), ("yew/x.png", 4), (".git/x", 0)]
     {
-        write(nested.path(), name, &grey((1, 1), &[level]));
+        write(nested.path(), name, &gray((1, 1), &[level]));
     }
-    let (images, classes) = folder::load(nested.path()).unwrap();
+    let (images, classes) = load_folder(nested.path()).unwrap();
     assert_eq!((images.pixels(), images.labels()), (&[1, 2, 3, 4][..], Some(&[0, 0, 1, 2][..])));
     assert_eq!(classes, ["ash", "oak", "yew"]);
 }
 
 #[test]
 fn what_does_not_fit_is_named() {
-    let good = grey((2, 3), &[9; 6]);
+    let good = gray((2, 3), &[9; 6]);
     let mut damaged = good.clone();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 0x10;
     let mut huge = good.clone();
     huge[16..20].copy_from_slice(&0x7fff_ffff_u32.to_be_bytes());
     for (file, expected) in [
-        (&grey((3, 2), &[9; 6]), "expected 3 x 2, as the images before, found 2 x 3"),
+        (&gray((3, 2), &[9; 6]), "expected 3 x 2, as the images before, found 2 x 3"),
         (&b"no image".to_vec(), "PNG"),
         (&Vec::new(), "PNG"),
         (&damaged, "PNG"),
@@ -138,7 +138,7 @@ fn what_does_not_fit_is_named() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "a.png", &good);
         write(folder.path(), "bad.png", file);
-        let error = folder::load(folder.path()).unwrap_err().to_string();
+        let error = load_folder(folder.path()).unwrap_err().to_string();
         assert!(error.contains("bad.png: ") && error.contains(expected), "{expected}: {error}");
     }
     for length in 0..good.len() {
@@ -160,7 +160,7 @@ fn a_header_is_not_trusted() {
 
 #[test]
 fn folders_without_images_or_with_too_much_are_errors() {
-    let image = grey((1, 1), &[0]);
+    let image = gray((1, 1), &[0]);
     for (files, expected) in [
         (vec!["a.png", "ash/1.png"], "found both"),
         (vec!["ash/1.png", "oak/.hidden"], "oak: folder: expected PNG files, found none"),
@@ -169,14 +169,14 @@ fn folders_without_images_or_with_too_much_are_errors() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         files.iter().for_each(|name| write(folder.path(), name, &image));
-        let error = folder::load(folder.path()).unwrap_err().to_string();
+        let error = load_folder(folder.path()).unwrap_err().to_string();
         assert!(error.contains(expected), "{files:?}: {error}");
     }
     let folder = tempfile::tempdir().unwrap();
     (0..256).for_each(|class| write(folder.path(), &format!("{class:03}/x.png"), &image));
-    let (images, classes) = folder::load(folder.path()).unwrap();
+    let (images, classes) = load_folder(folder.path()).unwrap();
     assert_eq!((images.labels().unwrap()[255], classes[255].as_str()), (255, "255"));
     write(folder.path(), "256/x.png", &image);
-    assert!(folder::load(folder.path()).unwrap_err().to_string().contains("at most 256 subfolders"));
-    assert!(matches!(folder::load("/nowhere"), Err(Error::Io { .. })));
+    assert!(load_folder(folder.path()).unwrap_err().to_string().contains("at most 256 subfolders"));
+    assert!(matches!(load_folder("/nowhere"), Err(Error::Io { .. })));
 }

@@ -5,11 +5,10 @@ use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
     data::{Dataset, ImageSet, Noise, NoiseKind, digits},
     error::Quantity,
-    metrics::{ImageQuality, ssim},
+    metrics::{ImageQuality, evaluate, ssim},
     ndarray::{Array2, Axis, s},
     nn::{Activation, Dropout, Init, Loss, Penalty, Scope},
-    random::shuffled,
-    train::{History, Optimizer, evaluate, reconstruction_errors},
+    train::{History, Optimizer, shuffled},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -145,7 +144,7 @@ fn a_pixel_that_is_no_number_is_named() {
     let mut pixels = digits::generate(300, 1).unwrap().to_array();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         pixels[[217, 93]] = bad;
-        let error = ImageSet::from_array("bad", (28, 28), pixels.view()).unwrap_err();
+        let error = ImageSet::from_array("bad", (28, 28), &pixels).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("pixel = {bad} at row 217, column 93: expected a number in [0, 1]")
@@ -187,18 +186,18 @@ fn a_row_of_nan_spoils_no_other() {
     ] {
         let builder = Autoencoder::builder(784).hidden(&[40]).code(10).hidden_activation(activation);
         let model = builder.build().unwrap();
-        let expected = model.reconstruct(clean.view()).unwrap();
-        let errors = reconstruction_errors(&model, &clean).unwrap();
+        let expected = model.reconstruct(&clean).unwrap();
+        let errors = model.reconstruction_errors(&clean).unwrap();
         let mut spoilt = clean.clone();
         spoilt[[130, 5]] = f32::NAN;
-        let found = model.reconstruct(spoilt.view()).unwrap();
+        let found = model.reconstruct(&spoilt).unwrap();
         assert!(found.row(130).iter().all(|x| x.is_nan()), "{activation:?}");
         let others = |rows: &Array2<f32>| {
             let places: Vec<_> = (0..200).filter(|&row| row != 130).collect();
             rows.select(Axis(0), &places)
         };
         assert_eq!(others(&found), others(&expected), "{activation:?}");
-        let found = reconstruction_errors(&model, &spoilt).unwrap();
+        let found = model.reconstruction_errors(&spoilt).unwrap();
         assert!((0..200).all(|row| if row == 130 { found[row].is_nan() } else { found[row] == errors[row] }));
         let quality = evaluate(&model, &spoilt, None, 0).unwrap().output;
         assert!(quality.mse.is_nan() && quality.psnr_mean_db.is_nan() && quality.psnr_pooled_db.is_nan());
@@ -209,11 +208,11 @@ fn a_row_of_nan_spoils_no_other() {
 fn figures_of_degenerate_images_are_defined() {
     let same = Array2::from_elem((3, 144), 0.5);
     let zeros = Array2::zeros((3, 144));
-    let quality = ImageQuality::compare(same.view(), same.view(), 1.0).unwrap();
+    let quality = ImageQuality::compare(&same, &same, 1.0).unwrap();
     assert_eq!((quality.mse, quality.psnr_pooled_db), (0.0, f64::INFINITY));
     let image = |rows: &Array2<f32>| rows.slice(s![0, ..]).to_owned();
     for (a, b) in [(&same, &same), (&zeros, &zeros), (&same, &zeros)] {
-        let found = ssim(image(a).view(), image(b).view(), (12, 12), 1.0).unwrap();
+        let found = ssim(&image(a), &image(b), (12, 12), 1.0).unwrap();
         assert!(if a == b { found == 1.0 } else { (0.0..0.1).contains(&found) }, "{found}");
     }
 }
@@ -336,13 +335,13 @@ proptest! {
         let setting = |result: Result<(), Error>| result.is_ok() || matches!(result, Err(Error::Setting { .. }));
         prop_assert!(setting(Dropout::new(number).map(|dropout| assert!(dropout.scale().is_finite()))));
         prop_assert!(setting(Noise::gaussian(number).map(drop)));
-        prop_assert!(setting(Init::He.dense((a, b), 0, usize::MAX).map(drop)));
+        prop_assert!(setting(Init::He.dense(a, b, 0, usize::MAX).map(drop)));
         let fits = |result: Result<ImageSet, Error>| match result {
             Ok(images) => images.pixels().len() == images.len() * images.features(),
             Err(error) => matches!(error, Error::Setting { .. } | Error::Shape { .. }),
         };
         prop_assert!(fits(ImageSet::new("hostile", (a, b), vec![0; 12])));
-        prop_assert!(fits(ImageSet::from_array("hostile", (a, b), Array2::from_elem((2, 6), number).view())));
+        prop_assert!(fits(ImageSet::from_array("hostile", (a, b), &Array2::from_elem((2, 6), number))));
         prop_assert!(fits(digits::generate(a.wrapping_sub(1), 1).and_then(|images| images.head(b))));
     }
 }

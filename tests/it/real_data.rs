@@ -6,8 +6,8 @@ use autoencoder::{
         Noise,
         catalog::{DATA_VARIABLE, PublishedDataset, Split},
     },
+    metrics::Evaluation,
     nn::Loss,
-    train::Evaluation,
 };
 use std::{
     env, fs,

@@ -1,10 +1,11 @@
 //! Random draws have the documented distribution: ten million draws, six standard errors, fixed seeds.
 
 use autoencoder::{
+    bench::{Stream, corrupt_training_row, dropout_mask, rng},
     data::{Noise, NoiseKind},
     ndarray::Array2,
     nn::Dropout,
-    random::{Stream, rng, shuffled},
+    train::shuffled,
 };
 use rand::RngCore;
 use std::collections::HashSet;
@@ -16,14 +17,14 @@ const SIGMAS: f64 = 6.0;
 
 /// Noise on a constant image, as in evaluation.
 fn corrupted(noise: &Noise, value: f32, seed: u64) -> Array2<f32> {
-    noise.corrupt(Array2::from_elem((ROWS, COLUMNS), value).view(), seed)
+    noise.corrupt(&Array2::from_elem((ROWS, COLUMNS), value), seed)
 }
 
 /// The same as in training, with one generator per row and epoch.
 fn corrupted_in_training(noise: &Noise, value: f32, seed: u64) -> Array2<f32> {
     let mut rows = Array2::from_elem((ROWS, COLUMNS), value);
     for (index, row) in rows.outer_iter_mut().enumerate() {
-        noise.apply(row.into_slice().unwrap(), &mut rng(seed, Stream::TrainNoise, 1 + index % 3, index));
+        corrupt_training_row(noise, row.into_slice().unwrap(), seed, 1 + index % 3, index);
     }
     rows
 }
@@ -104,7 +105,7 @@ fn dropout_keeps_the_expectation() {
         let dropout = Dropout::new(rate).unwrap();
         let mut masks = Array2::zeros((ROWS, COLUMNS));
         for (row, mask) in masks.outer_iter_mut().enumerate() {
-            dropout.mask(mask.into_slice().unwrap(), 6, row % 4, 1 + row % 3, row);
+            dropout_mask(dropout, mask.into_slice().unwrap(), 6, row % 4, 1 + row % 3, row);
         }
         let rate = f64::from(dropout.rate());
         check_share("dropped", &masks, |x| x == 0.0, rate);

@@ -6,13 +6,12 @@ use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
     data::{Dataset, ImageSet, Noise, NoiseKind, digits},
     error::Quantity,
-    metrics::ImageQuality,
+    metrics::{ImageQuality, evaluate},
     ndarray::Array2,
     nn::{Activation, Loss, Penalty, Scope},
-    random::shuffled,
     train::{
         Batch, EarlyStopping, History, Monitor, Objective, Optimizer, OptimizerState, Schedule, Step,
-        TrainEvent, evaluate, reconstruction_errors,
+        TrainEvent, shuffled,
     },
 };
 use std::{ops::ControlFlow, sync::Mutex};
@@ -110,7 +109,7 @@ fn a_step_is_a_mean_over_its_rows() {
         let sgd = Optimizer::Sgd { momentum: 0.0 };
         let config = TrainConfig::new().epochs(1).optimizer(sgd).learning_rate(1.0);
         Trainer::new(config).fit(&mut model, rows).unwrap();
-        model.reconstruct(row.view()).unwrap()
+        model.reconstruct(&row).unwrap()
     };
     let difference = (train(&row) - train(&thrice)).mapv(f32::abs);
     assert!(difference.iter().all(|&d| d < 1e-5));
@@ -133,11 +132,11 @@ fn evaluation_is_the_quality_of_what_reconstruct_gives() {
     let (model, test) = (model(0.5), digits::generate(300, 2).unwrap());
     let clean = test.to_array();
     let noise = Noise::gaussian(0.5).unwrap();
-    let noisy = noise.corrupt(clean.view(), 8);
+    let noisy = noise.corrupt(&clean, 8);
     let found = evaluate(&model, &test, Some(&noise), 8).unwrap();
-    let output = model.reconstruct(noisy.view()).unwrap();
-    assert_eq!(found.noisy_input.unwrap(), ImageQuality::compare(noisy.view(), clean.view(), 1.0).unwrap());
-    assert_eq!(found.output, ImageQuality::compare(output.view(), clean.view(), 1.0).unwrap());
+    let output = model.reconstruct(&noisy).unwrap();
+    assert_eq!(found.noisy_input.unwrap(), ImageQuality::compare(&noisy, &clean, 1.0).unwrap());
+    assert_eq!(found.output, ImageQuality::compare(&output, &clean, 1.0).unwrap());
     assert_eq!(evaluate(&model, &test, None, 8).unwrap().noisy_input, None);
 }
 
@@ -175,7 +174,7 @@ fn what_is_not_finite_stops_training_and_is_named() {
     // One row of NaN: the error names its batch.
     let mut rows = images().to_array();
     rows.row_mut(17).fill(f32::NAN);
-    let order = autoencoder::random::shuffled(300, 0, 1);
+    let order = shuffled(300, 0, 1);
     let place = order.iter().position(|&row| row == 17).unwrap();
     let Error::NotFinite { what, layer, epoch, batch } = failure(TrainConfig::new(), &rows) else { panic!() };
     assert_eq!((what, layer, epoch, batch), (Quantity::Input, None, 1, place / 128 + 1));
@@ -360,7 +359,7 @@ fn rows_for_validation_are_checked_before_training() {
 #[test]
 fn errors_of_rows_average_to_the_evaluation() {
     let (model, test) = (model(0.0), digits::generate(150, 2).unwrap());
-    let errors = reconstruction_errors(&model, &test).unwrap();
+    let errors = model.reconstruction_errors(&test).unwrap();
     let mse = evaluate(&model, &test, None, 0).unwrap().output.mse;
     assert_relative_eq!(errors.iter().sum::<f64>() / 150.0, mse, max_relative = 1e-12);
     assert!(errors.iter().any(|error| *error != errors[0]));

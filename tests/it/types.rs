@@ -7,9 +7,9 @@ use autoencoder::{
         catalog::{PublishedDataset, Split},
         idx::IdxArray,
     },
-    metrics::{ImageQuality, Roc},
-    nn::{Activation, AutoencoderBuilder, Dense, Dropout, Init, Layer, Loss, Penalty, Scope},
-    train::{EpochRecord, Evaluation, Gradient, History, Objective, Optimizer, OptimizerState, Step},
+    metrics::{Evaluation, ImageQuality, Roc},
+    nn::{Activation, AutoencoderBuilder, Dense, Dropout, Init, Layer, Loss, Parameters, Penalty, Scope},
+    train::{EpochRecord, History, Objective, Optimizer, OptimizerState, Step},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -25,10 +25,10 @@ fn types_are_shared_and_stored() {
     }
     all!(shared: Autoencoder, AutoencoderBuilder, Dense, Dropout, Layer, Activation, Init, Loss, Penalty, Scope);
     all!(shared: ImageSet, Noise, NoiseKind, PublishedDataset, Split, IdxArray, ImageQuality, Roc, Error);
-    all!(shared: TrainConfig, Optimizer, OptimizerState, Step, Objective, Gradient);
+    all!(shared: TrainConfig, Optimizer, OptimizerState, Step, Objective, Parameters);
     all!(shared: History, EpochRecord, Evaluation);
     all!(stored: TrainConfig, Noise, NoiseKind, Optimizer, Loss, Penalty, Scope, Init, Activation);
     all!(stored: History, EpochRecord, Evaluation, ImageQuality);
     #[cfg(feature = "download")]
-    all!(shared: autoencoder::data::download::Download, autoencoder::data::download::Cause);
+    all!(shared: autoencoder::data::download::Download);
 }

@@ -39,7 +39,7 @@ fn fetch<S: AsRef<str>>(path: &Path, mirrors: &[S]) -> (Result<()>, Vec<String>)
 }
 
 /// What is wrong with a mirror that answers so. Nothing may be left where the file should be.
-fn cause(answer: Answer) -> Cause {
+fn cause(answer: Answer) -> DownloadFailure {
     let server = Server::new(move |_| answer.clone());
     let folder = tempfile::tempdir().unwrap();
     let (result, told) = fetch(&folder.path().join("file.gz"), &[server.url()]);
@@ -49,34 +49,34 @@ fn cause(answer: Answer) -> Cause {
     let attempt = attempts.remove(0);
     assert_eq!(attempt.url, format!("{}file.gz", server.url()));
     assert_eq!(*told.last().unwrap(), format!("failed: {attempt}"));
-    attempt.cause
+    attempt.failure
 }
 
 #[test]
 fn what_a_mirror_does_wrong_is_said_and_leaves_no_file() {
-    assert!(matches!(cause(Answer::Status(404)), Cause::Status(404)));
-    assert!(matches!(cause(Answer::Status(503)), Cause::Status(503)));
+    assert!(matches!(cause(Answer::Status(404)), DownloadFailure::Status(404)));
+    assert!(matches!(cause(Answer::Status(503)), DownloadFailure::Status(503)));
     // Neither an error nor a body.
-    assert!(matches!(cause(Answer::Status(204)), Cause::Status(204)));
-    assert!(matches!(cause(Answer::Body(b"<html>not found</html>".to_vec())), Cause::Gzip(_)));
-    assert!(matches!(cause(Answer::Body(CONTENT.to_vec())), Cause::Gzip(_)));
-    assert!(matches!(cause(Answer::Body(vec![])), Cause::Gzip(_)));
+    assert!(matches!(cause(Answer::Status(204)), DownloadFailure::Status(204)));
+    assert!(matches!(cause(Answer::Body(b"<html>not found</html>".to_vec())), DownloadFailure::Gzip(_)));
+    assert!(matches!(cause(Answer::Body(CONTENT.to_vec())), DownloadFailure::Gzip(_)));
+    assert!(matches!(cause(Answer::Body(vec![])), DownloadFailure::Gzip(_)));
     let half = gzip(CONTENT)[..10].to_vec();
-    assert!(matches!(cause(Answer::Body(half.clone())), Cause::Gzip(_)));
-    assert!(matches!(cause(Answer::Truncated(half.clone())), Cause::Truncated(10)));
-    assert!(matches!(cause(Answer::Stall(half)), Cause::Timeout));
-    assert!(matches!(cause(Answer::Silence), Cause::Timeout));
+    assert!(matches!(cause(Answer::Body(half.clone())), DownloadFailure::Gzip(_)));
+    assert!(matches!(cause(Answer::Truncated(half.clone())), DownloadFailure::Truncated(10)));
+    assert!(matches!(cause(Answer::Stall(half)), DownloadFailure::Timeout));
+    assert!(matches!(cause(Answer::Silence), DownloadFailure::Timeout));
     let limit = (CONTENT.len() + GZIP_ROOM) as u64;
-    assert!(matches!(cause(Answer::Endless), Cause::TooLong(most) if most == limit));
-    assert!(matches!(cause(Answer::Announced(1 << 40)), Cause::TooLong(most) if most == limit));
-    assert!(matches!(cause(Answer::Redirect("/file.gz".to_owned())), Cause::Connection(_)));
-    let Cause::Content { expected, found } = cause(Answer::Body(gzip(b"abd"))) else { panic!() };
+    assert!(matches!(cause(Answer::Endless), DownloadFailure::TooLong(most) if most == limit));
+    assert!(matches!(cause(Answer::Announced(1 << 40)), DownloadFailure::TooLong(most) if most == limit));
+    assert!(matches!(cause(Answer::Redirect("/file.gz".to_owned())), DownloadFailure::Connection(_)));
+    let DownloadFailure::Content { expected, found } = cause(Answer::Body(gzip(b"abd"))) else { panic!() };
     assert_eq!(expected, DIGEST);
     assert_eq!(found, "a52d159f262b2c6ddb724a61840befc36eb30c88877a4030b65cbe86298449c9");
 }
 
 #[test]
-fn a_file_has_its_time() {
+fn the_timeout_limits_a_file() {
     let server = Server::new(|_| Answer::Stall(gzip(CONTENT)));
     let folder = tempfile::tempdir().unwrap();
     let download =
@@ -84,17 +84,17 @@ fn a_file_has_its_time() {
     let path = folder.path().join("file.gz");
     let error = download.fetch(&path, CONTENT.len(), DIGEST, &mut |_| {}).unwrap_err();
     let Error::Download { attempts, .. } = error else { panic!("{error}") };
-    assert!(matches!(attempts[0].cause, Cause::Timeout), "{attempts:?}");
+    assert!(matches!(attempts[0].failure, DownloadFailure::Timeout), "{attempts:?}");
 }
 
-/// Content that starts right and then goes on: no more of it is decompressed than a byte.
+/// At most one byte more than expected is decompressed.
 #[test]
 fn longer_content_is_refused_unread() {
     let mut long = CONTENT.to_vec();
     long.resize(2_000_000, 0);
     assert!(gzip(&long).len() < GZIP_ROOM);
-    let Cause::Content { found, .. } = cause(Answer::Body(gzip(&long))) else { panic!() };
-    assert_eq!(found, catalog::sha256(&[b"abc\0"]));
+    let DownloadFailure::Content { found, .. } = cause(Answer::Body(gzip(&long))) else { panic!() };
+    assert_eq!(found, sha256_hex(b"abc\0"));
 }
 
 /// A damaged sum behind content that is right.
@@ -103,7 +103,7 @@ fn gzip_is_read_to_its_end() {
     let mut damaged = gzip(CONTENT);
     let sum = damaged.len() - 8;
     damaged[sum] ^= 1;
-    assert!(matches!(cause(Answer::Body(damaged)), Cause::Gzip(_)));
+    assert!(matches!(cause(Answer::Body(damaged)), DownloadFailure::Gzip(_)));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_wrong_file_is_replaced_by_the_right_one_only() {
     let path = folder.path().join("file.gz");
     fs::write(&path, "wrong").unwrap();
     let error = fetch(&path, &[bad.url()]).0.unwrap_err().to_string();
-    assert!(error.contains("file.gz could not be fetched: http://127.0.0.1:"), "{error}");
+    assert!(error.contains("file.gz cannot be downloaded: http://127.0.0.1:"), "{error}");
     assert!(error.ends_with("status 500"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"wrong");
     fetch(&path, &[good.url()]).0.unwrap();
@@ -193,6 +193,6 @@ fn settings_are_checked_before_anything_is_fetched() {
     assert!(
         [PublishedDataset::Mnist, PublishedDataset::FashionMnist]
             .iter()
-            .all(|set| set.mirrors().iter().all(|url| is_folder(url)))
+            .all(|set| set.mirrors().iter().all(|url| is_folder_url(url)))
     );
 }

@@ -3,16 +3,19 @@ use super::{
     progress::{Progress, Sums},
 };
 use crate::{
-    atomic,
     error::{Error, Result},
+    files::write_atomic,
     nn::{
         Autoencoder,
-        file::{self, Contents},
+        files::{
+            model::{self, Contents},
+            safetensors,
+        },
     },
     train::{History, OptimizerState, TrainConfig},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, fmt, fs::File, io::Read, path::Path};
+use std::{fmt, fs::File, io::Read, path::Path};
 
 const KEY: &str = "checkpoint";
 const VERSION: u32 = 1;
@@ -82,15 +85,15 @@ impl Checkpoint {
 
         let stopping = run.config.early_stopping.filter(|stopping| stopping.restore_best);
         let has_best = stopping.is_some_and(|stopping| stopping.best_epoch(&history.epochs).is_some());
-        contents.check_models(3 + usize::from(has_best))?;
-        let (model, first, second) = (contents.model("")?, contents.model(FIRST)?, contents.model(SECOND)?);
-        let mut values =
-            second.layers().iter().flat_map(|l| l.dense.weight().into_iter().chain(l.dense.bias()));
-        if let Some(negative) = values.find(|value| **value < 0.0) {
+        contents.check_sets(3 + usize::from(has_best))?;
+        let model = contents.model("")?;
+        let first = contents.parameters(FIRST)?;
+        let second = contents.parameters(SECOND)?;
+        if let Some(negative) = second.values().find(|value| *value < 0.0) {
             return Err(Error::format(name, "second moments", "numbers of at least 0", negative));
         }
         let best = has_best.then(|| contents.model(BEST)).transpose()?;
-        let optimizer = OptimizerState::from_moments(run.config.optimizer, step, [&first, &second]);
+        let optimizer = OptimizerState::from_moments(run.config.optimizer, step, first, second);
         Ok(Self { run, model, progress: Progress { optimizer, history, sums, best } })
     }
 
@@ -101,15 +104,22 @@ impl Checkpoint {
         model: &Autoencoder,
         progress: &Progress,
     ) -> Result<bool> {
-        let [first, second] = progress.optimizer.moments(model);
-        let models = [("", Some(model)), (FIRST, Some(&first)), (SECOND, Some(&second))];
-        let models = models.into_iter().chain([(BEST, progress.best.as_ref())]);
-        let mut tensors = Vec::new();
-        for (prefix, model) in models.filter_map(|(prefix, model)| Some((prefix, model?))) {
-            if model.layers().iter().any(|layer| !layer.is_finite()) {
-                return Ok(false);
-            }
-            tensors.extend(file::tensors(model, prefix));
+        let optimizer = &progress.optimizer;
+        let best = progress.best.as_ref();
+        let has_finite_moments = [&optimizer.first, &optimizer.second]
+            .into_iter()
+            .all(|moments| moments.values().all(f32::is_finite));
+        if !has_finite_moments
+            || [Some(model), best].into_iter().flatten().any(|model| model.check_finite().is_err())
+        {
+            return Ok(false);
+        }
+        let depth = model.encoder_depth();
+        let mut tensors = model::tensors("", depth, model.parameters());
+        tensors.extend(model::tensors(FIRST, depth, optimizer.first.views()));
+        tensors.extend(model::tensors(SECOND, depth, optimizer.second.views()));
+        if let Some(best) = best {
+            tensors.extend(model::tensors(BEST, depth, best.parameters()));
         }
         let metadata = Metadata {
             version: VERSION,
@@ -119,11 +129,12 @@ impl Checkpoint {
             sums: progress.sums,
         };
         let serialize = || {
-            let json = serde_json::to_string(&metadata)?;
-            file::serialize(model, &tensors, HashMap::from([(KEY.to_owned(), json)]))
+            let mut entries = model::metadata(model)?;
+            entries.insert(KEY.to_owned(), serde_json::to_string(&metadata)?);
+            safetensors::serialize(&tensors, entries)
         };
         let file = serialize().map_err(Error::io(path))?;
-        atomic::write(path, |out| out.write_all(&file)).map(|()| true)
+        write_atomic(path, |out| out.write_all(&file)).map(|()| true)
     }
 
     /// The run's identity, model and progress, for `run` to continue from.

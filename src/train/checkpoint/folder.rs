@@ -27,7 +27,11 @@ use std::{
 ///
 /// // In another process, perhaps: from the last checkpoint, or from the start if there is none.
 /// let mut resumed = new_model()?;
-/// trainer().resume(Checkpoint::latest(folder.path())?).fit(&mut resumed, &train)?;
+/// let mut trainer = trainer();
+/// if let Some(checkpoint) = Checkpoint::latest(folder.path())? {
+///     trainer = trainer.resume(checkpoint);
+/// }
+/// trainer.fit(&mut resumed, &train)?;
 /// assert_eq!(resumed, model);
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
@@ -61,12 +65,12 @@ impl CheckpointPolicy {
     ///
     /// # Errors
     /// [`Error::Setting`] if one is 0.
-    pub fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         if self.every == Some(0) {
-            return Err(Error::setting("steps between checkpoints", 0, "at least 1"));
+            return Err(Error::setting("every", 0, "at least 1"));
         }
         if self.keep_last == 0 {
-            return Err(Error::setting("checkpoints to keep", 0, "at least 1"));
+            return Err(Error::setting("keep_last", 0, "at least 1"));
         }
         Ok(())
     }
@@ -167,7 +171,7 @@ impl CheckpointWriter {
         fs::create_dir_all(folder).map_err(Error::io(folder))?;
         if !resumed && !files(folder)?.is_empty() {
             let expected = "a folder without checkpoints of another run: resume from them, or remove them";
-            return Err(Error::setting("folder for checkpoints", folder, expected));
+            return Err(Error::setting("folder", format_args!("{}", folder.display()), expected));
         }
         let best = run.config.early_stopping.map(|stopping| (stopping.monitor, stopping.min_improvement));
         let best = best.unwrap_or((monitor, 0.0));

@@ -1,16 +1,12 @@
 use crate::{
     data::Dataset,
     error::{Error, Result},
+    files::sha256_hex,
     nn::Autoencoder,
     train::TrainConfig,
 };
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::fmt;
-
-/// Rows per digest.
-const BLOCK_ROWS: usize = 1_024;
 
 /// Everything that determines the result of a run: two runs with the same identity have the same bits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,9 +78,9 @@ impl Identity {
             ("version of the crate", version.clone()),
             ("batch_size", batch_size.to_string()),
             ("learning_rate", learning_rate.to_string()),
-            ("loss", format!("{loss:?}")),
+            ("loss", loss.to_string()),
             ("penalties", format!("{penalties:?}")),
-            ("optimizer", format!("{optimizer:?}")),
+            ("optimizer", optimizer.to_string()),
             ("noise", format!("{noise:?}")),
             ("seed", seed.to_string()),
             ("schedule", format!("{schedule:?}")),
@@ -117,7 +113,7 @@ fn architecture(model: &Autoencoder) -> [Fact; 4] {
     let dropout: Vec<_> = layers.iter().map(|layer| layer.dropout.rate()).collect();
     [
         ("widths", format!("{:?}", model.widths())),
-        ("layers of the encoder", model.encoder_depth().to_string()),
+        ("encoder_depth", model.encoder_depth().to_string()),
         ("activations", format!("{activations:?}")),
         ("dropout", format!("{dropout:?}")),
     ]
@@ -138,37 +134,13 @@ impl fmt::Display for Fingerprint {
 }
 
 impl Fingerprint {
-    /// Blocks of rows are digested side by side, then their digests.
-    fn of(samples: &dyn Dataset) -> Self {
-        let (rows, features) = (samples.len(), samples.features());
-        let block = |block: usize| {
-            let (mut digest, mut row) = (Sha256::new(), vec![0.0; features]);
-            let mut bytes = Vec::with_capacity(4 * features);
-            for index in block * BLOCK_ROWS..rows.min((block + 1) * BLOCK_ROWS) {
-                samples.copy_row(index, &mut row);
-                bytes.clear();
-                bytes.extend(row.iter().flat_map(|value| value.to_le_bytes()));
-                digest.update(&bytes);
-            }
-            digest.finalize()
-        };
-        let blocks: Vec<_> = (0..rows.div_ceil(BLOCK_ROWS)).into_par_iter().map(block).collect();
-        let mut digest = Sha256::new();
-        blocks.iter().for_each(|block| digest.update(block));
-        Self { rows, features, sha256: hex(&digest.finalize()) }
+    fn of(rows: &dyn Dataset) -> Self {
+        Self { rows: rows.len(), features: rows.features(), sha256: rows.fingerprint() }
     }
 }
 
 /// A digest of all weights and biases.
 fn digest(model: &Autoencoder) -> String {
-    let mut digest = Sha256::new();
-    for layer in model.layers() {
-        let values = layer.dense.weight().into_iter().chain(layer.dense.bias());
-        digest.update(values.flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>());
-    }
-    hex(&digest.finalize())
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let values = model.parameters().flat_map(|(weight, bias)| weight.into_iter().chain(bias));
+    sha256_hex(&values.flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
 }

@@ -21,12 +21,11 @@ mod tests;
 mod weights;
 
 pub use batch::{Batch, BatchLoss, Objective};
-pub use weights::Gradient;
 
 use crate::{
     error::{Error, Quantity, Result},
-    memory,
-    nn::{Activation, Autoencoder, Dropout, Layer},
+    files::memory,
+    nn::{Activation, Autoencoder, Dropout, Layer, Parameters},
     train::OptimizerState,
 };
 use crew::Crew;
@@ -78,7 +77,7 @@ impl Step {
     /// is negative or not finite.
     pub fn new(model: &Autoencoder, objective: Objective, batch_size: usize) -> Result<Self> {
         if batch_size == 0 {
-            return Err(Error::setting("batch size", batch_size, "at least 1"));
+            return Err(Error::setting("batch_size", batch_size, "at least 1"));
         }
         objective.loss.check(model.output_layer().activation)?;
         objective.penalties.iter().try_for_each(|penalty| penalty.check())?;
@@ -86,7 +85,7 @@ impl Step {
         let blocks = batch_size.div_ceil(block_rows);
         let rows = blocks.checked_mul(block_rows);
         let elements = rows.and_then(|rows| rows.checked_mul(RowBlock::elements_per_row(model)));
-        memory::check("batch size", batch_size, elements)?;
+        memory::check("batch_size", batch_size, elements)?;
         Ok(Self {
             objective,
             batch_size,
@@ -130,10 +129,10 @@ impl Step {
                 (false, _) => batch.not_finite(Quantity::Input, None),
                 (true, true) => batch.not_finite(Quantity::Loss, None),
                 (true, false) => {
-                    let (loss, expected) =
-                        (self.objective.loss, "a loss that fits the rows; bce needs [0, 1]");
-                    let place = format_args!("{loss:?} in epoch {}, batch {}", batch.epoch, batch.number);
-                    Error::setting("loss", place, expected)
+                    let expected =
+                        format_args!("values in [0, 1], as the loss {} needs", self.objective.loss);
+                    let found = format_args!("others in epoch {}, batch {}", batch.epoch, batch.number);
+                    Error::data("targets", expected, found)
                 }
             });
         }
@@ -144,9 +143,8 @@ impl Step {
         Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
     }
 
-    /// Returns the gradients of the last step, one per layer from the input on. Empty unless they are
-    /// [kept](Self::keep_gradients).
-    pub fn gradients(&self) -> impl Iterator<Item = Gradient> {
+    /// Returns the gradients of the last step, if they are [kept](Self::keep_gradients).
+    pub fn gradients(&self) -> Option<Parameters> {
         self.weights.gradients()
     }
 
@@ -163,9 +161,9 @@ impl Step {
         let elements = (batch.rows.len() * model.inputs()) as f64;
         let rows = || self.blocks.iter().flat_map(RowBlock::results);
         BatchLoss {
-            data: rows().map(|row| row.loss.loss).sum::<f64>() / elements,
+            data: rows().map(|row| row.loss).sum::<f64>() / elements,
             penalty: rows().map(|row| row.code_penalty).sum(),
-            mse: rows().map(|row| row.loss.squared_error).sum::<f64>() / elements,
+            mse: rows().map(|row| row.squared_error).sum::<f64>() / elements,
         }
     }
 

@@ -1,7 +1,7 @@
 use super::{Batch, Objective, crew::Crew};
 use crate::{
     kernels::{self, buffers::Buffer, elementwise, rows_mut},
-    nn::{Activation, Autoencoder, Layer, RowLoss},
+    nn::{Autoencoder, Layer},
     random::{self, Stream},
 };
 use ndarray::{ArrayView2, Axis, Slice};
@@ -30,7 +30,10 @@ pub(super) struct RowBlock {
 /// What a row adds to the loss. Kept per row, so that sums have one order however a batch is cut into blocks.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RowResult {
-    pub loss: RowLoss,
+    /// The loss, summed over the features.
+    pub loss: f64,
+    /// The squared error, summed over the features.
+    pub squared_error: f64,
     /// The penalties on the row's code.
     pub code_penalty: f64,
     /// Whether the loss is defined for the target.
@@ -127,7 +130,7 @@ impl RowBlock {
         });
     }
 
-    /// The outputs of all layers; of the last one its logits, for the loss applies that activation itself.
+    /// The outputs of all layers but the last, and the logits of the last: the loss stage turns them into outputs.
     fn forward(&mut self, layers: &[Layer], batch: &Batch, rows: &[usize], crew: Crew) {
         for (index, layer) in layers.iter().enumerate() {
             self.draw_masks(index, layer, batch, rows, crew);
@@ -136,7 +139,6 @@ impl RowBlock {
             let input = before.last().unwrap_or(first).view(self.rows);
             let mask = self.masks[index].as_ref().map(|mask| mask.view(self.rows));
             let is_last = index + 1 == layers.len();
-            let activation = if is_last { Activation::Identity } else { layer.activation };
 
             let crew = crew.for_operations(input.len() * layer.dense.outputs());
             let each = crew.columns_each(layer.dense.outputs());
@@ -144,7 +146,11 @@ impl RowBlock {
             let panels = output.axis_chunks_iter_mut(Axis(1), each).enumerate();
             crew.for_each(panels, |(panel, mut output)| {
                 let start = panel * each;
-                layer.dense.forward_columns(input, activation, start, output.view_mut());
+                if is_last {
+                    layer.logits(input, start, output.view_mut());
+                } else {
+                    layer.forward(input, start, output.view_mut());
+                }
                 if let Some(mask) = mask {
                     let mask = mask.slice_axis(Axis(1), Slice::from(start..start + output.ncols()));
                     rows_mut(output)
@@ -167,7 +173,7 @@ impl RowBlock {
         });
     }
 
-    /// Each row's result, its outputs and the last layer's delta.
+    /// Each row's result, the outputs and the delta of the last layer.
     fn loss(&mut self, model: &Autoencoder, objective: &Objective, batch_rows: usize, crew: Crew) {
         let last = self.outputs.len() - 1;
         let code = model.encoder_depth() - 1;
@@ -190,11 +196,15 @@ impl RowBlock {
                 rows_mut(outputs).zip(rows_mut(deltas)).zip(kernels::rows(targets)).zip(kernels::rows(codes));
             for ((((output, delta), target), code), result) in rows.zip(results) {
                 let penalties = objective.penalties.iter().map(|penalty| penalty.of_code(code, batch_rows));
-                *result = RowResult {
-                    code_penalty: penalties.sum(),
-                    target_fits: objective.loss.allows(target),
-                    loss: objective.loss.row(activation, output, target, elements, delta),
-                };
+                let code_penalty = penalties.sum();
+                let target_fits = objective.loss.is_defined_for(target);
+                let of_logits = objective.loss.of_logits(output, target);
+                // From here on `output` holds the outputs instead of the logits.
+                activation.apply(output);
+                let squared_error = elementwise::squared_error(output, target);
+                objective.loss.gradient(delta, activation, output, target, elements);
+                let loss = of_logits.unwrap_or(squared_error);
+                *result = RowResult { loss, squared_error, code_penalty, target_fits };
             }
         });
     }
@@ -215,7 +225,7 @@ impl RowBlock {
             let panels = deltas.axis_chunks_iter_mut(Axis(1), each).enumerate();
             crew.for_each(panels, |(panel, mut deltas)| {
                 let start = panel * each;
-                next.backward_columns(delta, start, deltas.view_mut());
+                next.backward_input(delta, start, deltas.view_mut());
                 let columns = Slice::from(start..start + deltas.ncols());
                 let output = output.slice_axis(Axis(1), columns);
                 let mut masks = mask.map(|mask| kernels::rows(mask.slice_axis_move(Axis(1), columns)));

@@ -6,8 +6,8 @@ use super::{
 use crate::{
     error::Quantity,
     kernels::buffers,
-    nn::{Autoencoder, Dense, Layer},
-    train::optimizer::{LayerMoments, OptimizerState, Update},
+    nn::{Autoencoder, Dense, Layer, LayerParameters, Parameters},
+    train::optimizer::{OptimizerState, Update},
 };
 use ndarray::{Array1, Array2, ArrayViewMut, ArrayViewMut2, Dimension, s};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,15 +26,6 @@ fn tile_rows((inputs, outputs): (usize, usize), workers: usize) -> usize {
         tiles = tiles.next_multiple_of(workers).min(inputs.div_ceil(MIN_TILE_ROWS).max(tiles));
     }
     inputs.div_ceil(tiles.min(inputs))
-}
-
-/// The gradient of the loss and the penalties with respect to a layer's weights and biases.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Gradient {
-    /// With respect to the weights, `[in, out]`.
-    pub weight: Array2<f32>,
-    /// With respect to the biases, `[out]`.
-    pub bias: Array1<f32>,
 }
 
 /// The weights phase: every tile of every layer goes through its gradient over the whole batch, the penalties and the
@@ -84,11 +75,11 @@ impl LayerState {
     }
 
     /// The gradient of the last step, if it was kept.
-    fn gradient(&self) -> Option<Gradient> {
+    fn gradient(&self) -> Option<LayerParameters> {
         let tiles: Option<Vec<_>> = self.tiles.iter().map(|tile| tile.kept.as_deref()).collect();
         let (weights, outputs) = (tiles?.concat(), self.bias_gradient.len());
         let weight = Array2::from_shape_vec((weights.len() / outputs, outputs), weights).ok()?;
-        Some(Gradient { weight, bias: self.bias_gradient.clone() })
+        Some(LayerParameters { weight, bias: self.bias_gradient.clone() })
     }
 
     /// What is not finite, if anything.
@@ -140,8 +131,8 @@ impl WeightsPhase {
     }
 
     /// The gradients of the last step, if they were kept.
-    pub(super) fn gradients(&self) -> impl Iterator<Item = Gradient> {
-        self.layers.iter().filter_map(LayerState::gradient)
+    pub(super) fn gradients(&self) -> Option<Parameters> {
+        self.layers.iter().map(LayerState::gradient).collect()
     }
 
     /// The penalties' value over all weights before the update.
@@ -171,11 +162,12 @@ impl WeightsPhase {
         let (depth, encoder_depth) = (model.layers().len(), model.encoder_depth());
 
         let mut slots = recycle(std::mem::take(&mut self.slots));
-        let layers = model.layers_mut().iter_mut().zip(&mut self.layers).zip(&mut state.layers);
-        for (index, ((layer, state), moments)) in layers.enumerate() {
+        let moments = state.first.layers_mut().iter_mut().zip(state.second.layers_mut());
+        let layers = model.layers_mut().iter_mut().zip(&mut self.layers).zip(moments);
+        for (index, ((layer, state), (first, second))) in layers.enumerate() {
             let in_encoder = index < encoder_depth;
             let phase = Phase { objective, blocks, update, learning_rate, index, depth, in_encoder };
-            phase.add_tasks(layer, state, moments, crew, &mut slots);
+            phase.add_tasks(layer, state, [first, second], crew, &mut slots);
         }
         crew.run_slots(&slots, |task| task.run(&self.gradients));
         slots.clear();
@@ -229,17 +221,18 @@ impl<'a> Phase<'a> {
         self,
         layer: &'a mut Layer,
         state: &'a mut LayerState,
-        moments: &'a mut LayerMoments,
+        moments: [&'a mut LayerParameters; 2],
         crew: Crew,
         slots: &mut Vec<Slot<Task<'a>>>,
     ) {
         let (weight, bias) = layer.dense.parameters_mut();
+        let [first, second] = moments;
         let (rows, outputs) = (state.tile_rows, weight.ncols());
         let count = state.tiles.len();
         let weights = slice_mut(weight).chunks_mut(rows * outputs);
-        let first = moments.weight.first.chunks_mut(rows * outputs);
-        let second = moments.weight.second.chunks_mut(rows * outputs);
-        let parts = weights.zip(first).zip(second).zip(state.penalties.chunks_mut(rows));
+        let first_weights = slice_mut(first.weight.view_mut()).chunks_mut(rows * outputs);
+        let second_weights = slice_mut(second.weight.view_mut()).chunks_mut(rows * outputs);
+        let parts = weights.zip(first_weights).zip(second_weights).zip(state.penalties.chunks_mut(rows));
         for (index, (tile, (((weights, first), second), penalties))) in
             state.tiles.iter_mut().zip(parts).enumerate()
         {
@@ -250,7 +243,7 @@ impl<'a> Phase<'a> {
         let task = Task::Bias {
             phase: self,
             bias: slice_mut(bias),
-            moments: [&mut moments.bias.first, &mut moments.bias.second],
+            moments: [slice_mut(first.bias.view_mut()), slice_mut(second.bias.view_mut())],
             gradient: slice_mut(state.bias_gradient.view_mut()),
             finite: &mut state.bias_finite,
         };

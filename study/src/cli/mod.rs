@@ -4,19 +4,23 @@ pub mod files;
 pub mod progress;
 
 use autoencoder::{
-    Autoencoder, Error, TrainConfig,
+    Autoencoder, AutoencoderBuilder, Error, ImageSet, Init, Loss, TrainConfig,
     data::{
-        ImageSet,
         catalog::{DATA_VARIABLE, PublishedDataset, Split},
         digits,
     },
-    nn,
 };
-use clap::{Args, Parser, ValueEnum, error::ErrorKind};
+use clap::{
+    Args, Parser, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    error::ErrorKind,
+};
+use serde::Serializer;
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::{self, ExitCode},
+    str::FromStr,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -62,10 +66,28 @@ pub fn main<F: Parser>(run: impl FnOnce(&F) -> Result<(), Failure>) -> ExitCode 
 /// Returns exit code 0, or prints one line and returns 2 for an invalid setting, 1 for any other failure.
 pub fn finish(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
-    complain(&format!("error: {failure}"));
+    complain(&format!("error: {}", describe(&failure)));
     match failure {
         Failure::Library(Error::Setting { .. }) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
+    }
+}
+
+/// The command that downloads the data sets, in a checkout of this repository.
+const FETCH_COMMAND: &str = "cargo run --release --features download --example fetch_data -- --dataset both";
+
+/// The text of a failure, with a remedy where there is one.
+fn describe(failure: &Failure) -> String {
+    match failure {
+        Failure::Library(error) => describe_error(error),
+        _ => failure.to_string(),
+    }
+}
+
+fn describe_error(error: &Error) -> String {
+    match error {
+        Error::NotFound { .. } => format!("{error}; to download it: {FETCH_COMMAND}"),
+        _ => error.to_string(),
     }
 }
 
@@ -111,41 +133,34 @@ pub enum DatasetName {
     Digits,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Loss {
-    /// Mean squared error
-    Mse,
-    /// Binary cross-entropy
-    Bce,
+/// Parses a value that the library parses, with its possible values in `--help`.
+fn named<T>(
+    values: impl IntoIterator<Item = (&'static str, &'static str)>,
+) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = Error> + Clone + Send + Sync + 'static,
+{
+    let values = values.into_iter().map(|(name, help)| PossibleValue::new(name).help(help));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<T>())
 }
 
-impl From<Loss> for nn::Loss {
-    fn from(loss: Loss) -> Self {
-        match loss {
-            Loss::Mse => Self::Mse,
-            Loss::Bce => Self::Bce,
-        }
-    }
+/// Parser of a loss.
+pub fn loss() -> impl TypedValueParser<Value = Loss> {
+    named([("mse", "Mean squared error"), ("bce", "Binary cross-entropy")])
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Init {
-    /// Normal with variance 2 / inputs, biases 0
-    He,
-    /// Uniform with variance 2 / (inputs + outputs), biases 0
-    Glorot,
-    /// The default of PyTorch's Linear
-    Pytorch,
+/// Parser of an initialization.
+pub fn init() -> impl TypedValueParser<Value = Init> {
+    named([
+        ("he", "Normal with variance 2 / inputs, biases 0"),
+        ("glorot", "Uniform with variance 2 / (inputs + outputs), biases 0"),
+        ("pytorch", "The default of PyTorch's Linear"),
+    ])
 }
 
-impl From<Init> for nn::Init {
-    fn from(init: Init) -> Self {
-        match init {
-            Init::He => Self::He,
-            Init::Glorot => Self::Glorot,
-            Init::Pytorch => Self::Pytorch,
-        }
-    }
+/// Writes a number as JSON, or infinity and NaN as strings, which JSON numbers cannot be. For serde.
+pub fn decibels<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if value.is_finite() { serializer.serialize_f64(*value) } else { serializer.collect_str(value) }
 }
 
 /// Flags for the data set.
@@ -178,9 +193,10 @@ impl DataFlags {
             DatasetName::Digits => self.drawn(None),
             DatasetName::Auto => self.known(PublishedDataset::Mnist).or_else(|error| match error {
                 Error::NotFound { .. } => self.drawn(Some(format!(
-                    "{error}.\n\
+                    "{}.\n\
                      Using drawn digits instead. If you have MNIST, pass the folder with mnist/ or torchvision's\n\
-                     MNIST/raw/ as --data-dir or in {DATA_VARIABLE}."
+                     MNIST/raw/ as --data-dir or in {DATA_VARIABLE}.",
+                    describe_error(&error)
                 ))),
                 _ => Err(error),
             }),
@@ -234,7 +250,7 @@ pub struct WidthFlags {
 
 impl WidthFlags {
     /// Returns a builder for rows of `inputs` features.
-    pub fn builder(&self, inputs: usize) -> nn::AutoencoderBuilder {
+    pub fn builder(&self, inputs: usize) -> AutoencoderBuilder {
         Autoencoder::builder(inputs).hidden(&self.hidden).code(self.code)
     }
 }
@@ -245,6 +261,8 @@ pub fn set_threads(threads: Option<usize>) -> Result<usize, Error> {
         TrainConfig::new().threads(threads).check()?;
     }
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
-    builder.build_global().map_err(|source| Error::Threads { threads: threads.unwrap_or(0), source })?;
+    builder
+        .build_global()
+        .map_err(|error| Error::Threads { threads: threads.unwrap_or(0), reason: error.to_string() })?;
     Ok(rayon::current_num_threads())
 }

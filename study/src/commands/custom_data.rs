@@ -3,10 +3,10 @@
 
 use crate::cli::{self, Failure, OutputFlags, files, progress::Progress, say};
 use autoencoder::{
-    Autoencoder, Error, TrainConfig, Trainer,
-    data::{ImageSet, Noise, folder, idx, npy},
-    random, report,
-    train::evaluate,
+    Autoencoder, Error, ImageSet, Noise, TrainConfig, Trainer,
+    data::{idx, npy, png},
+    metrics::evaluate,
+    train::shuffled,
 };
 use clap::Parser;
 use std::path::PathBuf;
@@ -100,13 +100,13 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         found.output.psnr_pooled_db
     ))?;
     let clean = test.head(PICTURES)?.to_array();
-    let noisy = noise.corrupt(clean.view(), flags.seed);
-    let denoised = model.reconstruct(noisy.view())?;
+    let noisy = noise.corrupt(&clean, flags.seed);
+    let denoised = model.reconstruct(&noisy)?;
     let rows = [clean.view(), noisy.view(), denoised.view()];
-    report::save_grid(flags.out.join("denoised.png"), (height, width), &rows, 2)?;
-    let codes = model.encode(images.to_array().view())?;
-    npy::save_rows(flags.out.join("codes.npy"), codes.view())?;
-    npy::save_rows(flags.out.join("reconstructions.npy"), model.decode(codes.view())?.view())?;
+    png::save_grid(flags.out.join("denoised.png"), (height, width), &rows, 2)?;
+    let codes = model.encode(&images.to_array())?;
+    npy::save_rows(flags.out.join("codes.npy"), &codes)?;
+    npy::save_rows(flags.out.join("reconstructions.npy"), &model.decode(&codes)?)?;
     let written = "model.safetensors, denoised.png, codes.npy and reconstructions.npy (of all images)";
     say(&format!("{written} are in {}", flags.out.display()))
 }
@@ -119,7 +119,7 @@ fn load(flags: &Flags) -> Result<ImageSet, Failure> {
     };
     if flags.images.is_dir() {
         no_shape("no shape: PNG files state their own")?;
-        let (images, classes) = folder::load(&flags.images)?;
+        let (images, classes) = png::load_folder(&flags.images)?;
         if !classes.is_empty() {
             say(&format!("{} classes", classes.len()))?;
         }
@@ -128,10 +128,10 @@ fn load(flags: &Flags) -> Result<ImageSet, Failure> {
     let bytes = files::read(&flags.images)?;
     let name = flags.images.display().to_string();
     if bytes.starts_with(b"\x93NUMPY") {
-        return Ok(npy::read(&bytes, &name, flags.shape)?);
+        return Ok(npy::read(bytes.as_slice(), &name, flags.shape)?);
     }
     no_shape("no shape: IDX files state their own")?;
-    Ok(idx::dataset("own images", idx::read(bytes.as_slice(), &name)?, None)?)
+    Ok(idx::image_set("own images", idx::read_array(bytes.as_slice(), &name)?, None)?)
 }
 
 /// Files are often sorted by class, so the test images are chosen at random.
@@ -140,9 +140,9 @@ fn split(flags: &Flags, images: &ImageSet) -> Result<(ImageSet, ImageSet), Error
     if !(test >= 1.0 && test < images.len() as f64) {
         let value = format!("{} of {} images", flags.test_share, images.len());
         let expected = "at least 1 image to test on and 1 to train on";
-        return Err(Error::Setting { name: "test share", value, expected });
+        return Err(Error::Setting { name: "test_share", value, expected });
     }
-    let order = random::shuffled(images.len(), flags.seed, 0);
+    let order = shuffled(images.len(), flags.seed, 0);
     let (test, train) = order.split_at(test as usize);
     Ok((images.select(train)?, images.select(test)?))
 }

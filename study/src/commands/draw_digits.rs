@@ -2,9 +2,12 @@
 
 use crate::cli::{self, Failure, files};
 use autoencoder::{
-    data::{digits, idx},
+    data::{
+        digits,
+        idx::{self, Encoding},
+        png,
+    },
     ndarray::s,
-    report,
 };
 use clap::Parser;
 use std::path::PathBuf;
@@ -26,18 +29,14 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     let digits = digits::generate(flags.count, flags.seed)?;
     files::create_folder(&flags.out)?;
     let (height, width) = digits.image_shape();
-    for (name, shape, bytes) in [
-        ("images-idx3-ubyte.gz", &[digits.len(), height, width][..], digits.pixels()),
-        ("labels-idx1-ubyte.gz", &[digits.len()], digits.labels().unwrap_or_default()),
-    ] {
-        let path = flags.out.join(name);
-        idx::save(&path, shape, bytes, idx::Encoding::Gzip)?;
-    }
+    let images = flags.out.join("images-idx3-ubyte.gz");
+    let labels = flags.out.join("labels-idx1-ubyte.gz");
+    idx::save(images, Some(labels), &digits, Encoding::Gzip)?;
     // The classes alternate, so column c of ten shows class c.
     let images = digits.head(100)?.to_array();
     let rows: Vec<_> = (0..images.nrows()).step_by(10).collect();
     let rows: Vec<_> =
         rows.iter().map(|&row| images.slice(s![row..images.nrows().min(row + 10), ..])).collect();
-    report::save_grid(flags.out.join("digits.png"), (height, width), &rows, 2)?;
+    png::save_grid(flags.out.join("digits.png"), (height, width), &rows, 2)?;
     cli::say(&format!("{} digits in {}", flags.count, flags.out.display()))
 }

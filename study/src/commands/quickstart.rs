@@ -1,20 +1,18 @@
 //! Trains a denoising autoencoder, prints its test metrics and writes pictures.
 
 use crate::cli::{
-    self, DataFlags, Failure, Images, Init, Loss, OutputFlags, WidthFlags, files, progress::Progress, say,
+    self, DataFlags, Failure, Images, OutputFlags, WidthFlags, decibels, files, progress::Progress, say,
 };
 use autoencoder::{
-    TrainConfig, Trainer,
-    data::Noise,
-    metrics::{ImageQuality, decibels},
+    Init, Loss, Noise, Penalty, TrainConfig, Trainer,
+    data::png,
+    metrics::{ImageQuality, evaluate},
     ndarray::ArrayView2,
-    nn::{self, Penalty},
-    report,
-    train::{Checkpoint, CheckpointPolicy, evaluate},
+    train::{Checkpoint, CheckpointPolicy},
 };
 use clap::Parser;
 use serde::Serialize;
-use std::{path::PathBuf, time::Instant};
+use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
 /// Trains a denoising autoencoder, prints its test metrics and writes pictures.
 #[derive(Debug, Parser)]
@@ -33,9 +31,9 @@ pub(super) struct Flags {
     batch_size: usize,
     #[arg(long, default_value_t = 0.001)]
     learning_rate: f32,
-    #[arg(long, value_enum, default_value = "bce")]
+    #[arg(long, value_parser = cli::loss(), default_value = "bce")]
     loss: Loss,
-    #[arg(long, value_enum, default_value = "he")]
+    #[arg(long, value_parser = cli::init(), default_value = "he")]
     init: Init,
     /// Dropout rate of the hidden layers
     #[arg(long, default_value_t = 0.0)]
@@ -50,7 +48,7 @@ pub(super) struct Flags {
     threads: Option<usize>,
     /// Saves a checkpoint every N steps, in checkpoints/ in the folder for the results
     #[arg(long)]
-    checkpoint_every: Option<u64>,
+    checkpoint_every: Option<NonZeroU64>,
     /// Continues from the last checkpoint, if there is one
     #[arg(long)]
     resume: bool,
@@ -72,7 +70,7 @@ impl Flags {
             .epochs(self.epochs)
             .batch_size(self.batch_size)
             .learning_rate(self.learning_rate)
-            .loss(self.loss.into())
+            .loss(self.loss)
             .seed(self.seed);
         if let Some(noise) = self.noise()? {
             config = config.noise(noise);
@@ -88,17 +86,17 @@ impl Flags {
     }
 
     fn checkpoints(&self) -> Option<CheckpointPolicy> {
-        self.checkpoint_every.map(|steps| CheckpointPolicy::new(self.checkpoint_folder()).every(steps))
+        self.checkpoint_every.map(|steps| CheckpointPolicy::new(self.checkpoint_folder()).every(steps.get()))
     }
 }
 
 pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     flags.output.apply();
     let threads = cli::set_threads(flags.threads)?;
-    let (noise, config) = (flags.noise()?, flags.config()?);
+    let noise = flags.noise()?;
+    let config = flags.config()?;
     config.check()?;
     let checkpoints = flags.checkpoints();
-    checkpoints.as_ref().map_or(Ok(()), CheckpointPolicy::check)?;
     files::create_folder(&flags.out)?;
 
     let Images { train, test, notice } = flags.data.load()?;
@@ -106,7 +104,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         .widths
         .builder(train.features())
         .dropout(flags.dropout)
-        .init(flags.init.into())
+        .init(flags.init)
         .seed(flags.seed)
         .build()?;
     if let Some(notice) = notice {
@@ -128,7 +126,10 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
 
     let start = Instant::now();
     let mut progress = Progress::new(flags.epochs, noise.is_some());
-    let mut trainer = Trainer::new(config).validation(&test).resume(resumed);
+    let mut trainer = Trainer::new(config).validation(&test);
+    if let Some(checkpoint) = resumed {
+        trainer = trainer.resume(checkpoint);
+    }
     if let Some(checkpoints) = checkpoints {
         trainer = trainer.checkpoint(checkpoints);
     }
@@ -151,15 +152,15 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     let clean = files::one_a_class(&test);
     let picture = |name: &str, rows: &[ArrayView2<f32>]| {
         let path = flags.out.join(name);
-        report::save_grid(&path, (height, width), rows, 3)
+        png::save_grid(&path, (height, width), rows, 3)
     };
     files::remove(&flags.out.join("denoised.png"))?;
     if let Some(noise) = &noise {
-        let noisy = noise.corrupt(clean.view(), flags.seed);
-        let output = model.reconstruct(noisy.view())?;
+        let noisy = noise.corrupt(&clean, flags.seed);
+        let output = model.reconstruct(&noisy)?;
         picture("denoised.png", &[clean.view(), noisy.view(), output.view()])?;
     }
-    picture("reconstructed.png", &[clean.view(), model.reconstruct(clean.view())?.view()])?;
+    picture("reconstructed.png", &[clean.view(), model.reconstruct(&clean)?.view()])?;
     model.save(flags.out.join("model.safetensors"))?;
     files::write_csv(&flags.out.join("history.csv"), &files::HISTORY_COLUMNS, files::history_rows(&history))?;
     let summary = Summary {
@@ -167,8 +168,8 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         train_images: train.len(),
         test_images: test.len(),
         widths: model.widths(),
-        loss: flags.loss.into(),
-        init: flags.init.into(),
+        loss: flags.loss,
+        init: flags.init,
         dropout: flags.dropout,
         lasso: flags.lasso,
         epochs: flags.epochs,
@@ -208,8 +209,8 @@ struct Summary<'a> {
     train_images: usize,
     test_images: usize,
     widths: Vec<usize>,
-    loss: nn::Loss,
-    init: nn::Init,
+    loss: Loss,
+    init: Init,
     dropout: f32,
     lasso: f32,
     epochs: usize,
@@ -219,9 +220,9 @@ struct Summary<'a> {
     noise_variance: f32,
     clamped: bool,
     test_mse: f64,
-    #[serde(with = "decibels")]
+    #[serde(serialize_with = "decibels")]
     test_psnr_mean_db: f64,
-    #[serde(with = "decibels")]
+    #[serde(serialize_with = "decibels")]
     test_psnr_pooled_db: f64,
     #[serde(flatten)]
     denoising: Option<Denoising>,
@@ -232,12 +233,12 @@ struct Summary<'a> {
 
 #[derive(Debug, Serialize)]
 struct Denoising {
-    #[serde(with = "decibels")]
+    #[serde(serialize_with = "decibels")]
     denoised_psnr_mean_db: f64,
-    #[serde(with = "decibels")]
+    #[serde(serialize_with = "decibels")]
     denoised_psnr_pooled_db: f64,
-    #[serde(with = "decibels")]
+    #[serde(serialize_with = "decibels")]
     noisy_psnr_mean_db: f64,
-    #[serde(with = "decibels")]
+    #[serde(serialize_with = "decibels")]
     noisy_psnr_pooled_db: f64,
 }

@@ -2,8 +2,7 @@
 
 use crate::cli::{self, DataFlags, Failure, Images, WidthFlags};
 use autoencoder::{
-    Autoencoder, Error, TrainConfig, Trainer, bench,
-    data::Noise,
+    Autoencoder, Error, Noise, TrainConfig, Trainer, bench,
     ndarray::{Array2, Axis, s},
     nn::Layer,
 };
@@ -52,7 +51,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     let evaluate = || -> Result<f64, Error> {
         let start = Instant::now();
         for block in images.axis_chunks_iter(Axis(0), 1_000) {
-            black_box(model.reconstruct(block)?);
+            black_box(model.reconstruct(&block)?);
         }
         Ok(images.nrows() as f64 / start.elapsed().as_secs_f64())
     };
@@ -67,7 +66,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         let row = index % images.nrows();
         let image = images.slice(s![row..=row, ..]);
         let start = Instant::now();
-        model.reconstruct_into(image, output.view_mut())?;
+        model.reconstruct_into(&image, &mut output)?;
         black_box(&output);
         micros.push(start.elapsed().as_secs_f64() * 1e6);
     }

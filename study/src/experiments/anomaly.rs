@@ -10,7 +10,7 @@ use crate::{
     report::{Section, Spread, cell},
     sweep::Record,
 };
-use autoencoder::{metrics::Roc, train::reconstruction_errors};
+use autoencoder::metrics::Roc;
 use clap::Args;
 
 /// Points per drawn curve.
@@ -78,7 +78,7 @@ impl Anomaly {
             let anomalous: Vec<bool> = labels.iter().map(|&label| label == class).collect();
             let mut of_seeds = Vec::new();
             for record in records.iter().filter(|record| record.run.dataset == without.name) {
-                let scores = reconstruction_errors(&lab.model(record)?, &set.test)?;
+                let scores = lab.model(record)?.reconstruction_errors(&set.test)?;
                 let roc = Roc::from_scores(&scores, &anomalous)?;
                 of_seeds.push(roc.area());
                 if record.run.train.seed == lab.flags.first_seed() {

@@ -149,7 +149,7 @@ impl Architectures {
         let clean = files::one_a_class(&set.test);
         let (mut rows, mut names) = (vec![clean.clone()], vec!["original".to_owned()]);
         for record in chosen(records, set, |run| run.train.seed == lab.flags.first_seed()) {
-            rows.push(lab.model(record)?.reconstruct(clean.view())?);
+            rows.push(lab.model(record)?.reconstruct(&clean)?);
             names.push(format!("{}, code {}", self.grid.label(&record.run.hidden), record.run.code));
         }
         let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
@@ -169,7 +169,7 @@ fn pca(set: &Set, codes: &[usize]) -> Result<Curve, Failure> {
     let mut points = Vec::new();
     for &code in codes.iter().filter(|&&code| code <= set.test.features()) {
         let output = pca.reconstruction(code)?.apply(images.view())?;
-        points.push((code as f64, ImageQuality::compare(output.view(), images.view(), 1.0)?.psnr_pooled_db));
+        points.push((code as f64, ImageQuality::compare(&output, &images, 1.0)?.psnr_pooled_db));
     }
     Ok(Curve { label: "PCA".to_owned(), points, ..Curve::default() })
 }

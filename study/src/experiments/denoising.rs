@@ -14,9 +14,9 @@ use crate::{
 use autoencoder::{
     Error,
     data::{Noise, NoiseKind},
-    metrics::{ImageQuality, ssim_mean},
+    metrics::{ImageQuality, evaluate, ssim_mean},
     ndarray::{Array2, ArrayView2},
-    train::{EpochRecord, evaluate},
+    train::EpochRecord,
 };
 use clap::{Args, ValueEnum};
 
@@ -156,8 +156,8 @@ impl Denoising {
         let shape = set.test.image_shape();
         let figures = |images: ArrayView2<f32>| -> Result<Figures, Error> {
             Ok(Figures {
-                psnr: ImageQuality::compare(images, clean.view(), 1.0)?.psnr_pooled_db,
-                ssim: ssim_mean(images, clean.view(), shape, 1.0).unwrap_or(f64::NAN),
+                psnr: ImageQuality::compare(&images, &clean, 1.0)?.psnr_pooled_db,
+                ssim: ssim_mean(&images, &clean, shape, 1.0).unwrap_or(f64::NAN),
             })
         };
 
@@ -170,7 +170,7 @@ impl Denoising {
             let linear = pca.map(|pca| pca.denoiser(f64::from(strength))).transpose()?;
             let (mut of_noisy, mut of_linear) = (Vec::new(), Vec::new());
             for seed in lab.flags.seeds() {
-                let noisy = noise.corrupt(clean.view(), seed);
+                let noisy = noise.corrupt(&clean, seed);
                 of_noisy.push(figures(noisy.view())?);
                 if let Some(map) = &linear {
                     of_linear.push(figures(map.apply(noisy.view())?.view())?);
@@ -178,8 +178,8 @@ impl Denoising {
             }
             let of_models = |records: Vec<&Record>| -> Result<Vec<Figures>, Failure> {
                 let output = |record: &Record| -> Result<Figures, Failure> {
-                    let input = noise.corrupt(clean.view(), record.run.train.seed);
-                    Ok(figures(lab.model(record)?.reconstruct(input.view())?.view())?)
+                    let input = noise.corrupt(&clean, record.run.train.seed);
+                    Ok(figures(lab.model(record)?.reconstruct(&input)?.view())?)
                 };
                 records.into_iter().map(output).collect()
             };
@@ -359,8 +359,8 @@ impl Denoising {
         let seed = lab.flags.first_seed();
         let own = |run: &Run| run.train.noise.as_ref() == Some(noise) && run.train.seed == seed;
         let Some(record) = chosen(records, set, own).next() else { return Ok(None) };
-        let noisy = noise.corrupt(clean.view(), seed);
-        let denoised = lab.model(record)?.reconstruct(noisy.view())?;
+        let noisy = noise.corrupt(&clean, seed);
+        let denoised = lab.model(record)?.reconstruct(&noisy)?;
         let mut rows = vec![clean.clone(), noisy.clone(), denoised];
         let mut names = "original; noisy; denoised by the model for this strength".to_owned();
         if let Some(linear) = linear {

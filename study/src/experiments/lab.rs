@@ -3,16 +3,15 @@
 use super::{progress::SweepProgress, records};
 use crate::{
     baseline::Pca,
-    cli::{self, Failure, Init, Loss, OutputFlags, files, say, set_threads},
+    cli::{self, Failure, OutputFlags, files, say, set_threads},
     plots::Chart,
     report::{Picture, Section},
     sweep::{Images, Record, Run, Sweep},
 };
 use autoencoder::{
-    Autoencoder, Error, TrainConfig,
-    data::{ImageSet, catalog::PublishedDataset},
+    Autoencoder, Error, Init, Loss, TrainConfig,
+    data::{ImageSet, catalog::PublishedDataset, png},
     ndarray::ArrayView2,
-    report::save_grid,
 };
 use clap::{Args, Parser, ValueEnum};
 use std::{
@@ -51,9 +50,9 @@ pub struct StudyFlags {
     pub batch_size: usize,
     #[arg(long, default_value_t = 0.001)]
     pub learning_rate: f32,
-    #[arg(long, value_enum, default_value = "mse")]
+    #[arg(long, value_parser = cli::loss(), default_value = "mse")]
     pub loss: Loss,
-    #[arg(long, value_enum, default_value = "he")]
+    #[arg(long, value_parser = cli::init(), default_value = "he")]
     pub init: Init,
     /// Seeds; each model is trained once per seed
     #[arg(long, value_delimiter = ',', num_args = 1, default_value = "0")]
@@ -231,7 +230,7 @@ impl StudyFlags {
             .epochs(self.epochs)
             .batch_size(self.batch_size)
             .learning_rate(self.learning_rate)
-            .loss(self.loss.into())
+            .loss(self.loss)
             .seed(seed)
     }
 
@@ -247,7 +246,7 @@ impl StudyFlags {
             hidden: hidden.to_vec(),
             code,
             dropout: 0.0,
-            init: self.init.into(),
+            init: self.init,
             train: self.config(seed),
         })
     }
@@ -336,7 +335,7 @@ impl Lab<'_> {
         rows: &[ArrayView2<f32>],
     ) -> Result<Picture, Failure> {
         let path = self.out.join(format!("{name}.png"));
-        save_grid(&path, set.test.image_shape(), rows, 2)?;
+        png::save_grid(&path, set.test.image_shape(), rows, 2)?;
         Ok(Picture { path, caption: caption.to_owned() })
     }
 }

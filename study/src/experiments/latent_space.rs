@@ -66,7 +66,7 @@ impl LatentSpace {
         section: &mut Section,
     ) -> Result<(), Failure> {
         let images = set.test.to_array();
-        let codes = model.encode(images.view())?;
+        let codes = model.encode(&images)?;
         let pca = Pca::fit(&codes)?;
         let labels = set.test.labels().unwrap_or_default();
 
@@ -81,7 +81,7 @@ impl LatentSpace {
 
         let places = files::places_of_classes(&set.test);
         let first = images.select(Axis(0), &places);
-        let first_codes = model.encode(first.view())?;
+        let first_codes = model.encode(&first)?;
         self.walks(lab, set, model, &first_codes)?.into_iter().for_each(|picture| section.picture(picture));
         section.picture(self.directions(lab, set, model, &pca)?);
 
@@ -218,7 +218,7 @@ impl LatentSpace {
 fn decoded(model: &Autoencoder, codes: impl Iterator<Item = Array1<f32>>) -> Result<Array2<f32>, Failure> {
     let mut rows = Array2::zeros((0, model.code_width()));
     codes.for_each(|code| rows.push_row(code.view()).expect("a code is as wide as the model's"));
-    Ok(model.decode(rows.view())?)
+    Ok(model.decode(&rows)?)
 }
 
 /// Returns, for each of the given rows, the indices of its nearest other rows by Euclidean distance, nearest first.

@@ -243,7 +243,7 @@ impl Regularization {
                 format!("{:.1}", 100.0 * best.sparsity),
             ]);
             names.push(format!("the best with {}", regularizer.name()));
-            images.push(lab.model(best)?.reconstruct(clean.view())?);
+            images.push(lab.model(best)?.reconstruct(&clean)?);
             let epochs = best.history.epochs.iter();
             let test = |e: &autoencoder::train::EpochRecord| Some(e.validation?.output.psnr_pooled_db);
             let points = epochs.filter_map(|e| Some((e.epoch as f64, test(e)?))).collect();

@@ -36,13 +36,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let served = Arc::new(Autoencoder::load(&path)?);
     fs::remove_file(&path)?;
 
-    let expected = model.reconstruct(test.view())?;
+    let expected = model.reconstruct(&test)?;
     let workers: Vec<_> = (0..4)
         .map(|worker| {
             let (served, rows) = (Arc::clone(&served), test.clone());
             thread::spawn(move || {
                 let own: Vec<usize> = (worker..rows.nrows()).step_by(4).collect();
-                let output = served.reconstruct(rows.select(Axis(0), &own).view());
+                let output = served.reconstruct(&rows.select(Axis(0), &own));
                 output.map(|output| (own, output))
             })
         })

@@ -5,10 +5,10 @@ use super::reference::{self, Gradients, Matrix, Network, relative_error};
 use approx::assert_relative_eq;
 use autoencoder::{
     Autoencoder,
+    bench::{corrupt_training_row, dropout_mask},
     data::{Dataset, Noise, NoiseKind},
     ndarray::{Array1, Array2, ArrayView2},
     nn::{Activation, Dense, Dropout, Init, Layer, Loss, Penalty, Scope},
-    random::{self, Stream},
     train::{Batch, BatchLoss, Objective, Optimizer, OptimizerState, Step},
 };
 
@@ -45,7 +45,7 @@ impl Case {
         Self {
             model,
             objective: Objective::default(),
-            samples: noise.clamped().corrupt(samples.view(), SEED),
+            samples: noise.clamped().corrupt(&samples, SEED),
             rows: (0..batch).map(|row| 2 * (batch - 1 - row)).collect(),
             noise: None,
         }
@@ -62,9 +62,10 @@ impl Case {
         let mut optimizer = OptimizerState::new(Optimizer::adam(), &model).unwrap();
         let mut step = Step::new(&model, self.objective.clone(), self.rows.len()).unwrap().keep_gradients();
         let loss = step.run(&mut model, &mut optimizer, 1e-3, &self.batch()).unwrap();
+        let kept = step.gradients().unwrap();
         let gradients = Gradients {
-            weight: step.gradients().map(|g| matrix(g.weight.view())).collect(),
-            bias: step.gradients().map(|g| vector(&g.bias)).collect(),
+            weight: kept.layers().iter().map(|g| matrix(g.weight.view())).collect(),
+            bias: kept.layers().iter().map(|g| vector(&g.bias)).collect(),
         };
         (loss, gradients)
     }
@@ -112,7 +113,7 @@ impl Case {
     fn mask(&self, index: usize, layer: &Layer) -> Matrix {
         let mask = |&row: &usize| {
             let mut mask = Array1::zeros(layer.dense.outputs());
-            layer.dropout.mask(mask.as_slice_mut().unwrap(), SEED, index, EPOCH, row);
+            dropout_mask(layer.dropout, mask.as_slice_mut().unwrap(), SEED, index, EPOCH, row);
             vector(&mask)
         };
         self.rows.iter().map(mask).collect()
@@ -123,7 +124,7 @@ impl Case {
         let noisy = |&row: &usize| {
             let mut values = self.samples.row(row).to_vec();
             if let Some(noise) = &self.noise {
-                noise.apply(&mut values, &mut random::rng(SEED, Stream::TrainNoise, EPOCH, row));
+                corrupt_training_row(noise, &mut values, SEED, EPOCH, row);
             }
             values.into_iter().map(f64::from).collect()
         };
@@ -212,8 +213,8 @@ fn whole_models_over_several_blocks_with_noise_and_dropout() {
 
 #[test]
 fn dropout_of_the_code_and_unequal_stacks() {
-    let layer = |shape, activation, index, dropout| Layer {
-        dense: Init::Glorot.dense(shape, SEED, index).unwrap(),
+    let layer = |(inputs, outputs), activation, index, dropout| Layer {
+        dense: Init::Glorot.dense(inputs, outputs, SEED, index).unwrap(),
         activation,
         dropout: Dropout::new(dropout).unwrap(),
     };
@@ -353,7 +354,7 @@ fn the_proximal_lasso_gives_exact_zeros() {
 /// A layer made from an array in another memory layout gives the same results.
 #[test]
 fn layouts_do_not_matter() {
-    let weight = Init::He.dense((6, 4), 1, 0).unwrap().weight().to_owned();
+    let weight = Init::He.dense(6, 4, 1, 0).unwrap().weight().to_owned();
     let transposed = weight.t().as_standard_layout().into_owned().reversed_axes();
     assert_ne!(weight.strides(), transposed.strides());
     let make = |weight| Dense::new(weight, Array1::zeros(4)).unwrap();

@@ -1,13 +1,3 @@
-//! Folders of PNG files as data sets (feature `png`).
-//!
-//! Either a folder holds the images, or each of its subfolders holds those of one class: labels count the subfolders in
-//! the order of their names, as images follow in the order of theirs. Names that begin with a dot are passed over;
-//! anything else that is not such an image is an error that names it.
-//!
-//! All images have one size. Colour becomes grey as `L = (19595 R + 38470 G + 7471 B + 32768) / 65536`, Rec. 601's luma
-//! as Pillow's `convert("L")` computes it, and alpha is left out, as there. Sixteen bits become the nearest of 256
-//! levels, after the luma.
-
 use crate::{
     data::ImageSet,
     error::{Error, Result},
@@ -20,28 +10,35 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Pixels of an image: memory is taken by what a header says, at most 8 bytes a pixel.
+/// Maximum pixels of an image. The decoder allocates what the header claims, up to 8 bytes per pixel.
 const MAX_PIXELS: usize = 1 << 24;
 /// Labels are bytes.
 const MAX_CLASSES: usize = 256;
 
-/// Reads a folder of PNG files, and the names of its classes: of the subfolders, in the order of the labels, or none
-/// where the images lie in the folder itself.
+/// Loads a folder of PNG files, and the names of its classes.
+///
+/// Either the folder holds the images and there are no classes, or each of its subfolders holds the images of one class.
+/// Classes and images follow in the order of their names, and labels are indices of classes. Names that start with a dot
+/// are skipped; anything else that is not a PNG file of the right size is an error.
+///
+/// All images have the same size. Color becomes gray by Rec. 601's luma as Pillow's `convert("L")` computes it,
+/// `(19595 R + 38470 G + 7471 B + 32768) / 65536`, and alpha is ignored, as there. Values of 16 bits become the nearest of
+/// 256 levels after that.
 ///
 /// ```no_run
-/// use autoencoder::data::folder;
-/// let (leaves, classes) = folder::load("leaves")?; // leaves/ash/*.png, leaves/oak/*.png
+/// use autoencoder::data::png;
+/// let (leaves, classes) = png::load_folder("leaves")?; // leaves/ash/*.png, leaves/oak/*.png
 /// println!("{} images of {:?} in {} classes", leaves.len(), leaves.image_shape(), classes.len());
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`Error::Io`] if a file or folder cannot be read; [`Error::Format`] with the name of the file if it is no sound PNG,
-/// an animation, of another size than the first or of more than 2^24 pixels, or with that of the folder if there are no
-/// images in it, images beside subfolders, or more than 256 subfolders.
-pub fn load(path: impl AsRef<Path>) -> Result<(ImageSet, Vec<String>)> {
+/// [`Error::Io`] if a file or folder cannot be read. [`Error::Format`] if a file is not a valid PNG file, is an animation,
+/// differs in size from the first one or has more than 2^24 pixels; or if a folder has no images, both images and
+/// subfolders, or more than 256 subfolders.
+pub fn load_folder(path: impl AsRef<Path>) -> Result<(ImageSet, Vec<String>)> {
     let path = path.as_ref();
-    let mut images = Images::default();
+    let mut images = Loader::default();
     let (folders, files): (Vec<_>, Vec<_>) = entries(path)?.into_iter().partition(|entry| entry.is_dir());
     let wrong = |expected: String, found: String| {
         Err(Error::format(&path.display().to_string(), "folder", expected, found))
@@ -53,18 +50,19 @@ pub fn load(path: impl AsRef<Path>) -> Result<(ImageSet, Vec<String>)> {
         return wrong(format!("at most {MAX_CLASSES} subfolders"), folders.len().to_string());
     }
     images.add(path, &files, folders.is_empty())?;
-    let (mut labels, mut classes) = (Vec::new(), Vec::new());
+    let mut labels = Vec::new();
+    let mut classes = Vec::new();
     for (label, folder) in (0_u8..=u8::MAX).zip(&folders) {
         let files = entries(folder)?;
         images.add(folder, &files, true)?;
         labels.extend(vec![label; files.len()]);
         classes.push(folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
     }
-    let dataset = ImageSet::new(path.display().to_string(), images.shape, images.pixels)?;
-    Ok((if folders.is_empty() { dataset } else { dataset.with_labels(labels)? }, classes))
+    let set = ImageSet::new(path.display().to_string(), images.shape, images.pixels)?;
+    Ok((if folders.is_empty() { set } else { set.with_labels(labels)? }, classes))
 }
 
-/// What a folder holds, in the order of the names, without what is hidden.
+/// The entries of a folder in the order of their names, without hidden ones.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let names: Result<Vec<OsString>, _> =
         fs::read_dir(folder).and_then(|found| found.map(|entry| entry.map(|e| e.file_name())).collect());
@@ -74,14 +72,14 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
-/// The images so far. The first gives the size.
+/// The images so far. The first one sets the size.
 #[derive(Default)]
-struct Images {
+struct Loader {
     shape: (usize, usize),
     pixels: Vec<u8>,
 }
 
-impl Images {
+impl Loader {
     fn add(&mut self, folder: &Path, files: &[PathBuf], needed: bool) -> Result<()> {
         if needed && files.is_empty() {
             return Err(Error::format(&folder.display().to_string(), "folder", "PNG files", "none"));
@@ -94,21 +92,21 @@ impl Images {
     }
 }
 
-/// Adds the grey pixels of a file and returns its size, which is the expected one if there is one.
+/// Appends the gray pixels of a file and returns its size, which must be the expected one, if any.
 fn read(path: &Path, expected: Option<(usize, usize)>, pixels: &mut Vec<u8>) -> Result<(usize, usize)> {
     let name = path.display().to_string();
-    // What is no file, a pipe for one, might never end.
+    // A pipe or a device might never end.
     if !fs::metadata(path).map_err(Error::io(path))?.is_file() {
-        return Err(Error::format(&name, "PNG", "a file", "something else"));
+        return Err(Error::format(&name, "PNG", "a regular file", "something else"));
     }
     let bad = |error: png::DecodingError| match error {
         png::DecodingError::IoError(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
-            Error::Io { path: path.to_owned(), source }
+            Error::Io { path: path.to_owned(), cause: source }
         }
-        error => Error::format(&name, "PNG", "a sound image", error),
+        error => Error::format(&name, "PNG", "a valid image", error),
     };
     let mut decoder = Decoder::new(BufReader::new(File::open(path).map_err(Error::io(path))?));
-    // Palettes become colours, and less than 8 bits become 8.
+    // Expands palettes to colors and fewer than 8 bits to 8.
     decoder.set_transformations(Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(bad)?;
     let info = reader.info();
@@ -117,7 +115,7 @@ fn read(path: &Path, expected: Option<(usize, usize)>, pixels: &mut Vec<u8>) -> 
         return Err(Error::format(&name, "PNG", "one image", "an animation"));
     }
     if let Some((height, width)) = expected.filter(|&expected| expected != shape) {
-        let expected = format!("{height} x {width}, as the images before");
+        let expected = format!("{height} x {width}, as in the images before");
         return Err(Error::format(&name, "size", expected, format!("{} x {}", shape.0, shape.1)));
     }
     let size = reader.output_buffer_size();
@@ -135,23 +133,25 @@ fn read(path: &Path, expected: Option<(usize, usize)>, pixels: &mut Vec<u8>) -> 
         ColorType::GrayscaleAlpha => 2,
         ColorType::Rgb => 3,
         ColorType::Rgba => 4,
-        ColorType::Indexed => return Err(Error::format(&name, "PNG", "colours", "an index alone")),
+        ColorType::Indexed => {
+            return Err(Error::format(&name, "PNG", "colors", "a palette that was not expanded"));
+        }
     };
     if frame.bit_depth == BitDepth::Sixteen {
         let sample = |bytes: &[u8]| u32::from(u16::from_be_bytes([bytes[0], bytes[1]]));
-        let level = |pixel: &[u8]| ((grey(pixel, 2, sample) + 128) / 257) as u8;
+        let level = |pixel: &[u8]| ((gray(pixel, 2, sample) + 128) / 257) as u8;
         pixels.extend(bytes.chunks_exact(2 * channels).map(level));
     } else {
-        let level = |pixel: &[u8]| grey(pixel, 1, |bytes| bytes[0].into()) as u8;
+        let level = |pixel: &[u8]| gray(pixel, 1, |bytes| bytes[0].into()) as u8;
         pixels.extend(bytes.chunks_exact(channels).map(level));
     }
     Ok(shape)
 }
 
-/// The grey level of a pixel whose samples are `width` bytes each; alpha comes last and is left out.
-fn grey(pixel: &[u8], width: usize, sample: impl Fn(&[u8]) -> u32) -> u32 {
-    let at = |place: usize| sample(&pixel[place * width..]);
-    // The weights sum to 2^16, so that even 16 bits stay below 2^32.
+/// The gray level of a pixel whose samples have `width` bytes each. Alpha comes last and is ignored.
+fn gray(pixel: &[u8], width: usize, sample: impl Fn(&[u8]) -> u32) -> u32 {
+    let at = |channel: usize| sample(&pixel[channel * width..]);
+    // The weights sum to 2^16, so sums of 16-bit samples stay below 2^32.
     if pixel.len() < 3 * width {
         at(0)
     } else {

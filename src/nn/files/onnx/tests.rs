@@ -89,7 +89,7 @@ fn a_decoded_graph_gives_the_stored_outputs() {
 }
 
 #[test]
-fn initializers_are_the_safetensors_bit_for_bit() {
+fn initializers_equal_the_safetensors_exactly() {
     let bytes = fs::read(golden("crate.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     for (part, ..) in PARTS {
@@ -124,11 +124,11 @@ fn our_files_are_those_that_onnxruntime_ran() {
 }
 
 #[test]
-fn what_cannot_be_exported_is_an_error() {
+fn models_that_cannot_be_exported_are_errors() {
     let mut model = stored();
     model.layers_mut()[3].dense.parameters_mut().0[[0, 0]] = f32::NAN;
-    assert!(matches!(model.to_onnx(OnnxPart::Whole), Err(Error::Setting { .. })));
-    assert!(matches!(model.to_onnx(OnnxPart::Decoder), Err(Error::Setting { .. })));
+    assert!(matches!(model.to_onnx(OnnxPart::Whole), Err(Error::Data { .. })));
+    assert!(matches!(model.to_onnx(OnnxPart::Decoder), Err(Error::Data { .. })));
     assert!(model.to_onnx(OnnxPart::Encoder).is_ok());
     assert!(matches!(model.export_onnx(OnnxPart::Encoder, "/nowhere/model.onnx"), Err(Error::Io { .. })));
     assert!(check_size(MAX_BYTES).is_ok() && check_size(MAX_BYTES + 1).is_err());

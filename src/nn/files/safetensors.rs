@@ -1,16 +1,16 @@
-//! Reading safetensors files that nobody vouches for.
+//! Safetensors files: writing them, and reading untrusted ones.
 //!
-//! The header is parsed here and its offsets are checked by the `safetensors` crate. That crate's own reader lets the
-//! last of two tensors of one name win, takes up to 48 times a header's size in memory (here 13), and adds offsets
+//! The header is parsed here; the `safetensors` crate then checks its offsets. The reader of that crate accepts duplicate
+//! names and keeps the last tensor, needs up to 48 times the size of a header in memory (here 13 times), and adds offsets
 //! near 2^64 to a length without a check.
 
 use crate::{
     error::{Error, Result},
-    memory,
+    files::memory,
 };
 use safetensors::{
     Dtype,
-    tensor::{Metadata, TensorInfo},
+    tensor::{Metadata, TensorInfo, TensorView},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -19,11 +19,38 @@ use serde::{
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    io::Read,
+    io::{self, Read},
 };
 
-/// The longest header, in bytes, as the `safetensors` crate has it.
+/// Maximum bytes of a header, as in the `safetensors` crate.
 const MAX_HEADER: u64 = 100_000_000;
+
+/// A tensor to write: its name, shape and values as bytes.
+pub(crate) struct Tensor {
+    name: String,
+    shape: Vec<usize>,
+    data: Vec<u8>,
+}
+
+impl Tensor {
+    pub(crate) fn f32<'a>(name: String, shape: Vec<usize>, values: impl Iterator<Item = &'a f32>) -> Self {
+        Self { name, shape, data: bytes(values) }
+    }
+}
+
+/// Values as little-endian bytes.
+pub(crate) fn bytes<'a>(values: impl Iterator<Item = &'a f32>) -> Vec<u8> {
+    values.flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// The bytes of a file with these tensors and this metadata.
+pub(crate) fn serialize(tensors: &[Tensor], metadata: HashMap<String, String>) -> io::Result<Vec<u8>> {
+    let views: Result<Vec<_>, _> = tensors
+        .iter()
+        .map(|tensor| Ok((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), &tensor.data)?)))
+        .collect();
+    views.and_then(|views| safetensors::serialize(views, Some(metadata))).map_err(io::Error::other)
+}
 
 /// The tensors of a file and its metadata.
 pub(crate) struct Tensors {
@@ -35,13 +62,12 @@ pub(crate) struct Tensors {
 }
 
 impl Tensors {
-    /// Reads a file; `name` stands for it in errors. Reading ends with the bytes that the header announces and one
-    /// more.
+    /// Reads a file, which errors call `name`. It reads at most one byte more than the header announces.
     ///
     /// # Errors
-    /// [`Error::Format`] if it is not safetensors, [`Error::Io`] if the stream fails.
+    /// [`Error::Format`] if it is not a safetensors file, [`Error::Io`] if it cannot be read.
     pub(crate) fn read(mut stream: impl Read, name: &str) -> Result<Self> {
-        let damaged = |found: &dyn fmt::Display| Error::format(name, "safetensors", "a sound file", found);
+        let damaged = |found: &dyn fmt::Display| Error::format(name, "safetensors", "a valid file", found);
         let mut take = |len| memory::read(&mut stream, len).map_err(Error::io(name));
 
         let length = take(8)?.try_into().map_err(|_| damaged(&"less than the header's length"))?;
@@ -60,7 +86,7 @@ impl Tensors {
         let mut tensors: Vec<_> = tensors.into_iter().collect();
         let count = tensors.len();
         tensors.sort_unstable_by_key(|(_, tensor)| tensor.data_offsets);
-        // Refuses gaps, overlaps, and shapes that do not fit the offsets.
+        // Checks for gaps, overlaps, and shapes that do not fit the offsets.
         let tensors = Metadata::new(None, tensors).map_err(|error| damaged(&error))?;
 
         let expected = tensors.data_len();
@@ -74,29 +100,29 @@ impl Tensors {
         Ok(Self { file: name.to_owned(), metadata, count, tensors, data })
     }
 
-    /// What stands for the file in errors.
+    /// The name of the file in errors.
     pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
-    /// How many tensors there are.
+    /// The number of tensors.
     pub(crate) fn len(&self) -> usize {
         self.count
     }
 
-    /// An entry of the metadata.
+    /// An entry of the metadata, if it exists.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// The elements of a tensor.
+    /// Decodes the elements of a tensor.
     ///
     /// # Errors
-    /// [`Error::Format`] if there is no such tensor, or it is of another type or shape, or not finite.
+    /// [`Error::Format`] if the tensor is missing, has the wrong type or shape, or is not finite.
     pub(crate) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let wrong = |expected: &dyn fmt::Debug, found: &dyn fmt::Debug| {
-            let (expected, found) = (format!("{name} {expected:?}"), format_args!("{found:?}"));
-            Error::format(&self.file, "tensor", expected, found)
+            let expected = format!("{name} {expected:?}");
+            Error::format(&self.file, "tensor", expected, format_args!("{found:?}"))
         };
         let tensor = self.tensors.info(name).ok_or_else(|| wrong(&shape, &"no such tensor"))?;
         if tensor.dtype != Dtype::F32 || tensor.shape != shape {

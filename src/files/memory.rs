@@ -1,4 +1,4 @@
-//! Sizes that memory cannot hold are errors, where allocating them would end the process.
+//! Reports impossible allocation sizes as errors instead of aborting the process.
 
 use crate::error::{Error, Result};
 use std::{
@@ -6,15 +6,17 @@ use std::{
     io::{self, Read},
 };
 
-/// Checks that so many f32 could be allocated; `None` stands for a number beyond `usize`.
+/// Checks that `elements` numbers of type f32 can be allocated; `None` stands for a count beyond `usize`. The error
+/// names the setting and its value.
 pub(crate) fn check(name: &'static str, value: impl fmt::Debug, elements: Option<usize>) -> Result<()> {
     match elements.map(|elements| Vec::<f32>::new().try_reserve_exact(elements)) {
         Some(Ok(())) => Ok(()),
-        _ => Err(Error::setting(name, value, "a size that fits memory")),
+        _ => Err(Error::setting(name, value, "a size that fits in memory")),
     }
 }
 
-/// Reads `len` bytes, or fewer at the stream's end. Memory follows the bytes that arrive, not what is asked for.
+/// Reads `len` bytes, or fewer at the end of the stream. The allocation grows with the bytes that arrive, so that a
+/// header that claims too much costs nothing.
 pub(crate) fn read(stream: &mut impl Read, len: usize) -> io::Result<Vec<u8>> {
     const FIRST: usize = 1 << 16;
     let mut bytes = Vec::new();

@@ -1,31 +1,32 @@
-//! Pictures of what a model does (feature `png`).
-
 use crate::{
-    atomic,
     error::{Error, Result},
+    files::write_atomic,
 };
 use ndarray::ArrayView2;
 use std::{io, path::Path};
 
-/// Grey level between the images.
+/// Gray level between the images.
 const GAP_LEVEL: u8 = 96;
 
-/// Writes rows of images as one grey PNG: a row for each array `[images, height * width]`, its images side by side
-/// with a thin gap, each pixel enlarged to `zoom` x `zoom`. Values are limited to [0, 1]; NaN is black.
+/// Saves a grid of images as one gray PNG file.
+///
+/// Each array `[images, height * width]` becomes one row of the grid, its images side by side with a thin gap. Each pixel is
+/// enlarged to `zoom` x `zoom`. Values are clamped to [0, 1]; NaN becomes black. The file is
+/// [written atomically](write_atomic).
 ///
 /// ```
-/// use autoencoder::{data::{digits, Noise}, report};
+/// use autoencoder::{Noise, data::{digits, png}};
 /// let clean = digits::generate(10, 1)?.to_array();
-/// let noisy = Noise::gaussian(0.1)?.corrupt(clean.view(), 2);
-/// # let folder = tempfile::tempdir().unwrap();
+/// let noisy = Noise::gaussian(0.1)?.corrupt(&clean, 2);
+/// # let folder = tempfile::tempdir().expect("a scratch folder");
 /// # let path = folder.path().join("digits.png");
-/// report::save_grid(path, (28, 28), &[clean.view(), noisy.view()], 3)?;
+/// png::save_grid(path, (28, 28), &[clean.view(), noisy.view()], 3)?;
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 ///
 /// # Errors
-/// If there is nothing to draw, an array is not of images of this shape, the picture exceeds 2^31 pixels, or the
-/// file cannot be written.
+/// [`Error::Shape`] if there is nothing to draw, an array does not have height * width columns, or the grid exceeds 2^31
+/// pixels; [`Error::Io`] if the file cannot be written.
 pub fn save_grid(
     path: impl AsRef<Path>,
     (height, width): (usize, usize),
@@ -44,14 +45,14 @@ pub fn save_grid(
     let size = side(columns, width).zip(side(rows.len(), height));
     let Some((across, down)) = size.filter(|&(a, d)| u64::from(a) * u64::from(d) < 1 << 31) else {
         let found = format!("{} x {columns} of {height} x {width}, zoom {zoom}", rows.len());
-        return Err(Error::setting("picture grid", found, "1 to 2^31 pixels"));
+        return Err(Error::Shape { what: "grid of images", expected: "1 to 2^31 pixels".to_owned(), found });
     };
 
     let mut pixels = vec![GAP_LEVEL; across as usize * down as usize];
-    for (place_down, row) in rows.iter().enumerate() {
-        for (place_across, image) in row.outer_iter().enumerate() {
-            let top = gap + place_down * (height * zoom + gap);
-            let left = gap + place_across * (width * zoom + gap);
+    for (grid_row, row) in rows.iter().enumerate() {
+        for (grid_column, image) in row.outer_iter().enumerate() {
+            let top = gap + grid_row * (height * zoom + gap);
+            let left = gap + grid_column * (width * zoom + gap);
             for y in 0..height * zoom {
                 let start = (top + y) * across as usize + left;
                 for (x, pixel) in pixels[start..start + width * zoom].iter_mut().enumerate() {
@@ -60,9 +61,9 @@ pub fn save_grid(
             }
         }
     }
-    atomic::write(path.as_ref(), |file| {
-        let mut encoder = png::Encoder::new(file, across, down);
-        encoder.set_color(png::ColorType::Grayscale);
+    write_atomic(path, |file| {
+        let mut encoder = ::png::Encoder::new(file, across, down);
+        encoder.set_color(::png::ColorType::Grayscale);
         let mut writer = encoder.write_header().map_err(io::Error::other)?;
         writer.write_image_data(&pixels).map_err(io::Error::other)?;
         writer.finish().map_err(io::Error::other)
@@ -76,14 +77,14 @@ mod tests {
     use std::fs::File;
 
     #[test]
-    fn pixels_land_where_they_belong() {
+    fn pixels_are_at_their_positions() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("grid.png");
         let (upper, lower) = (array![[0.0, 1.0], [0.2, f32::NAN]], array![[2.0, -1.0]]);
         save_grid(&path, (1, 2), &[upper.view(), lower.view()], 2).unwrap();
 
         let mut reader =
-            png::Decoder::new(io::BufReader::new(File::open(&path).unwrap())).read_info().unwrap();
+            ::png::Decoder::new(io::BufReader::new(File::open(&path).unwrap())).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
         assert_eq!((info.width, info.height), (11, 7));
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_drawn_is_an_error() {
+    fn impossible_grids_are_errors() {
         let image = Array2::zeros((1, 4));
         let draw = |shape, rows: &[ArrayView2<f32>], zoom| save_grid("/nowhere/grid.png", shape, rows, zoom);
         for (shape, rows, zoom) in [

@@ -1,0 +1,7 @@
+//! File formats. `load` and `save` take paths, `read` and `write` streams; what is saved can be loaded.
+
+pub mod idx;
+#[cfg(feature = "npy")]
+pub mod npy;
+#[cfg(feature = "png")]
+pub mod png;

@@ -1,0 +1,7 @@
+//! PNG files (feature `png`): folders of images as data sets, and grids of images.
+
+mod folder;
+mod grid;
+
+pub use folder::load_folder;
+pub use grid::save_grid;

@@ -1,0 +1,121 @@
+use crate::{
+    data::{Dataset, Noise},
+    error::{Error, Result},
+    kernels::{self, elementwise},
+    metrics::ImageQuality,
+    nn::{Autoencoder, inference_block_rows},
+};
+use ndarray::Array2;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// The quality of a model's reconstructions, for values in [0, 1].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Evaluation {
+    /// Quality of the reconstructions, compared with the clean rows.
+    pub output: ImageQuality,
+    /// Quality of the noisy inputs, compared with the clean rows; `None` without noise.
+    pub noisy_input: Option<ImageQuality>,
+}
+
+// Here, and not beside `reconstruct`, because `nn` knows nothing of data sets.
+impl Autoencoder {
+    /// Returns the mean squared error of each row's reconstruction, an anomaly score: the less a row resembles the rows that
+    /// the model was trained on, the larger it is. It is not finite for a row that is not.
+    ///
+    /// ```
+    /// use autoencoder::{Autoencoder, data::digits};
+    /// let model = Autoencoder::builder(784).code(16).build()?;
+    /// assert_eq!(model.reconstruction_errors(&digits::generate(20, 1)?)?.len(), 20);
+    /// # Ok::<(), autoencoder::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there are no rows, or their number of features is not that of the model.
+    pub fn reconstruction_errors(&self, rows: &dyn Dataset) -> Result<Vec<f64>> {
+        let features = rows.features() as f64;
+        let errors = squared_errors(self, rows, None, 0)?;
+        Ok(errors.into_iter().map(|error| error.output / features).collect())
+    }
+}
+
+/// Evaluates the reconstructions of all rows, corrupted by `noise` if given, against the clean rows. A NaN in one row makes
+/// the means NaN.
+///
+/// The noise of a row is a function of the seed and the index of the row, as in [`Noise::corrupt`]. The evaluation runs on
+/// the `rayon` pool in which it is called; the number of threads changes no bit of the result.
+///
+/// ```
+/// use autoencoder::{Autoencoder, Noise, data::digits, metrics::evaluate};
+/// let model = Autoencoder::builder(784).code(16).build()?;
+/// let found = evaluate(&model, &digits::generate(20, 1)?, Some(&Noise::gaussian(0.1)?), 7)?;
+/// println!("denoised: {:.2} dB", found.output.psnr_pooled_db);
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`] if there are no rows, or their number of features is not that of the model.
+pub fn evaluate(
+    model: &Autoencoder,
+    rows: &dyn Dataset,
+    noise: Option<&Noise>,
+    seed: u64,
+) -> Result<Evaluation> {
+    let errors = squared_errors(model, rows, noise, seed)?;
+    let quality = |error: fn(&RowErrors) -> f64| {
+        ImageQuality::from_squared_errors(errors.iter().map(error), rows.features(), 1.0)
+    };
+    Ok(Evaluation {
+        output: quality(|row| row.output),
+        noisy_input: noise.map(|_| quality(|row| row.noisy_input)),
+    })
+}
+
+/// The squared errors of one row, summed over the features.
+#[derive(Debug, Clone, Copy, Default)]
+struct RowErrors {
+    output: f64,
+    /// 0 without noise.
+    noisy_input: f64,
+}
+
+fn squared_errors(
+    model: &Autoencoder,
+    rows: &dyn Dataset,
+    noise: Option<&Noise>,
+    seed: u64,
+) -> Result<Vec<RowErrors>> {
+    let features = rows.features();
+    if rows.is_empty() {
+        return Err(Error::shape("rows to evaluate", 1.., 0));
+    }
+    let mut errors = vec![RowErrors::default(); rows.len()];
+    let block_rows = inference_block_rows(rows.len());
+    errors.par_chunks_mut(block_rows).enumerate().try_for_each(|(block, errors)| {
+        let start = block * block_rows;
+        let mut clean = Array2::zeros((errors.len(), features));
+        for (offset, row) in kernels::rows_mut(clean.view_mut()).enumerate() {
+            rows.copy_row(start + offset, row);
+        }
+        let output = if let Some(noise) = noise {
+            let mut noisy = clean.clone();
+            noise.corrupt_rows(noisy.view_mut(), seed, start);
+            for ((error, clean), noisy) in errors.iter_mut().zip(row_slices(&clean)).zip(row_slices(&noisy)) {
+                error.noisy_input = elementwise::squared_error(noisy, clean);
+            }
+            model.reconstruct(&noisy)?
+        } else {
+            model.reconstruct(&clean)?
+        };
+        for ((error, clean), output) in errors.iter_mut().zip(row_slices(&clean)).zip(row_slices(&output)) {
+            error.output = elementwise::squared_error(output, clean);
+        }
+        Ok(())
+    })?;
+    Ok(errors)
+}
+
+fn row_slices(array: &Array2<f32>) -> impl Iterator<Item = &[f32]> {
+    kernels::rows(array.view())
+}

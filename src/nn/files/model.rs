@@ -1,0 +1,229 @@
+//! Models as safetensors files, with the names and layout of PyTorch.
+//!
+//! Layer i of the encoder is `encoder.{2i}.weight` `[out, in]` and `encoder.{2i}.bias` `[out]`, and likewise for the
+//! decoder. These are the names in `nn.Sequential(Linear, activation, Linear, activation, ...)`. The architecture is JSON
+//! in the metadata under the key `autoencoder`:
+//!
+//! ```json
+//! {"version": 1, "inputs": 784,
+//!  "encoder": [{"outputs": 128, "activation": "relu", "dropout": 0.0},
+//!              {"outputs": 32, "activation": "identity", ...}],
+//!  "decoder": [{"outputs": 128, "activation": {"leaky_relu": {"slope": 0.01}}, ...}, ...]}
+//! ```
+//!
+//! `python/exchange.py` reads and writes such files in PyTorch.
+
+use super::safetensors::{Tensor, Tensors, serialize};
+use crate::{
+    error::{Error, Result},
+    files::write_atomic,
+    nn::{Activation, Autoencoder, Dense, Dropout, Layer, LayerParameters, Parameters},
+};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+const KEY: &str = "autoencoder";
+const VERSION: u32 = 1;
+
+/// The model as described by the metadata.
+#[derive(Serialize, Deserialize)]
+struct Architecture {
+    version: u32,
+    inputs: usize,
+    encoder: Vec<LayerSpec>,
+    decoder: Vec<LayerSpec>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LayerSpec {
+    outputs: usize,
+    activation: Activation,
+    dropout: Dropout,
+}
+
+impl From<&Layer> for LayerSpec {
+    fn from(layer: &Layer) -> Self {
+        Self { outputs: layer.dense.outputs(), activation: layer.activation, dropout: layer.dropout }
+    }
+}
+
+impl Autoencoder {
+    /// Saves weights and architecture as a safetensors file, which is [written atomically](write_atomic).
+    ///
+    /// The names and the layout of the tensors are those of PyTorch; weights round-trip exactly.
+    ///
+    /// ```
+    /// use autoencoder::Autoencoder;
+    /// # let folder = tempfile::tempdir().expect("a scratch folder");
+    /// # let path = folder.path().join("model.safetensors");
+    /// let model = Autoencoder::builder(784).hidden(&[64]).code(16).build()?;
+    /// model.save(&path)?;
+    /// assert_eq!(Autoencoder::load(&path)?, model);
+    /// # Ok::<(), autoencoder::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Data`] if a weight or bias is not finite, [`Error::Io`] if the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        self.check_finite()?;
+        let tensors = tensors("", self.encoder_depth(), self.parameters());
+        let file = serialize(&tensors, metadata(self).map_err(Error::io(path))?).map_err(Error::io(path))?;
+        write_atomic(path, |out| out.write_all(&file))
+    }
+
+    /// Loads a model from a safetensors file that [`save`](Self::save) or another program wrote.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read. [`Error::Format`] if it is not a safetensors file, its metadata do not
+    /// describe a model, or a tensor is missing, unknown, of the wrong type or shape, or not finite.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(Error::io(path))?;
+        Self::read_from(file, &path.display().to_string())
+    }
+
+    /// Reads a model from the bytes of a safetensors file. Errors call it `name`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_safetensors(file: &[u8], name: &str) -> Result<Self> {
+        Self::read_from(file, name)
+    }
+
+    fn read_from(stream: impl Read, name: &str) -> Result<Self> {
+        let contents = Contents::read(stream, name)?;
+        contents.check_sets(1)?;
+        contents.model("")
+    }
+}
+
+/// The tensors of a model's weights and biases, or of values in their shapes. Their names start with `prefix`.
+pub(crate) fn tensors<'a>(
+    prefix: &str,
+    encoder_depth: usize,
+    parameters: impl Iterator<Item = (ArrayView2<'a, f32>, ArrayView1<'a, f32>)>,
+) -> Vec<Tensor> {
+    let mut tensors = Vec::new();
+    for (index, (weight, bias)) in parameters.enumerate() {
+        let (inputs, outputs) = weight.dim();
+        let [weight_name, bias_name] = names(prefix, encoder_depth, index);
+        tensors.push(Tensor::f32(weight_name, vec![outputs, inputs], weight.t().iter()));
+        tensors.push(Tensor::f32(bias_name, vec![outputs], bias.iter()));
+    }
+    tensors
+}
+
+/// Metadata with the architecture of a model.
+pub(crate) fn metadata(model: &Autoencoder) -> io::Result<HashMap<String, String>> {
+    let (encoder, decoder) = model.layers().split_at(model.encoder_depth());
+    let architecture = Architecture {
+        version: VERSION,
+        inputs: model.inputs(),
+        encoder: encoder.iter().map(LayerSpec::from).collect(),
+        decoder: decoder.iter().map(LayerSpec::from).collect(),
+    };
+    Ok(HashMap::from([(KEY.to_owned(), serde_json::to_string(&architecture)?)]))
+}
+
+/// A valid file with the description of a model and one or more sets of its tensors, which differ in the prefix of their
+/// names.
+pub(crate) struct Contents {
+    tensors: Tensors,
+    architecture: Architecture,
+}
+
+impl Contents {
+    /// Reads a file, which errors call `name`.
+    pub(crate) fn read(stream: impl Read, name: &str) -> Result<Self> {
+        let tensors = Tensors::read(stream, name)?;
+        let json = tensors.metadata(KEY).unwrap_or_default();
+        let architecture: Architecture = serde_json::from_str(json).map_err(|error| {
+            Error::format(name, "metadata `autoencoder`", "the description of a model", error)
+        })?;
+        if architecture.version != VERSION {
+            return Err(Error::format(
+                name,
+                "metadata `autoencoder`, version",
+                VERSION,
+                architecture.version,
+            ));
+        }
+        Ok(Self { tensors, architecture })
+    }
+
+    /// The entry of the metadata for a key; empty if there is none.
+    pub(crate) fn metadata(&self, key: &str) -> &str {
+        self.tensors.metadata(key).unwrap_or_default()
+    }
+
+    /// Checks that there are the tensors of `sets` models and no others.
+    pub(crate) fn check_sets(&self, sets: usize) -> Result<()> {
+        let layers = self.architecture.encoder.len() + self.architecture.decoder.len();
+        let expected = 2 * layers * sets;
+        if self.tensors.len() != expected {
+            let file = self.tensors.file();
+            return Err(Error::format(file, "number of tensors", expected, self.tensors.len()));
+        }
+        Ok(())
+    }
+
+    /// The values of the tensors whose names start with `prefix`.
+    pub(crate) fn parameters(&self, prefix: &str) -> Result<Parameters> {
+        self.layers(prefix).map(|layer| Ok(layer?.1)).collect()
+    }
+
+    /// The model with the weights and biases whose names start with `prefix`.
+    pub(crate) fn model(&self, prefix: &str) -> Result<Autoencoder> {
+        let invalid = |error| Error::format(self.tensors.file(), "metadata `autoencoder`", "a model", error);
+        let layer = |layer: Result<(&LayerSpec, LayerParameters)>| {
+            let (spec, parameters) = layer?;
+            let dense = Dense::new(parameters.weight, parameters.bias).map_err(invalid)?;
+            Ok(Layer { dense, activation: spec.activation, dropout: spec.dropout })
+        };
+        let mut encoder = self.layers(prefix).map(layer).collect::<Result<Vec<_>>>()?;
+        let decoder = encoder.split_off(self.architecture.encoder.len());
+        Autoencoder::from_layers(encoder, decoder).map_err(invalid)
+    }
+
+    /// Each layer's description and its values.
+    fn layers(&self, prefix: &str) -> impl Iterator<Item = Result<(&LayerSpec, LayerParameters)>> {
+        let Architecture { inputs, encoder, decoder, .. } = &self.architecture;
+        let mut inputs = *inputs;
+        encoder.iter().chain(decoder).enumerate().map(move |(index, spec)| {
+            let names = names(prefix, encoder.len(), index);
+            let parameters = layer_parameters(&self.tensors, names, inputs, spec.outputs)?;
+            inputs = spec.outputs;
+            Ok((spec, parameters))
+        })
+    }
+}
+
+/// The names of the weights and biases of a layer, counted from the input.
+pub(super) fn names(prefix: &str, encoder_depth: usize, layer: usize) -> [String; 2] {
+    let (stack, index) = match layer.checked_sub(encoder_depth) {
+        None => ("encoder", layer),
+        Some(index) => ("decoder", index),
+    };
+    ["weight", "bias"].map(|kind| format!("{prefix}{stack}.{}.{kind}", 2 * index))
+}
+
+fn layer_parameters(
+    tensors: &Tensors,
+    [weight, bias]: [String; 2],
+    inputs: usize,
+    outputs: usize,
+) -> Result<LayerParameters> {
+    let weight = tensors.f32(&weight, &[outputs, inputs])?;
+    let bias = tensors.f32(&bias, &[outputs])?;
+    let weight = Array2::from_shape_vec((outputs, inputs), weight)
+        .map_err(|error| Error::format(tensors.file(), "weight", "a shape that fits in memory", error))?;
+    let weight = weight.reversed_axes().as_standard_layout().into_owned();
+    Ok(LayerParameters { weight, bias: Array1::from_vec(bias) })
+}
