@@ -61,7 +61,7 @@ fn every_kind_of_pixel_becomes_its_grey_level() {
     let wide = |bytes: &[u8]| bytes.iter().flat_map(|&byte| [byte; 2]).collect::<Vec<u8>>();
     let eight = BitDepth::Eight;
     for (what, file) in [
-        ("grey", grey((4, 2), &greys)),
+        ("gray", grey((4, 2), &greys)),
         ("RGB", encode((4, 2), ColorType::Rgb, eight, None, &rgb)),
         ("RGBA", encode((4, 2), ColorType::Rgba, eight, None, &rgba)),
         ("palette", encode((4, 2), ColorType::Indexed, eight, Some(&rgb), &[0, 1, 2, 3, 4, 5, 6, 7])),
@@ -69,11 +69,11 @@ fn every_kind_of_pixel_becomes_its_grey_level() {
             "palette of 4 bits",
             encode((4, 2), ColorType::Indexed, BitDepth::Four, Some(&rgb), &[0x01, 0x23, 0x45, 0x67]),
         ),
-        ("grey and alpha", {
+        ("gray and alpha", {
             let pairs: Vec<u8> = greys.iter().flat_map(|&level| [level, 7]).collect();
             encode((4, 2), ColorType::GrayscaleAlpha, eight, None, &pairs)
         }),
-        ("grey of 16 bits", encode((4, 2), ColorType::Grayscale, BitDepth::Sixteen, None, &wide(&greys))),
+        ("gray of 16 bits", encode((4, 2), ColorType::Grayscale, BitDepth::Sixteen, None, &wide(&greys))),
     ] {
         let images = single(&file).unwrap();
         assert_eq!((images.image_shape(), images.labels()), ((2, 4), None), "{what}");
