@@ -418,7 +418,7 @@ fn a_checkpoint_that_cannot_be_written_ends_the_run() {
     assert_eq!(steps, 5);
     assert_ne!(digest(&trained), digest(&model()));
     let stands = Checkpoint::load(folder.path().join("step-000000000003.safetensors")).unwrap();
-    assert_same(&resumed(&config(), stands), &whole(&config()), "from what stands");
+    assert_same(&resumed(&config(), stands), &whole(&config()), "from the remaining checkpoint");
 }
 
 /// Returns a file with modified metadata, the JSON under `checkpoint`.

@@ -133,7 +133,7 @@ fn quickstart_goes_on_after_a_kill_to_the_same_model() {
         &[&small[..], &[killed.path().to_str().unwrap()], &flags[..], &resume].concat(),
     );
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("\ngoes on after step "), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("\nresuming after step "), "{}", text(&output.stdout));
     let model = |folder: &Path| fs::read(folder.join("model.safetensors")).unwrap();
     assert!(model(killed.path()) == model(whole.path()));
     let epochs = |folder: &Path| {
