@@ -5,7 +5,7 @@
     venv/bin/python python/write_torch.py
 
 Writes `torch.safetensors` and `torch-values.safetensors` into `tests/golden/exchange`;
-`tests/exchange.rs` loads them. The model has every activation of the crate, and dropout.
+`tests/it/exchange.rs` loads them. The model has every activation of the crate, and dropout.
 """
 
 from collections import OrderedDict

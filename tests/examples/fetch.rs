@@ -1,4 +1,4 @@
-//! Failed downloads. Successful ones are tested in `tests/real_data.rs`.
+//! Failed downloads. Successful ones are tested in `tests/it/real_data.rs`.
 
 use super::{
     example, fail,
