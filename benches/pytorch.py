@@ -24,6 +24,7 @@ def main():
     parser.add_argument("--code", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--flush", action="store_true", help="flush subnormal numbers, as this crate does")
     args = parser.parse_args()
 
     path = Path(os.environ.get("AUTOENCODER_DATA", "data")) / "mnist/train-images-idx3-ubyte.gz"
@@ -32,6 +33,7 @@ def main():
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
+    torch.set_flush_denormal(args.flush)
     encoder = [784, *args.hidden, args.code]
     widths = encoder + encoder[-2::-1]
     layers = []
