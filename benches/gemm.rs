@@ -1,6 +1,8 @@
 //! The matrix products of a training step on one thread, with operands laid out as in a step: activations and deltas in
 //! buffers whose rows start cache lines an odd number of lines apart, weights and gradients without gaps.
 //!
+//! "Nonzero" is the fraction of nonzero elements of the input (forward, gradient) or of the delta (delta).
+//!
 //! For each product, the last lines print its speed in GFLOP/s and as a percentage of the core's peak, which
 //! multiply-adds on registers reach. Multiplications by zero count as operations, so a product that skips zeros may exceed
 //! 100%. Criterion's "elem" are floating-point operations.

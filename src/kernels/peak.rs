@@ -1,7 +1,7 @@
 //! The speed limit of a product: multiply-adds alone. For benchmarks.
 #![allow(unsafe_code)]
 
-use super::{cpu::Isa, gemm::Vector};
+use super::{cpu::Isa, gemm::simd::Vector};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
 use std::{hint::black_box, time::Instant};

@@ -66,18 +66,15 @@
 
 mod dense;
 mod plan;
-mod simd;
+pub(super) mod simd;
 mod sparse;
 #[cfg(test)]
 mod tests;
 
-#[cfg(any(test, feature = "bench"))]
-pub(super) use simd::Vector;
-
 use super::{cpu::Isa, has_contiguous_rows};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use plan::{Kernel, Product, Skippable, Strategy, Term, Terms};
-use simd::Matrix;
+use simd::{Matrix, Vector};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
 use std::cell::RefCell;
