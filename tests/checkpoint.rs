@@ -286,15 +286,15 @@ fn another_run_is_refused_and_the_difference_named() {
     let stopping = EarlyStopping::new(3);
     for (what, config) in [
         ("epochs, which the schedule depends on", base.clone().epochs(6)),
-        ("batch size", base.clone().batch_size(17)),
-        ("learning rate", base.clone().learning_rate(0.010000001)),
+        ("batch_size", base.clone().batch_size(17)),
+        ("learning_rate", base.clone().learning_rate(0.010000001)),
         ("loss", base.clone().loss(Loss::Mse)),
         ("penalties", base.clone().add_penalty(Penalty::lasso(1e-4))),
-        ("optimiser", base.clone().optimizer(Optimizer::Adam { beta1: 0.9, beta2: 0.998, epsilon: 1e-8 })),
+        ("optimizer", base.clone().optimizer(Optimizer::Adam { beta1: 0.9, beta2: 0.998, epsilon: 1e-8 })),
         ("noise", base.clone().noise(Noise::gaussian(0.2).unwrap().clamped())),
         ("seed", base.clone().seed(10)),
         ("schedule", base.clone().schedule(Schedule::Cosine { warmup: 4, floor: 0.0 })),
-        ("early stopping", base.clone().early_stopping(stopping)),
+        ("early_stopping", base.clone().early_stopping(stopping)),
     ] {
         named(what, refused(trainer(&config), checkpoint.clone(), model(), &*TRAIN));
     }
@@ -319,8 +319,8 @@ fn another_run_is_refused_and_the_difference_named() {
         ("widths", built(builder().hidden(&[20]))),
         ("activations", built(builder().hidden_activation(Activation::Tanh))),
         ("dropout", built(builder().dropout(0.31))),
-        ("first weights", built(builder().seed(4))),
-        ("first weights", built(builder().init(Init::Glorot))),
+        ("initial weights", built(builder().seed(4))),
+        ("initial weights", built(builder().init(Init::Glorot))),
     ] {
         named(what, refused(trainer(&base), checkpoint.clone(), model, &*TRAIN));
     }

@@ -123,7 +123,7 @@ fn quickstart_goes_on_after_a_kill_to_the_same_model() {
     let said = refused(&[&flags[..], &["--resume", "--seed", "1"]].concat(), 1);
     assert!(said.contains("cannot resume: seed: 0 in the checkpoint, 1 in this run"), "{said}");
     let said = refused(&[&flags[..], &["--resume", "--init", "glorot"]].concat(), 1);
-    assert!(said.contains("cannot resume: first weights: "), "{said}");
+    assert!(said.contains("cannot resume: initial weights: "), "{said}");
     let said = refused(&[&flags[..], &["--checkpoint-every", "7"]].concat(), 2);
     assert!(said.contains("resume from them, or remove them"), "{said}");
 
