@@ -5,8 +5,8 @@ use std::{error::Error as StdError, fmt, io, path::PathBuf};
 /// A result whose error is [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The longest value of a file that an error quotes, in characters.
-const EXCERPT_CHARS: usize = 200;
+/// The length of a value from a file in an error, in bytes, beyond which it is cut.
+const EXCERPT: usize = 200;
 
 /// Everything that can go wrong in this crate.
 ///
@@ -243,14 +243,13 @@ impl Error {
 
 /// The beginning of a value from a file, which may be long and may contain control characters, on one line.
 fn excerpt(found: impl fmt::Display) -> String {
-    let text = found.to_string();
-    let mut chars = text.chars();
     let mut excerpt = String::new();
-    for c in chars.by_ref().take(EXCERPT_CHARS) {
+    for c in found.to_string().chars() {
+        if excerpt.len() >= EXCERPT {
+            excerpt.push_str("...");
+            break;
+        }
         if c.is_control() { excerpt.extend(c.escape_default()) } else { excerpt.push(c) }
-    }
-    if chars.next().is_some() {
-        excerpt.push_str("...");
     }
     excerpt
 }
@@ -262,8 +261,8 @@ mod tests {
     #[test]
     fn excerpts_are_short_and_on_one_line() {
         assert_eq!(excerpt("a\nb"), "a\\nb");
-        assert_eq!(excerpt("é".repeat(200)), "é".repeat(200));
-        assert_eq!(excerpt("é".repeat(201)), "é".repeat(200) + "...");
+        assert_eq!(excerpt("é".repeat(100)), "é".repeat(100));
+        assert_eq!(excerpt("é".repeat(101)), "é".repeat(100) + "...");
     }
 
     #[test]

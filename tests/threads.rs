@@ -81,12 +81,12 @@ fn a_model_serves_eight_threads_while_another_is_trained() {
                     for turn in 0.. {
                         let in_time = training.load(Relaxed);
                         // On the global pool, on the reader's own pool, on its own thread, and into a buffer.
-                        assert_eq!(model.reconstruct(&rows).unwrap(), *alone);
-                        own.install(|| assert_eq!(model.reconstruct(&rows).unwrap(), *alone));
+                        assert_eq!(model.reconstruct(rows).unwrap(), *alone);
+                        own.install(|| assert_eq!(model.reconstruct(rows).unwrap(), *alone));
                         let first = (reader * 31 + turn) % 200;
                         let part = s![first..first + 100, ..];
                         assert_eq!(model.reconstruct(&rows.slice(part)).unwrap(), alone.slice(part));
-                        model.reconstruct_into(&rows, &mut buffer).unwrap();
+                        model.reconstruct_into(rows, &mut buffer).unwrap();
                         assert_eq!(buffer, *alone);
                         assert_eq!(model.reconstruction_errors(images).unwrap(), *errors);
                         during.fetch_add(usize::from(in_time), Relaxed);

@@ -10,7 +10,7 @@ pub const SIDE: usize = 28;
 
 /// Coordinate of the middle of an image.
 const MIDDLE: f32 = (SIDE - 1) as f32 / 2.0;
-/// Width of the grey ramp from ink to background, in pixels.
+/// Width of the gray ramp from ink to background, in pixels.
 const EDGE: f32 = 1.1;
 /// Line segments drawn for each span between two control points.
 const STEPS: usize = 8;
@@ -105,7 +105,7 @@ const SKELETONS: [&[Skeleton]; 10] = [
 type Point = [f32; 3];
 
 /// Draws one digit in white ink on black, as MNIST does: fitted to a box of about 20x20 pixels,
-/// with its centre of mass in the middle of the image.
+/// with its center of mass in the center of the image.
 ///
 /// `class` is taken modulo 10. The same state of `rng` gives the same image.
 pub fn draw(class: u8, rng: &mut impl Rng) -> [u8; SIDE * SIDE] {
@@ -116,9 +116,9 @@ pub fn draw(class: u8, rng: &mut impl Rng) -> [u8; SIDE * SIDE] {
         skeleton.iter().map(|stroke| spline(&hand.write(stroke, rng))).collect();
     fit(&mut strokes, rng.random_range(18.5..20.5));
     let intensity = rng.random_range(0.95..1.15);
-    // Where strokes overlap, the centre of mass is known only once they are drawn.
+    // Where strokes overlap, the center of mass is known only once they are drawn.
     let image = render(&strokes, intensity);
-    centre(&mut strokes, &image);
+    center(&mut strokes, &image);
     render(&strokes, intensity)
 }
 
@@ -167,7 +167,7 @@ impl Hand {
         stroke
             .iter()
             .map(|control| {
-                // Neighbours move together, so that curves stay smooth; corners stay one point.
+                // Neighbors move together, so that curves stay smooth; corners stay one point.
                 if previous != Some(control) {
                     jitter = jitter.map(|j| 0.8 * j + normal(rng, 0.6));
                 }
@@ -215,7 +215,7 @@ fn spline(controls: &[Point]) -> Vec<Point> {
 }
 
 /// Scales the strokes until their longer side, ink included, is `long_side` pixels, and moves
-/// their bounding box to the middle of the image.
+/// their bounding box to the center of the image.
 fn fit(strokes: &mut [Vec<Point>], long_side: f32) {
     let (mut low, mut high) = ([f32::MAX; 2], [f32::MIN; 2]);
     let mut radius = 0.0;
@@ -235,8 +235,8 @@ fn fit(strokes: &mut [Vec<Point>], long_side: f32) {
     }
 }
 
-/// Moves the strokes so that the centre of mass of `image`, which they drew, is in the middle.
-fn centre(strokes: &mut [Vec<Point>], image: &[u8]) {
+/// Moves the strokes so that the center of mass of `image`, which they drew, is in the middle.
+fn center(strokes: &mut [Vec<Point>], image: &[u8]) {
     let (mut mass, mut moment) = (0.0, [0.0; 2]);
     for (i, &pixel) in image.iter().enumerate() {
         let ink = f32::from(pixel);
@@ -282,7 +282,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     #[test]
-    fn every_class_is_inked_and_centred() {
+    fn every_class_is_inked_and_centered() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for i in 0..2000 {
             let image = draw((i % 10) as u8, &mut rng);

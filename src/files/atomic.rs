@@ -114,7 +114,7 @@ mod tests {
         fs::write(folder.path().join(format!("{SCRATCH}left")), "half of the n").unwrap();
         fs::create_dir(folder.path().join(format!("{SCRATCH}folder"))).unwrap();
         fs::write(folder.path().join(".scratch"), "someone's").unwrap();
-        write_atomic(&folder.path().join("file"), |w| w.write_all(b"new")).unwrap();
+        write_atomic(folder.path().join("file"), |w| w.write_all(b"new")).unwrap();
         let mut names: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let error = write_atomic(&folder.path().join("no/file"), |w| w.write_all(b"x")).unwrap_err();
+        let error = write_atomic(folder.path().join("no/file"), |w| w.write_all(b"x")).unwrap_err();
         assert!(error.to_string().contains("no/file"), "{error}");
     }
 }

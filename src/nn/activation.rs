@@ -6,7 +6,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// PyTorch's default, which stands for a leaky ReLU without a slope.
+/// The slope of `leaky_relu` without a parameter, as in PyTorch.
 const DEFAULT_SLOPE: f32 = 0.01;
 
 /// The activation function of a layer.

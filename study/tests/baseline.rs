@@ -33,7 +33,7 @@ fn linear_methods_of_degenerate_rows_are_defined() {
         }
     }
     for bad in [f32::NAN, f32::INFINITY] {
-        assert!(matches!(Pca::fit(&Array2::from_elem((4, 3), bad)), Err(Error::Setting { .. })));
+        assert!(matches!(Pca::fit(&Array2::from_elem((4, 3), bad)), Err(Error::Data { .. })));
     }
     let pca = Pca::fit(&Array2::from_elem((4, 3), f32::MAX)).unwrap();
     assert!(pca.variances().iter().all(|variance| variance.is_finite()));

@@ -30,7 +30,7 @@ fn mirrors_are_tried_in_order_and_failures_are_said() {
         let said: Vec<_> = text(&output.stdout).lines().collect();
         assert_eq!(said.len(), 2, "{said:?}");
         assert_eq!(said[0], format!("{}: status 404", url(&first)));
-        assert!(said[1].starts_with(&format!("{}: not the gzip file", url(&second))), "{said:?}");
+        assert!(said[1].starts_with(&format!("{}: not a valid gzip file", url(&second))), "{said:?}");
         let error = text(&output.stderr);
         assert!(error.starts_with("error: ") && error.lines().count() == 1, "{error}");
         assert!(error.contains(&said.join("; ")), "{error}");

@@ -224,21 +224,23 @@ proptest! {
 }
 
 #[test]
-fn a_data_set_written_comes_back() {
+fn an_image_set_round_trips() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let images = ImageSet::new("own", (2, 3), (0..24).collect()).unwrap();
     let labelled = images.clone().with_labels(vec![9, 0, 255, 7]).unwrap();
     for (encoding, start) in [(Encoding::Plain, [0, 0]), (Encoding::Gzip, [0x1f, 0x8b])] {
         idx::save(at("images"), Some(at("labels")), &labelled, encoding).unwrap();
-        assert_eq!(idx::load(at("images"), Some(at("labels"))).unwrap(), labelled);
-        assert_eq!(idx::load(at("images"), None).unwrap(), images);
+        let found = idx::load(at("images"), Some(at("labels"))).unwrap();
+        assert_eq!(found.name(), at("images").display().to_string());
+        assert_eq!(found.with_name("own"), labelled);
+        assert_eq!(idx::load(at("images"), None).unwrap().with_name("own"), images);
         for file in ["images", "labels"] {
             assert_eq!(std::fs::read(at(file)).unwrap()[..2], start);
         }
     }
     idx::save(at("alone"), None, &images, Encoding::Plain).unwrap();
-    assert_eq!(idx::load(at("alone"), None).unwrap(), images);
+    assert_eq!(idx::load(at("alone"), None).unwrap().with_name("own"), images);
     let error = idx::save(at("none"), Some(at("labels")), &images, Encoding::Plain).unwrap_err();
-    assert!(error.to_string().contains("no labels") && !at("none").exists(), "{error}");
+    assert!(error.to_string().ends_with("found none") && !at("none").exists(), "{error}");
 }

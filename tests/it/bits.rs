@@ -174,7 +174,7 @@ proptest! {
         (seed, cut) in (any::<u64>(), 1..131_usize),
     ) {
         let rows = &ROWS[1];
-        let (output, codes) = (model.reconstruct(&rows).unwrap(), model.encode(&rows).unwrap());
+        let (output, codes) = (model.reconstruct(rows).unwrap(), model.encode(rows).unwrap());
         let errors = model.reconstruction_errors(rows).unwrap();
         let (clean, noisy) =
             (evaluate(&model, rows, None, seed).unwrap(), evaluate(&model, rows, Some(&noise), seed).unwrap());

@@ -129,7 +129,7 @@ fn what_does_not_fit_is_named() {
     let mut huge = good.clone();
     huge[16..20].copy_from_slice(&0x7fff_ffff_u32.to_be_bytes());
     for (file, expected) in [
-        (&gray((3, 2), &[9; 6]), "expected 3 x 2, as the images before, found 2 x 3"),
+        (&gray((3, 2), &[9; 6]), "expected 3 x 2, as in the images before, found 2 x 3"),
         (&b"no image".to_vec(), "PNG"),
         (&Vec::new(), "PNG"),
         (&damaged, "PNG"),
@@ -164,7 +164,7 @@ fn folders_without_images_or_with_too_much_are_errors() {
     for (files, expected) in [
         (vec!["a.png", "ash/1.png"], "found both"),
         (vec!["ash/1.png", "oak/.hidden"], "oak: folder: expected PNG files, found none"),
-        (vec!["ash/deep/1.png"], "deep: PNG: expected a file"),
+        (vec!["ash/deep/1.png"], "deep: PNG: expected a regular file"),
         (vec![".hidden"], "expected PNG files, found none"),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -44,7 +44,7 @@ fn check(result: &Result<History, Error>, model: &Autoencoder, config: &TrainCon
             let said = format!("{what} not finite{place} in epoch {epoch}, batch {batch}");
             assert_eq!(result.as_ref().unwrap_err().to_string(), said);
         }
-        Err(error @ (Error::Setting { .. } | Error::Shape { .. })) => {
+        Err(error @ (Error::Setting { .. } | Error::Shape { .. } | Error::Data { .. })) => {
             let said = error.to_string();
             assert!(said.contains(": expected ") && said.lines().count() == 1, "{said}");
         }
@@ -147,7 +147,7 @@ fn a_pixel_that_is_no_number_is_named() {
         let error = ImageSet::from_array("bad", (28, 28), &pixels).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("pixel = {bad} at row 217, column 93: expected a number in [0, 1]")
+            format!("pixel: expected a number in [0, 1], found {bad} at row 217, column 93")
         );
 
         // In the training rows: an error in its batch, even if noise replaces it in the input.
@@ -335,11 +335,15 @@ proptest! {
         let setting = |result: Result<(), Error>| result.is_ok() || matches!(result, Err(Error::Setting { .. }));
         prop_assert!(setting(Dropout::new(number).map(|dropout| assert!(dropout.scale().is_finite()))));
         prop_assert!(setting(Noise::gaussian(number).map(drop)));
-        prop_assert!(setting(Init::He.dense(a, b, 0, usize::MAX).map(drop)));
         let fits = |result: Result<ImageSet, Error>| match result {
             Ok(images) => images.pixels().len() == images.len() * images.features(),
+            Err(error) => matches!(error, Error::Setting { .. } | Error::Shape { .. } | Error::Data { .. }),
+        };
+        let layer_fits = match Init::He.dense(a, b, 0, usize::MAX) {
+            Ok(layer) => (layer.inputs(), layer.outputs()) == (a, b),
             Err(error) => matches!(error, Error::Setting { .. } | Error::Shape { .. }),
         };
+        prop_assert!(layer_fits);
         prop_assert!(fits(ImageSet::new("hostile", (a, b), vec![0; 12])));
         prop_assert!(fits(ImageSet::from_array("hostile", (a, b), &Array2::from_elem((2, 6), number))));
         prop_assert!(fits(digits::generate(a.wrapping_sub(1), 1).and_then(|images| images.head(b))));

@@ -339,8 +339,8 @@ fn the_cross_entropy_refuses_targets_outside_its_range() {
         rows[[250, 783]] = bad;
         let error = failure(TrainConfig::new().loss(Loss::Bce), &rows);
         let place = shuffled(300, 0, 1).iter().position(|&row| row == 250).unwrap() / 128 + 1;
-        let expected = format!("loss = Bce in epoch 1, batch {place}: ");
-        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert!(matches!(error, Error::Data { .. }), "{error}");
+        assert!(error.to_string().ends_with(&format!("in epoch 1, batch {place}")), "{error}");
     }
 }
 

@@ -38,7 +38,7 @@ fn fetch<S: AsRef<str>>(path: &Path, mirrors: &[S]) -> (Result<()>, Vec<String>)
     (result, told)
 }
 
-/// What is wrong with a mirror that answers so. Nothing may be left where the file should be.
+/// The failure of a mirror with this answer. No file may be left behind.
 fn cause(answer: Answer) -> DownloadFailure {
     let server = Server::new(move |_| answer.clone());
     let folder = tempfile::tempdir().unwrap();
@@ -155,7 +155,7 @@ fn a_wrong_file_is_replaced_by_the_right_one_only() {
     assert_eq!(fs::read(&path).unwrap(), gzip(CONTENT));
 }
 
-/// Whatever stands where a file should be and is not right is asked for, under the name that `load` looks for first.
+/// A damaged file is downloaded again, under the name that `load` prefers.
 #[test]
 fn each_of_the_four_files_is_asked_for() {
     let server = Server::new(|_| Answer::Status(404));
@@ -178,7 +178,7 @@ fn each_of_the_four_files_is_asked_for() {
 fn settings_are_checked_before_anything_is_fetched() {
     let folder = tempfile::tempdir().unwrap();
     let check = |download: Download| {
-        let error = download.run(Some(folder.path()), |_| panic!("nothing to tell")).unwrap_err();
+        let error = download.run(Some(folder.path()), |_| panic!("no event expected")).unwrap_err();
         assert!(matches!(error, Error::Setting { .. }), "{error}");
     };
     let download = || Download::new(PublishedDataset::FashionMnist);

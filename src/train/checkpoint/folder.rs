@@ -38,9 +38,12 @@ use std::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct CheckpointPolicy {
-    folder: PathBuf,
-    every: Option<u64>,
-    keep_last: usize,
+    /// Folder of the checkpoints, created if necessary.
+    pub folder: PathBuf,
+    /// Steps between checkpoints. Default: those of an epoch.
+    pub every: Option<u64>,
+    /// Number of recent checkpoints to keep. Default: 2.
+    pub keep_last: usize,
 }
 
 impl CheckpointPolicy {

@@ -38,6 +38,7 @@ impl Batch<'_> {
 
 /// The loss of one batch, computed with the weights before the update and with noise and dropout applied.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct BatchLoss {
     /// The loss, a mean over all elements of the batch.
     pub data: f64,

@@ -359,7 +359,7 @@ impl Denoising {
         let seed = lab.flags.first_seed();
         let own = |run: &Run| run.train.noise.as_ref() == Some(noise) && run.train.seed == seed;
         let Some(record) = chosen(records, set, own).next() else { return Ok(None) };
-        let noisy = noise.corrupt(&clean, seed);
+        let noisy = noise.corrupt(clean, seed);
         let denoised = lab.model(record)?.reconstruct(&noisy)?;
         let mut rows = vec![clean.clone(), noisy.clone(), denoised];
         let mut names = "original; noisy; denoised by the model for this strength".to_owned();

@@ -1,5 +1,5 @@
-//! `python/check_onnx.py` ran the files in `tests/golden/exchange` in onnxruntime; here the same files are decoded,
-//! looked at and run, operator by operator, on the same stored numbers.
+//! `python/check_onnx.py` ran the files in `tests/golden/exchange` in onnxruntime. Here, the same files are decoded, checked
+//! and run, operator by operator, on the same stored numbers.
 
 use super::*;
 use ndarray::{Array2, Axis};
@@ -32,7 +32,7 @@ fn matrix(bytes: &[u8], shape: (usize, usize)) -> Array2<f64> {
     Array2::from_shape_vec(shape, numbers).unwrap()
 }
 
-/// What the operators' definitions make of rows, in f64.
+/// Applies the graph to rows in f64, by the definitions of its operators.
 fn run(graph: &Graph, rows: Array2<f64>) -> Array2<f64> {
     let mut values = HashMap::from([(graph.input[0].name.clone(), rows)]);
     for tensor in &graph.initializer {
@@ -112,9 +112,9 @@ fn initializers_equal_the_safetensors_exactly() {
     }
 }
 
-/// What onnxruntime ran is what is written today, so that a wrong field number cannot hide in both directions.
+/// The exported bytes equal the files that onnxruntime ran, so a wrong field number cannot hide in both directions.
 #[test]
-fn our_files_are_those_that_onnxruntime_ran() {
+fn exported_files_equal_those_that_onnxruntime_ran() {
     let folder = tempfile::tempdir().unwrap();
     for (part, name, ..) in PARTS {
         let path = folder.path().join(name);
