@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayRef2};
 
 /// Gray images of one size with one byte per pixel, and optionally one label per image.
 ///
-/// A byte `b` stands for the value `b / 255`. A set has at least one image, and an image at least one pixel.
+/// A byte `b` means the value `b / 255`. A set has at least one image, and an image at least one pixel.
 ///
 /// ```
 /// use autoencoder::data::ImageSet;

@@ -6,7 +6,7 @@ use std::{
     io::{self, Read},
 };
 
-/// Checks that `elements` numbers of type f32 can be allocated; `None` stands for a count beyond `usize`. The error
+/// Checks that `elements` numbers of type f32 can be allocated; `None` means a count beyond `usize`. The error
 /// names the setting and its value.
 pub(crate) fn check(name: &'static str, value: impl fmt::Debug, elements: Option<usize>) -> Result<()> {
     match elements.map(|elements| Vec::<f32>::new().try_reserve_exact(elements)) {

@@ -67,7 +67,7 @@ impl Schedule {
         }
     }
 
-    /// Whether the rate of a step depends on the length of the run.
+    /// Returns true if the rate of a step depends on the length of the run.
     pub(crate) fn depends_on_epochs(self) -> bool {
         matches!(self, Self::Cosine { .. })
     }

@@ -37,7 +37,7 @@ struct Panel {
     /// The terms with their packed columns of `rhs`. Only valid if `packed` is set.
     terms: [Term; MAX_TERMS],
     packed: bool,
-    /// Whether the result is computed in the workspace and then copied.
+    /// True if the result is computed in the workspace and then copied.
     buffered: bool,
 }
 
@@ -278,7 +278,7 @@ struct MicroKernel<'a> {
     ahead: Option<Ahead<'a>>,
 }
 
-/// What a tile prefetches for the next panel: its part of one column of every `rhs`, spread evenly over the tile's
+/// The share of the next panel that a tile prefetches: its part of one column of every `rhs`, spread evenly over the tile's
 /// steps. Fetching everything before the first step would keep the tile's own operands waiting; spread, a product with
 /// weights in the third-level cache is 1.05 to 1.12 times as fast.
 #[derive(Clone, Copy)]

@@ -79,7 +79,7 @@ use simd::{Matrix, Vector};
 use std::arch::x86_64::{__m256, __m512};
 use std::cell::RefCell;
 
-/// Whether a product replaces its destination or adds to it.
+/// How a product treats its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accum {
     /// `dst = lhs · rhs`

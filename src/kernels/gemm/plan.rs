@@ -1,4 +1,4 @@
-//! What a product computes and how: its terms, the strategy that is fastest for them, and every tuning constant.
+//! The plan of a product: its terms, the strategy that is fastest for them, and every tuning constant.
 
 use super::simd::{MAX_LANES, Matrix, Vector};
 use crate::kernels::cpu::Isa;
@@ -57,7 +57,7 @@ pub(super) trait Blocking: Vector {
     const MR: usize = if Self::REGISTERS == 32 { 12 } else { 6 };
     /// Products of at most this many rows use tiles of [`WIDE_TILE_VECTORS`].
     const FEW_ROWS: usize = Self::MR / 3;
-    /// Whether dense products pack `rhs` although they could read it in place. With eight lanes, a panel of two vectors is
+    /// True if dense products pack `rhs` although they could read it in place. With eight lanes, a panel of two vectors is
     /// one cache line wide, and lines that are one row of weights apart evict each other. Packing makes evaluation 1.28
     /// times as fast with AVX2. With AVX-512 (Zen 4, and an Intel core) it gains nothing.
     const PACKS: bool = Self::LANES == 8;
@@ -156,9 +156,9 @@ pub(super) struct Product<'a> {
     pub n: usize,
     pub dst: Matrix,
     pub terms: &'a [Term],
-    /// Whether to add to what `dst` holds.
+    /// True to add to `dst`, false to overwrite it.
     pub accumulate: bool,
-    /// Whether this product is the transpose of what the caller asked for.
+    /// True if this product is the transpose of the one that the caller asked for.
     pub transposed: bool,
 }
 
@@ -166,7 +166,7 @@ pub(super) struct Product<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Strategy {
     pub kernel: Kernel,
-    /// Whether to compute the product of the transposed factors, which is the transposed product.
+    /// True to compute the product of the transposed factors, which is the transposed product.
     pub transposed: bool,
 }
 

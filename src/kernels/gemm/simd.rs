@@ -7,7 +7,7 @@ use std::array::from_fn;
 
 /// A raw strided matrix. Element `(i, j)` is at `ptr + i * row_stride + j * col_stride`.
 ///
-/// Its shape is known to whoever uses it. Read-only matrices are `*mut`, too, so that one type serves all operands.
+/// Its user knows its shape. Read-only matrices are `*mut`, too, so that one type serves all operands.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix {
     pub ptr: *mut f32,
@@ -173,7 +173,7 @@ impl Vector for [f32; 4] {
     }
 }
 
-/// Whether the portable vector's [`multiply_add`](Vector::multiply_add) rounds once. On targets without the instruction,
+/// True if the portable vector's [`multiply_add`](Vector::multiply_add) rounds once. On targets without the instruction,
 /// `mul_add` would be a slow call into the C library.
 pub(super) const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 

@@ -156,7 +156,7 @@ pub(crate) struct CheckpointWriter {
     best: (Monitor, f64),
     /// Steps and finished epochs at the last `step-` file.
     written: Option<(u64, usize)>,
-    /// Whether old files can be removed once a step from the newest checkpoint has succeeded.
+    /// True if old files can be removed once a step from the newest checkpoint has succeeded.
     has_old: bool,
 }
 
