@@ -4,7 +4,7 @@ use crate::{
     nn::{Loss, Penalty},
 };
 
-/// What a step minimizes: a loss and the penalties added to it.
+/// The function that a step minimizes: a loss plus penalties.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Objective {
     /// The loss of the data.
