@@ -328,7 +328,7 @@ fn another_run_is_refused_and_the_difference_named() {
     let mut layers = model().layers().to_vec();
     let decoder = layers.split_off(2);
     let cut = Autoencoder::from_layers(layers, decoder).unwrap();
-    named("layers of the encoder", refused(trainer(&base), checkpoint.clone(), cut, &*TRAIN));
+    named("encoder_depth", refused(trainer(&base), checkpoint.clone(), cut, &*TRAIN));
 
     // The checkpoint's own weights are those of the run, too.
     let mut own = checkpoint.model().clone();
