@@ -218,7 +218,8 @@ impl Download {
             return Err(DownloadFailure::TooLong(limit as u64));
         }
         let mut reader = response.into_body().into_reader();
-        let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
+        let mut bytes = Vec::new();
+        let mut chunk = vec![0; 1 << 16];
         loop {
             match reader.read(&mut chunk) {
                 Ok(0) => return Ok(bytes),
