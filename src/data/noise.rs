@@ -142,7 +142,7 @@ impl Noise {
     }
 
     /// Returns a corrupted copy of `rows`, `[rows, features]`. The noise of a row is a function of the seed and the index
-    /// of the row. It is the noise of evaluations with this seed, which differs from the noise of training.
+    /// of the row. Evaluation with this seed uses the same noise; training uses a different stream.
     pub fn corrupt(&self, rows: &ArrayRef2<f32>, seed: u64) -> Array2<f32> {
         let mut noisy = rows.as_standard_layout().into_owned();
         self.corrupt_rows(noisy.view_mut(), seed, 0);

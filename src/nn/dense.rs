@@ -9,8 +9,8 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMu
 ///
 /// `W` is `[in, out]`, `b` is `[out]`, and a batch is `[batch, features]` with one row per example.
 // In the backward pass, `delta` `[batch, out]` is the gradient of the loss with respect to the pre-activations `x W + b`.
-// The gradient with respect to the input is then `delta Wᵀ`, to the weights `xᵀ delta`, to the biases the sum of delta's
-// rows.
+// With respect to the input the gradient is then `delta Wᵀ`, with respect to the weights `xᵀ delta`, and with respect to
+// the biases the sum of delta's rows.
 #[derive(Debug, PartialEq)]
 pub struct Dense {
     weight: Array2<f32>,

@@ -10,8 +10,8 @@ const MAX_THREADS: usize = 1024;
 
 /// The settings of a training run, with public fields, defaults and a method to set each of them.
 ///
-/// [`Trainer::fit`](crate::Trainer::fit) checks them. Each value is part of the run's identity, except for the number of
-/// threads, which changes no result.
+/// [`Trainer::fit`](crate::Trainer::fit) checks them. Every value but the number of threads, which changes no result, and the
+/// number of epochs must stay the same when a run is resumed.
 ///
 /// ```
 /// use autoencoder::{Loss, Noise, TrainConfig};

@@ -3,7 +3,7 @@
 //! A file holds a magic number (0, 0, 8 for bytes, the number of dimensions), the dimensions as big-endian 32-bit
 //! integers, then the elements. Gzip is recognized by its first two bytes, whatever the name of the file.
 //!
-//! Files need not be trustworthy. Memory grows with the bytes that arrive, not with the sizes that a header claims. Gzip
+//! Files may be untrusted. Memory grows with the bytes that arrive, not with the sizes that a header claims. Gzip
 //! can pack a gigabyte into a megabyte, so content of more than 16 MiB may inflate to at most 100 times its size (MNIST
 //! inflates to 5 times). To read a file beyond that limit, decompress it first.
 

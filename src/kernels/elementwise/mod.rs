@@ -5,7 +5,7 @@
 //!
 //! # Subnormal numbers
 //!
-//! On many CPUs, an operation that reads or produces a subnormal number (a magnitude below 1.2e-38) takes some 150
+//! On Intel CPUs, an operation that reads or produces a subnormal number (a magnitude below 1.2e-38) takes some 150
 //! cycles. Training produces plenty of them. Adam's moments decay into the subnormal range wherever a gradient stays zero.
 //! Behind a saturated sigmoid, the delta of a dark pixel is the square of a tiny output.
 //!

@@ -5,7 +5,7 @@ use crate::kernels::cpu::Isa;
 
 // Tuning constants.
 //
-// Ratios are speeds relative to the value that was kept, measured on AMD Zen 3 (AVX2, 32 KB first-level and 512 KB
+// Each ratio is the speed with an alternative, relative to the value chosen, measured on AMD Zen 3 (AVX2, 32 KB first-level and 512 KB
 // second-level cache) unless another CPU is named. Constants without a ratio were not varied on their own.
 
 /// NR of the dense kernel, in vectors. Two loads of `rhs` then serve MR multiply-adds each.
@@ -21,26 +21,26 @@ pub(super) const MC: usize = 72;
 /// NC of the dense kernel: columns of `rhs` that a transposed product packs at once. Its columns are the rows of a batch;
 /// with 64 of them in one group it reads the weights once, instead of four times with AVX2 and twice with AVX-512.
 pub(super) const NC: usize = 64;
-/// The most terms that are summed while a tile stays in registers: KC steps of batch blocks of at least 64 rows each.
+/// The most terms that are summed while a tile stays in registers: KC steps of blocks of 64 rows each.
 pub(super) const MAX_TERMS: usize = 8;
 
-/// KC of the sparse kernel: each step is one bit of a `u64`. Half as many steps: 0.93 to 0.99.
+/// KC of the sparse kernel: each step is one bit of a `u64`. With 32 steps: 0.93 to 0.99.
 pub(super) const SPARSE_KC: usize = 64;
 /// MC of the sparse kernel: the rows of the largest block of a training step, which all use one packed panel. Their masks
 /// fill 1 KB.
 pub(super) const SPARSE_MC: usize = 128;
 /// The stride of packed columns, and the largest NR of the sparse kernel in elements. KC steps of it fill 24 KB of the
-/// first-level cache. 80 columns: 1.00.
+/// first-level cache. With 80 columns: 1.00.
 pub(super) const SPARSE_NR: usize = 96;
 /// The largest NR of the sparse kernel in vectors. Of 16 registers, 12 hold sums; the others hold operands.
 pub(super) const SPARSE_MAX_VECTORS: usize = 12;
 
-/// Products of fewer rows read `rhs` in place, because too few rows would use a packed copy.
+/// Products of fewer rows read `rhs` in place, because too few rows would reuse a packed copy.
 pub(super) const MIN_PACKING_ROWS: usize = 12;
 /// Products of fewer columns are always dense: the in-place sparse kernel needs one full vector of columns.
 const MIN_SPARSE_COLUMNS: usize = 16;
 /// Up to this fraction of nonzero elements in `lhs`, a wide sparse product is faster than a dense one.
-/// [`max_density`] lowers it for narrow results. 0.62: 0.98 to 1.01.
+/// [`max_density`] lowers it for narrow results. With 0.62: 0.98 to 1.01.
 const MAX_DENSITY: f64 = 0.7;
 /// A product is transposed to skip zeros of `rhs` only if `rhs` is sparser than `lhs` by at least this fraction: the
 /// result must be transposed back.
@@ -236,7 +236,7 @@ fn max_density(m: usize, n: usize) -> f64 {
 }
 
 /// Estimates the fraction of nonzero elements from a few rows or columns, whichever are contiguous. Returns 1 if neither
-/// are.
+/// is.
 ///
 /// # Safety
 /// `matrix` must be valid for reads of `rows` by `columns` elements, and both must be at least 1.
