@@ -189,6 +189,24 @@ fn a_resumed_run_has_the_same_best_epoch_by_every_monitor() {
     }
 }
 
+/// A model's own metadata are in its checkpoints, with the best weights as with the last ones.
+#[test]
+fn checkpoints_keep_metadata() {
+    let config = config().early_stopping(EarlyStopping::new(9).restore_best());
+    let (mut whole, mut resumed) = (model(), model());
+    whole.set_metadata("threshold", "0.5").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let trainer = || trainer(&config);
+    trainer().checkpoint(CheckpointPolicy::new(folder.path())).fit(&mut whole, &*TRAIN).unwrap();
+    for checkpoint in [Checkpoint::latest(&folder), Checkpoint::best(&folder)] {
+        let checkpoint = checkpoint.unwrap().unwrap();
+        assert_eq!(checkpoint.model().metadata()["threshold"], "0.5");
+        trainer().resume(checkpoint).fit(&mut resumed, &*TRAIN).unwrap();
+        assert_eq!(resumed, whole);
+        resumed = model();
+    }
+}
+
 /// Stop, resume, stop again, resume: no step is lost or repeated.
 #[test]
 fn a_run_resumed_after_every_step_ends_with_the_same_bits() {
@@ -519,7 +537,7 @@ fn what_is_no_sound_checkpoint_is_refused() {
     let model_file = folder.path().join("model.safetensors");
     sound.model().save(&model_file).unwrap();
     refused(&fs::read(model_file).unwrap(), "a model");
-    assert!(Autoencoder::from_safetensors(&file, "a checkpoint").is_err());
+    assert!(Autoencoder::from_bytes(&file, "a checkpoint").is_err());
     assert!(matches!(Checkpoint::load(folder.path().join("none")), Err(Error::Io { .. })));
 }
 
