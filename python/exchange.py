@@ -4,11 +4,13 @@
 
     model = load("model.safetensors")   # nn.Sequential of `encoder` and `decoder`
     codes = model.encoder(images)       # images [batch, features], codes [batch, code]
+    model.metadata["threshold"]         # what Autoencoder::set_metadata has set, and save writes
     save(model, "changed.safetensors")  # for Autoencoder::load
 
 Needs torch and safetensors. A file has the tensors `encoder.0.weight` [out, in], `encoder.0.bias`
 [out], `encoder.2.weight`, ..., `decoder.0.weight`, ..., all f32. Its metadata has the architecture
-as JSON under `autoencoder`: outputs, activation and dropout rate of each layer. The even indices of
+as JSON under `autoencoder`: outputs, activation and dropout rate of each layer. All other entries are
+strings of the user's own; `standardizer` is JSON with the lists `mean` and `deviation`. The even indices of
 a stack are `nn.Linear`, the odd ones activations. A layer with dropout has an `nn.Sequential` of
 activation and dropout at the odd index, so that the names of the tensors do not change.
 """
@@ -27,7 +29,8 @@ PLAIN = {"identity": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh"
 def load(path):
     """Load a model in evaluation mode. Raises ValueError or KeyError if the file is not such a model."""
     with safe_open(path, framework="pt") as file:
-        architecture = json.loads((file.metadata() or {})[KEY])
+        metadata = file.metadata() or {}
+    architecture = json.loads(metadata.pop(KEY))
     if architecture["version"] != VERSION:
         raise ValueError(f"{path}: version {VERSION} expected, found {architecture['version']}")
     width, stacks = architecture["inputs"], OrderedDict()
@@ -41,11 +44,12 @@ def load(path):
         stacks[name] = nn.Sequential(*stack)
     model = nn.Sequential(stacks)
     model.load_state_dict(load_file(path))
+    model.metadata = metadata
     return model.eval()
 
 
 def save(model, path):
-    """Save a model whose `encoder` and `decoder` are built as in `load`."""
+    """Save a model whose `encoder` and `decoder` are built as in `load`, with its `metadata` if it has any."""
     architecture = {"version": VERSION, "inputs": model.encoder[0].in_features}
     for name in ("encoder", "decoder"):
         stack = list(getattr(model, name))
@@ -56,7 +60,8 @@ def save(model, path):
             for linear, after in zip(stack[::2], stack[1::2])
         ]
     tensors = {name: tensor.detach().to(float32).contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, path, metadata={KEY: json.dumps(architecture)})
+    own = getattr(model, "metadata", {})
+    save_file(tensors, path, metadata=own | {KEY: json.dumps(architecture)})
 
 
 def from_name(name):

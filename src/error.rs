@@ -134,8 +134,10 @@ pub enum Quantity {
     Gradient,
     /// A layer's weights or biases after the update.
     Weight,
-    /// The error on the validation rows after an epoch.
+    /// The error or the loss on the validation rows after an epoch.
     Validation,
+    /// The value of a [function that scores epochs](crate::Trainer::score).
+    Score,
 }
 
 impl fmt::Display for Quantity {
@@ -146,6 +148,7 @@ impl fmt::Display for Quantity {
             Self::Gradient => "gradient",
             Self::Weight => "weight",
             Self::Validation => "validation error",
+            Self::Score => "score",
         })
     }
 }

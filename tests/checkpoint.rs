@@ -8,7 +8,10 @@ use autoencoder::{
     data::{Dataset, Noise, digits},
     ndarray::{Array2, s},
     nn::{Activation, Init, Loss, Penalty},
-    train::{Checkpoint, CheckpointPolicy, EarlyStopping, History, Monitor, Optimizer, Schedule, TrainEvent},
+    train::{
+        Checkpoint, CheckpointPolicy, EarlyStopping, History, Monitor, Optimizer, RunEnd, Schedule,
+        TrainEvent,
+    },
 };
 use common::digest;
 use safetensors::SafeTensors;
@@ -152,6 +155,56 @@ fn a_run_resumed_after_any_step_ends_with_the_same_bits() {
     }
     // Two of the runs stop early, one of them after an improvement.
     assert_eq!(ends, [3, 5, 4, 5]);
+}
+
+/// What a monitor needs is in the history, so a resumed run stops and restores as the whole run does.
+#[test]
+fn a_resumed_run_has_the_same_best_epoch_by_every_monitor() {
+    for monitor in [Monitor::ValidationLoss, Monitor::Score] {
+        let stopping = EarlyStopping::new(2).monitor(monitor).restore_best();
+        let config = config().early_stopping(stopping);
+        // The second epoch is the best.
+        let trainer = || trainer(&config).score(|record, _| -(record.epoch as f64 - 2.0).abs());
+        let mut whole = model();
+        let history = trainer().fit(&mut whole, &*TRAIN).unwrap();
+        assert!(monitor != Monitor::Score || history.end == Some(RunEnd::EarlyStopping));
+        assert!(history.restored_epoch.is_some() && history.restored_epoch == history.best_epoch);
+        for stop in [3, 8, 13] {
+            let (folder, mut steps) = (tempfile::tempdir().unwrap(), 0);
+            let callback = |event: TrainEvent| {
+                steps += usize::from(matches!(event, TrainEvent::Batch { .. }));
+                if steps == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let mut resumed = model();
+            let checkpoints = CheckpointPolicy::new(folder.path());
+            let stopped =
+                trainer().checkpoint(checkpoints).callback(callback).fit(&mut resumed, &*TRAIN).unwrap();
+            assert_eq!(stopped.end, Some(RunEnd::Callback));
+            let checkpoint = Checkpoint::latest(&folder).unwrap().unwrap();
+            assert_eq!(checkpoint.history().end, None);
+            // The stop has restored the best weights in the model, which is resumed all the same.
+            let same = trainer().resume(checkpoint).fit(&mut resumed, &*TRAIN).unwrap();
+            assert_same(&(resumed, same), &(whole.clone(), history.clone()), "resumed");
+        }
+    }
+}
+
+/// A model's own metadata are in its checkpoints, with the best weights as with the last ones.
+#[test]
+fn checkpoints_keep_metadata() {
+    let config = config().early_stopping(EarlyStopping::new(9).restore_best());
+    let (mut whole, mut resumed) = (model(), model());
+    whole.set_metadata("threshold", "0.5").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let trainer = || trainer(&config);
+    trainer().checkpoint(CheckpointPolicy::new(folder.path())).fit(&mut whole, &*TRAIN).unwrap();
+    for checkpoint in [Checkpoint::latest(&folder), Checkpoint::best(&folder)] {
+        let checkpoint = checkpoint.unwrap().unwrap();
+        assert_eq!(checkpoint.model().metadata()["threshold"], "0.5");
+        trainer().resume(checkpoint).fit(&mut resumed, &*TRAIN).unwrap();
+        assert_eq!(resumed, whole);
+        resumed = model();
+    }
 }
 
 /// Stop, resume, stop again, resume: no step is lost or repeated.
@@ -484,7 +537,7 @@ fn what_is_no_sound_checkpoint_is_refused() {
     let model_file = folder.path().join("model.safetensors");
     sound.model().save(&model_file).unwrap();
     refused(&fs::read(model_file).unwrap(), "a model");
-    assert!(Autoencoder::from_safetensors(&file, "a checkpoint").is_err());
+    assert!(Autoencoder::from_bytes(&file, "a checkpoint").is_err());
     assert!(matches!(Checkpoint::load(folder.path().join("none")), Err(Error::Io { .. })));
 }
 

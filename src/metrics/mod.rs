@@ -3,7 +3,7 @@
 //!
 //! PSNR is `10 log10(range^2 / MSE)` in dB, for a data range that the caller states: 1 for pixels in [0, 1]. The mean of the
 //! images' PSNRs and the PSNR of the pooled error differ by up to several dB, and studies report either, so both have a
-//! name here. Identical images have an infinite PSNR.
+//! name here. Identical images have an infinite PSNR, which counts as [`PSNR_CAP_DB`] in the mean over images.
 
 mod evaluate;
 pub(crate) mod nonfinite;
@@ -12,6 +12,6 @@ mod roc;
 mod ssim;
 
 pub use evaluate::{Evaluation, evaluate};
-pub use quality::{ImageQuality, psnr_db};
+pub use quality::{ImageQuality, PSNR_CAP_DB, psnr_db};
 pub use roc::Roc;
 pub use ssim::{ssim, ssim_mean};

@@ -1,11 +1,11 @@
 use crate::{
     error::{Error, Result},
     kernels::{self, buffers::Buffer},
-    nn::{Activation, AutoencoderBuilder, Layer},
+    nn::{Activation, AutoencoderBuilder, Layer, files::metadata},
 };
 use ndarray::{Array2, ArrayRef2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 /// Limits of the rows that pass through all layers together in inference: enough for the kernels to be fast, few enough
 /// for the activations to stay in a core's cache.
@@ -35,6 +35,7 @@ pub(crate) fn inference_block_rows(rows: usize) -> usize {
 pub struct Autoencoder {
     layers: Vec<Layer>,
     encoder_depth: usize,
+    metadata: BTreeMap<String, String>,
 }
 
 impl Autoencoder {
@@ -72,7 +73,7 @@ impl Autoencoder {
                 return Err(Error::setting("slope", slope, "a finite number above 0"));
             }
         }
-        let model = Self { layers, encoder_depth };
+        let model = Self { layers, encoder_depth, metadata: BTreeMap::new() };
         let output = model.output_layer();
         if output.dense.outputs() != model.inputs() {
             return Err(Error::shape("outputs of the model", model.inputs(), output.dense.outputs()));
@@ -81,6 +82,53 @@ impl Autoencoder {
             return Err(Error::setting("dropout", output.dropout.rate(), "none in the last layer"));
         }
         Ok(model)
+    }
+
+    /// Returns your own entries of the metadata in the model's file.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// Adds or replaces an entry of the metadata, which files and checkpoints of the model keep: labels, a threshold, the
+    /// version of your data, or how rows were [standardized](crate::data::Standardizer).
+    ///
+    /// The metadata have no effect on the model. Two models are equal if their metadata are equal, too. A run that resumes
+    /// from a checkpoint continues with the checkpoint's metadata. In a safetensors file, the entry is in the metadata under
+    /// its key, where `safe_open(path, "np").metadata()` finds it in Python.
+    ///
+    /// ```
+    /// use autoencoder::Autoencoder;
+    /// let mut model = Autoencoder::builder(9).code(2).build()?;
+    /// model.set_metadata("threshold", 0.02.to_string())?;
+    /// let loaded = Autoencoder::from_bytes(&model.to_bytes()?, "a copy")?;
+    /// assert_eq!(loaded.metadata()["threshold"], "0.02");
+    /// # Ok::<(), autoencoder::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the key is `autoencoder` or `checkpoint`, which the crate itself uses, or the model would have
+    /// more than 1,000 entries or more than 10,000,000 bytes of keys and values. The metadata are then unchanged.
+    pub fn set_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) -> Result<()> {
+        let (key, value) = (key.into(), value.into());
+        if metadata::RESERVED.contains(&key.as_str()) {
+            return Err(Error::setting("key", key, "a key that the crate does not use itself"));
+        }
+        let others = self.metadata.iter().filter(|(other, _)| **other != key);
+        if !metadata::fit(others.chain([(&key, &value)])) {
+            return Err(Error::setting("metadata", key, metadata::LIMITS));
+        }
+        self.metadata.insert(key, value);
+        Ok(())
+    }
+
+    /// Removes an entry of the metadata and returns its value, if it existed.
+    pub fn remove_metadata(&mut self, key: &str) -> Option<String> {
+        self.metadata.remove(key)
+    }
+
+    /// The model with these entries, which a reader has checked.
+    pub(crate) fn with_metadata(self, metadata: BTreeMap<String, String>) -> Self {
+        Self { metadata, ..self }
     }
 
     /// Returns all layers, from input to output.

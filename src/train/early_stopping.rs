@@ -12,27 +12,34 @@ pub enum Monitor {
     /// Validation MSE.
     #[default]
     ValidationMse,
-    /// Mean of the rows' validation PSNRs, in dB.
+    /// Mean of the rows' validation PSNRs, in dB, each of them at most [100 dB](crate::metrics::PSNR_CAP_DB).
     ValidationPsnrMean,
     /// Validation PSNR of the pooled error, in dB.
     ValidationPsnrPooled,
-    /// Training loss, penalties included. The only metric that needs no validation rows.
+    /// The loss that is trained on, on the validation rows, without penalties and dropout. For the mean squared error it
+    /// is the validation MSE; for another loss it costs a second pass over the validation rows.
+    ValidationLoss,
+    /// Training loss, penalties included. Needs no validation rows.
     TrainingLoss,
+    /// The value of [your function](crate::Trainer::score); higher is better. Needs no validation rows.
+    Score,
 }
 
 impl Monitor {
     pub(crate) fn needs_validation(self) -> bool {
-        self != Self::TrainingLoss
+        !matches!(self, Self::TrainingLoss | Self::Score)
     }
 
-    /// The metric, negated if lower is better. `None` without the validation that it needs.
-    fn score(self, record: &EpochRecord) -> Option<f64> {
+    /// The metric, negated if lower is better. `None` without the validation or the function that it needs.
+    fn value(self, record: &EpochRecord) -> Option<f64> {
         let output = record.validation.map(|validation| validation.output);
         match self {
             Self::ValidationMse => output.map(|quality| -quality.mse),
             Self::ValidationPsnrMean => output.map(|quality| quality.psnr_mean_db),
             Self::ValidationPsnrPooled => output.map(|quality| quality.psnr_pooled_db),
+            Self::ValidationLoss => record.validation_loss.map(|loss| -loss),
             Self::TrainingLoss => Some(-record.loss),
+            Self::Score => record.score,
         }
     }
 
@@ -41,10 +48,10 @@ impl Monitor {
     pub(crate) fn best_epoch(self, min_improvement: f64, epochs: &[EpochRecord]) -> Option<usize> {
         let mut best: Option<(f64, usize)> = None;
         for record in epochs {
-            if let Some(score) = self.score(record)
-                && best.is_none_or(|(best, _)| score > best + min_improvement)
+            if let Some(value) = self.value(record)
+                && best.is_none_or(|(best, _)| value > best + min_improvement)
             {
-                best = Some((score, record.epoch));
+                best = Some((value, record.epoch));
             }
         }
         best.map(|(_, epoch)| epoch)
@@ -70,10 +77,13 @@ pub struct EarlyStopping {
     pub patience: usize,
     /// Metric that must improve. Default: validation MSE.
     pub monitor: Monitor,
-    /// Minimum improvement over the best epoch so far, in the metric's unit. An epoch counts only if it is better by more
-    /// than this. Default: 0.
+    /// Minimum improvement over the best epoch so far, in the metric's unit. An epoch becomes the best only if it is better
+    /// by more than this; the first one always does. Default: 0.
+    ///
+    /// It also decides which epoch is restored. Many small improvements that never add up to more than this over the best
+    /// epoch do not count, so the restored epoch can be slightly worse than a later one.
     pub min_improvement: f64,
-    /// Whether to restore the best epoch's weights when training ends. Default: false.
+    /// Whether to restore the best epoch's weights when training ends or a callback stops it. Default: false.
     pub restore_best: bool,
 }
 
@@ -89,14 +99,17 @@ impl EarlyStopping {
         self
     }
 
-    /// Sets the minimum improvement over the best epoch so far.
+    /// Sets the minimum improvement over the best epoch so far, for [stopping and restoring](Self::min_improvement).
     pub fn min_improvement(mut self, improvement: f64) -> Self {
         self.min_improvement = improvement;
         self
     }
 
-    /// Restores the best epoch's weights when training ends, whether it stopped early or not. A run that a callback or an
-    /// error ends keeps the last weights.
+    /// Restores the best epoch's weights when training ends: after all epochs, early, or because a callback stops it. A run
+    /// that a callback stops in its first epoch, or an error at any time, keeps the last weights.
+    ///
+    /// [`History::restored_epoch`](crate::train::History::restored_epoch) says which epoch was restored. To restore without
+    /// stopping early, set the patience to `usize::MAX`.
     pub fn restore_best(mut self) -> Self {
         self.restore_best = true;
         self
@@ -145,6 +158,8 @@ mod tests {
                 psnr_db: 0.0,
                 rows_per_second: 1.0,
                 seconds: 1.0,
+                validation_loss: Some(mse),
+                score: Some(-loss),
                 validation: Some(Evaluation { output, noisy_input: None }),
             }
         };
@@ -159,10 +174,22 @@ mod tests {
         assert_eq!(best(Monitor::ValidationMse), Some(3));
         assert_eq!(best(Monitor::ValidationPsnrMean), Some(3));
         assert_eq!(best(Monitor::ValidationPsnrPooled), Some(2));
+        assert_eq!(best(Monitor::ValidationLoss), Some(3));
+        assert_eq!(best(Monitor::Score), Some(2));
         assert_eq!(Monitor::TrainingLoss.best_epoch(0.0, &[]), None);
         let unvalidated: Vec<_> = epochs.into_iter().map(|e| EpochRecord { validation: None, ..e }).collect();
         assert_eq!(Monitor::ValidationMse.best_epoch(0.0, &unvalidated), None);
         assert_eq!(Monitor::TrainingLoss.best_epoch(0.0, &unvalidated), Some(2));
+    }
+
+    /// 0.4 and 0.4 better than the first is better by 0.8, but no step of 0.4 counts by itself.
+    #[test]
+    fn small_improvements_count_once_they_add_up() {
+        let best = |losses: &[f64]| Monitor::TrainingLoss.best_epoch(0.5, &epochs(losses));
+        assert_eq!(best(&[3.0, 2.6]), Some(1));
+        assert_eq!(best(&[3.0, 2.6, 2.2]), Some(3));
+        assert_eq!(best(&[3.0, 2.6, 2.2, 1.8]), Some(3));
+        assert_eq!(best(&[3.0, 2.5]), Some(1));
     }
 
     #[test]

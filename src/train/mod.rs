@@ -9,12 +9,13 @@ mod optimizer;
 mod schedule;
 mod step;
 mod trainer;
+mod validation;
 
 pub use crate::random::shuffled;
 pub use checkpoint::{Checkpoint, CheckpointPolicy};
 pub use config::TrainConfig;
 pub use early_stopping::{EarlyStopping, Monitor};
-pub use history::{EpochRecord, History};
+pub use history::{EpochRecord, History, RunEnd};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use schedule::Schedule;
 pub use step::{Batch, BatchLoss, Objective, Step};

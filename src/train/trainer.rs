@@ -2,12 +2,13 @@ use crate::{
     data::Dataset,
     error::{Error, Quantity, Result},
     metrics::{Evaluation, evaluate},
-    nn::Autoencoder,
+    nn::{Autoencoder, Loss},
     random,
     train::{
-        Batch, BatchLoss, Checkpoint, CheckpointPolicy, EpochRecord, History, Monitor, Objective, Step,
-        TrainConfig,
+        Batch, BatchLoss, Checkpoint, CheckpointPolicy, EarlyStopping, EpochRecord, History, Monitor,
+        Objective, RunEnd, Step, TrainConfig,
         checkpoint::{CheckpointWriter, Identity, Progress},
+        validation,
     },
 };
 use std::{fmt, ops::ControlFlow, time::Instant};
@@ -37,6 +38,7 @@ pub enum TrainEvent<'a> {
 }
 
 type Callback<'a> = Box<dyn FnMut(TrainEvent) -> ControlFlow<()> + Send + 'a>;
+type Score<'a> = Box<dyn FnMut(&EpochRecord, &Autoencoder) -> f64 + Send + 'a>;
 
 /// Trains a model: for each epoch, for each batch, one [`Step`]; then validation, a record and a checkpoint.
 ///
@@ -60,6 +62,7 @@ pub struct Trainer<'a> {
     config: TrainConfig,
     validation: Option<&'a dyn Dataset>,
     callback: Option<Callback<'a>>,
+    score: Option<Score<'a>>,
     checkpoints: Option<CheckpointPolicy>,
     resume: Option<Checkpoint>,
 }
@@ -73,7 +76,7 @@ impl fmt::Debug for Trainer<'_> {
 impl<'a> Trainer<'a> {
     /// Creates a trainer with these settings.
     pub fn new(config: TrainConfig) -> Self {
-        Self { config, validation: None, callback: None, checkpoints: None, resume: None }
+        Self { config, validation: None, callback: None, score: None, checkpoints: None, resume: None }
     }
 
     /// Rows to evaluate the model on after each epoch, with the run's noise if it has any. Validation affects training only
@@ -83,7 +86,35 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Function to call after each batch and each epoch, on a worker thread. If it breaks, training stops.
+    /// Function that scores each validated epoch, on a worker thread: the higher, the better. The record of the epoch keeps
+    /// its value, and [`Monitor::Score`] lets early stopping and checkpoints choose the best epoch by it.
+    ///
+    /// The function is no part of the run's identity. To get the same bits from a resumed run, pass the same function.
+    ///
+    /// ```
+    /// use autoencoder::{Autoencoder, TrainConfig, Trainer, data::digits, metrics::Roc};
+    /// use autoencoder::train::{EarlyStopping, Monitor};
+    /// let (zeros, others) = (digits::generate(300, 0)?.select(&[0, 10, 20])?, digits::generate(9, 1)?);
+    /// let is_other: Vec<_> = (0..12).map(|row| row >= 3).collect();
+    /// let mut model = Autoencoder::builder(784).code(8).build()?;
+    /// let stopping = EarlyStopping::new(3).monitor(Monitor::Score).restore_best();
+    /// let history = Trainer::new(TrainConfig::new().epochs(20).early_stopping(stopping))
+    ///     .score(|_, model| {
+    ///         let errors = |rows| model.reconstruction_errors(rows).expect("rows of the model's width");
+    ///         let errors = [errors(&zeros), errors(&others)].concat();
+    ///         Roc::from_scores(&errors, &is_other).expect("finite errors of both kinds").area()
+    ///     })
+    ///     .fit(&mut model, &zeros)?;
+    /// assert!(history.epochs.iter().all(|epoch| epoch.score.is_some()));
+    /// # Ok::<(), autoencoder::Error>(())
+    /// ```
+    pub fn score(mut self, score: impl FnMut(&EpochRecord, &Autoencoder) -> f64 + Send + 'a) -> Self {
+        self.score = Some(Box::new(score));
+        self
+    }
+
+    /// Function to call after each batch and each epoch, on a worker thread. If it breaks, training stops, and the model
+    /// keeps its weights unless early stopping [restores the best](crate::train::EarlyStopping::restore_best).
     pub fn callback(mut self, callback: impl FnMut(TrainEvent) -> ControlFlow<()> + Send + 'a) -> Self {
         self.callback = Some(Box::new(callback));
         self
@@ -102,7 +133,7 @@ impl<'a> Trainer<'a> {
     /// only seconds and speeds differ.
     ///
     /// The run must be the same: version of this crate, settings, rows (also for validation) and architecture. The model
-    /// must have the run's initial weights or the checkpoint's. Two settings may differ: the number of threads, and the
+    /// must have the run's initial weights, the checkpoint's or those of its best epoch. Two settings may differ: the number of threads, and the
     /// number of epochs if the schedule does not depend on it and the checkpoint is not past it.
     pub fn resume(mut self, checkpoint: Checkpoint) -> Self {
         self.resume = Some(checkpoint);
@@ -120,7 +151,7 @@ impl<'a> Trainer<'a> {
     /// [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs to another run.
     ///
     /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as a row, the loss, a
-    /// gradient, a weight or the validation error is not finite, [`Error::Data`] at a row outside [0, 1] under the
+    /// gradient, a weight, the validation error or a score is not finite, [`Error::Data`] at a row outside [0, 1] under the
     /// cross-entropy, and [`Error::Io`] if a checkpoint cannot be written.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         self.config.check()?;
@@ -148,6 +179,11 @@ impl<'a> Trainer<'a> {
             let expected = "rows to validate on, or the training loss";
             return Err(Error::setting("monitor", stopping.monitor, expected));
         }
+        if let Some(EarlyStopping { monitor: Monitor::Score, .. }) = self.config.early_stopping
+            && self.score.is_none()
+        {
+            return Err(Error::setting("monitor", Monitor::Score, "a function set with `Trainer::score`"));
+        }
         Ok(())
     }
 
@@ -169,6 +205,7 @@ struct Session<'t, 'a> {
     samples: &'t dyn Dataset,
     validation: Option<&'a dyn Dataset>,
     callback: Option<&'t mut Callback<'a>>,
+    score: Option<&'t mut Score<'a>>,
     step: Step,
     progress: Progress,
     checkpoints: Option<CheckpointWriter>,
@@ -187,7 +224,7 @@ impl<'t, 'a> Session<'t, 'a> {
 
         let (resume, policy) = (trainer.resume.take(), trainer.checkpoints.take());
         let identity = || Identity::of(config, model, samples, trainer.validation);
-        let monitor = trainer.validation.map_or(Monitor::TrainingLoss, |_| Monitor::ValidationMse);
+        let monitor = default_monitor(trainer.validation);
         let open = |policy: Option<CheckpointPolicy>, run: Identity, resumed: bool| {
             policy.map(|policy| CheckpointWriter::new(policy, run, monitor, resumed)).transpose()
         };
@@ -201,8 +238,9 @@ impl<'t, 'a> Session<'t, 'a> {
                 (progress, checkpoints)
             }
         };
-        let (validation, callback) = (trainer.validation, trainer.callback.as_mut());
-        Ok(Self { config, samples, validation, callback, step, progress, checkpoints, batches })
+        let (validation, callback, score) =
+            (trainer.validation, trainer.callback.as_mut(), trainer.score.as_mut());
+        Ok(Self { config, samples, validation, callback, score, step, progress, checkpoints, batches })
     }
 
     /// One epoch: steps, validation, record, checkpoint. Breaks if a callback says so.
@@ -212,7 +250,11 @@ impl<'t, 'a> Session<'t, 'a> {
             return Ok(ControlFlow::Break(()));
         }
         let validation = self.validate(model, epoch)?;
-        let record = EpochRecord { validation, ..self.progress.sums.record(epoch) };
+        let validation_loss = self.validation_loss(model, validation, epoch)?;
+        let mut record = EpochRecord { validation, validation_loss, ..self.progress.sums.record(epoch) };
+        if let Some(score) = &mut self.score {
+            record.score = Some(finite(score(&record, model), Quantity::Score, epoch, self.batches)?);
+        }
         self.progress.finish_epoch(record, self.config, model);
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.after_epoch(model, &self.progress)?;
@@ -258,19 +300,35 @@ impl<'t, 'a> Session<'t, 'a> {
         let Some(rows) = self.validation else { return Ok(None) };
         let found = evaluate(model, rows, self.config.noise.as_ref(), self.config.seed)?;
         // The last update may have left weights that are finite but too large to compute with.
-        if !found.output.mse.is_finite() {
-            let what = Quantity::Validation;
-            return Err(Error::NotFinite { what, layer: None, epoch, batch: self.batches });
-        }
+        finite(found.output.mse, Quantity::Validation, epoch, self.batches)?;
         Ok(Some(found))
     }
 
+    /// The loss on the validation rows, if early stopping monitors it.
+    fn validation_loss(
+        &self,
+        model: &Autoencoder,
+        found: Option<Evaluation>,
+        epoch: usize,
+    ) -> Result<Option<f64>> {
+        let (Some(rows), Some(found)) = (self.validation, found) else { return Ok(None) };
+        if self.config.early_stopping.is_none_or(|stopping| stopping.monitor != Monitor::ValidationLoss) {
+            return Ok(None);
+        }
+        let (noise, seed) = (self.config.noise.as_ref(), self.config.seed);
+        let loss = match self.config.loss {
+            Loss::Mse => found.output.mse,
+            loss => validation::loss(model, rows, loss, noise, seed)?,
+        };
+        finite(loss, Quantity::Validation, epoch, self.batches).map(Some)
+    }
+
     /// Ends a run that a callback stopped.
-    fn stop(mut self, model: &Autoencoder) -> Result<History> {
+    fn stop(mut self, model: &mut Autoencoder) -> Result<History> {
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.at_stop(model, &self.progress)?;
         }
-        Ok(self.progress.history)
+        Ok(self.end(RunEnd::Callback, model))
     }
 
     /// Ends a run that took all its steps.
@@ -278,11 +336,33 @@ impl<'t, 'a> Session<'t, 'a> {
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.at_end(model, &self.progress)?;
         }
-        if let Some(best) = self.progress.best {
+        let has_all = self.progress.history.epochs.len() >= self.config.epochs;
+        Ok(self.end(if has_all { RunEnd::AllEpochs } else { RunEnd::EarlyStopping }, model))
+    }
+
+    /// Restores the best weights, if they are to be restored, and completes the history.
+    fn end(self, end: RunEnd, model: &mut Autoencoder) -> History {
+        let Progress { mut history, best, .. } = self.progress;
+        history.end = Some(end);
+        history.best_epoch = match self.config.early_stopping {
+            Some(stopping) => stopping.best_epoch(&history.epochs),
+            None => default_monitor(self.validation).best_epoch(0.0, &history.epochs),
+        };
+        history.restored_epoch = history.best_epoch.filter(|_| best.is_some());
+        if let Some(best) = best {
             *model = best;
         }
-        Ok(self.progress.history)
+        history
     }
+}
+
+/// The metric of the best epoch without early stopping.
+fn default_monitor(validation: Option<&dyn Dataset>) -> Monitor {
+    validation.map_or(Monitor::TrainingLoss, |_| Monitor::ValidationMse)
+}
+
+fn finite(value: f64, what: Quantity, epoch: usize, batch: usize) -> Result<f64> {
+    if value.is_finite() { Ok(value) } else { Err(Error::NotFinite { what, layer: None, epoch, batch }) }
 }
 
 fn call(callback: &mut Option<&mut Callback>, event: TrainEvent) -> ControlFlow<()> {

@@ -11,7 +11,7 @@ const TENSORS: [(&str, &str, usize, usize); 4] = [
 ];
 
 fn read(file: &[u8]) -> Result<Autoencoder, Error> {
-    Autoencoder::from_safetensors(file, "file")
+    Autoencoder::from_bytes(file, "file")
 }
 
 fn file(header: &str, data: &[u8]) -> Vec<u8> {
@@ -225,6 +225,32 @@ fn headers_that_swell() {
     ] {
         refused(&file(&header, &[0; 68]), TIMES, read);
     }
+}
+
+/// A file with too many or too long entries of metadata is refused, and one at the limits takes little memory.
+#[test]
+fn metadata_beyond_the_limits() {
+    let with = |entries: &str| {
+        let metadata = METADATA.replacen('{', &format!("{{{entries},"), 1);
+        file(&format!("{{{metadata},{}}}", TENSORS.map(tensor).join(",")), &[0; 68])
+    };
+    let entries = |count: usize| (0..count).map(|i| format!("\"{i:x}\":\"\"")).collect::<Vec<_>>().join(",");
+    let long = |bytes: usize| format!("\"long\":\"{}\"", "x".repeat(bytes - 4));
+    for entries in [entries(1_000), long(10_000_000)] {
+        let file = with(&entries);
+        let (model, held) = peak(|| read(&file));
+        assert!(!model.unwrap().metadata().is_empty());
+        assert!(held < 8 * file.len() + crate::FIXED, "{held} for {}", file.len());
+    }
+    for entries in [entries(1_001), entries(100_000), long(10_000_001)] {
+        let error = refused(&with(&entries), 16, read);
+        assert!(
+            error.starts_with("file: metadata: expected at most 1000 entries and 10000000 bytes"),
+            "{error}"
+        );
+    }
+    let file = with(r#""checkpoint":"ignored","format":"pt""#);
+    assert_eq!(read(&file).unwrap().metadata().len(), 1);
 }
 
 #[test]

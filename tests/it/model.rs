@@ -107,6 +107,73 @@ fn a_saved_model_is_the_same_bits() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+#[test]
+fn a_model_in_bytes_is_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut model = model();
+    for index in 0..20 {
+        model.set_metadata(format!("key {index}"), "value").unwrap();
+    }
+    model.save(&path).unwrap();
+    let bytes = model.to_bytes().unwrap();
+    assert!(fs::read(&path).unwrap() == bytes);
+    let copy = Autoencoder::from_bytes(&bytes, "copy").unwrap();
+    assert_eq!(copy, model);
+    // The entries are sorted, so equal models have equal bytes.
+    assert!(copy.to_bytes().unwrap() == bytes);
+    let error = Autoencoder::from_bytes(&bytes[..100], "models/17").unwrap_err();
+    assert!(error.to_string().starts_with("models/17: header: expected "), "{error}");
+}
+
+#[test]
+fn metadata_round_trip_within_their_limits() {
+    let mut model = Autoencoder::builder(3).code(2).build().unwrap();
+    let plain = model.clone();
+    for (key, value) in [("", ""), ("format", "pt"), ("ключ", "\n\u{0}\"é"), ("format", "np")] {
+        model.set_metadata(key, value).unwrap();
+    }
+    assert_ne!(model, plain);
+    assert_eq!(model.metadata().len(), 3);
+    assert_eq!(model.metadata()["format"], "np");
+    let file = model.to_bytes().unwrap();
+    assert_eq!(Autoencoder::from_bytes(&file, "file").unwrap(), model);
+    // Other programs find them where safetensors keeps metadata.
+    let (_, read) = SafeTensors::read_metadata(&file).unwrap();
+    assert_eq!(read.metadata().as_ref().unwrap()["ключ"], "\n\u{0}\"é");
+
+    assert_eq!(model.remove_metadata("format").as_deref(), Some("np"));
+    assert_eq!(model.remove_metadata("format"), None);
+    for key in ["autoencoder", "checkpoint"] {
+        let error = model.set_metadata(key, "").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("key = {key:?}: expected a key that the crate does not use itself")
+        );
+    }
+
+    let before = model.clone();
+    for long in ["\u{0}".repeat(10_000_000), "é".repeat(5_000_000)] {
+        let error = model.set_metadata("long", long).unwrap_err();
+        assert!(matches!(error, Error::Setting { name: "metadata", .. }), "{error}");
+        assert_eq!(model, before);
+    }
+    // As long as allowed, and of characters that JSON writes as 6 bytes: the file can be read.
+    let mut full = plain.clone();
+    full.set_metadata("long", "\u{0}".repeat(9_999_996)).unwrap();
+    full.set_metadata("long", "\u{1}".repeat(9_999_996)).unwrap();
+    assert!(full.set_metadata("x", "").is_err());
+    assert_eq!(Autoencoder::from_bytes(&full.to_bytes().unwrap(), "file").unwrap(), full);
+
+    let mut many = plain;
+    for index in 0..1_000 {
+        many.set_metadata(index.to_string(), "").unwrap();
+    }
+    many.set_metadata("999", "replaced").unwrap();
+    assert!(many.set_metadata("1000", "").is_err());
+    assert_eq!(Autoencoder::from_bytes(&many.to_bytes().unwrap(), "file").unwrap(), many);
+}
+
 /// Names and layout match PyTorch's `nn.Sequential(Linear, activation, ...)`.
 #[test]
 fn files_have_pytorchs_names_and_layout() {
@@ -159,7 +226,7 @@ const SMALL: &str = r#"{"version":1,"inputs":3,
 
 #[test]
 fn files_that_do_not_fit_are_refused() {
-    let load = |file: &[u8]| Autoencoder::from_safetensors(file, "file");
+    let load = |file: &[u8]| Autoencoder::from_bytes(file, "file");
     let good = small_file(|_| (), SMALL);
     assert_eq!(load(&good).unwrap().widths(), [3, 2, 3]);
 
@@ -223,8 +290,7 @@ fn weights_that_could_not_be_loaded_are_not_saved() {
 /// Training uses the dropout rates of the file, so they must round-trip.
 #[test]
 fn the_architecture_comes_back() {
-    let loaded =
-        Autoencoder::from_safetensors(&small_file(|_| (), &SMALL.replacen("0.0", "0.25", 1)), "file");
+    let loaded = Autoencoder::from_bytes(&small_file(|_| (), &SMALL.replacen("0.0", "0.25", 1)), "file");
     let loaded = loaded.unwrap();
     assert_eq!(loaded.layers()[0].dropout.rate(), 0.25);
     assert_eq!(loaded.layers()[1].activation, Activation::LeakyRelu { slope: 0.1 });

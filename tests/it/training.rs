@@ -10,7 +10,7 @@ use autoencoder::{
     ndarray::Array2,
     nn::{Activation, Loss, Penalty, Scope},
     train::{
-        Batch, EarlyStopping, History, Monitor, Objective, Optimizer, OptimizerState, Schedule, Step,
+        Batch, EarlyStopping, History, Monitor, Objective, Optimizer, OptimizerState, RunEnd, Schedule, Step,
         TrainEvent, shuffled,
     },
 };
@@ -230,6 +230,8 @@ fn settings_and_data_that_do_not_fit_are_errors() {
         config()
             .early_stopping(EarlyStopping::new(1).monitor(Monitor::TrainingLoss).min_improvement(f64::NAN)),
         config().early_stopping(EarlyStopping::new(1)),
+        config().early_stopping(EarlyStopping::new(1).monitor(Monitor::ValidationLoss)),
+        config().early_stopping(EarlyStopping::new(1).monitor(Monitor::Score)),
     ] {
         let error = failure(config.clone(), &images());
         assert!(matches!(error, Error::Setting { .. }), "{config:?}: {error}");
@@ -445,4 +447,130 @@ fn a_run_stops_early_and_restores_its_best_epoch() {
     // The last epoch ends a run as well.
     let (restored, ..) = fit(&config.epochs(stop).early_stopping(stopping.restore_best()));
     assert_eq!(restored, all[best]);
+}
+
+/// The loss that is trained on, from the logits in f64, without dropout and penalties; with noise as in `evaluate`.
+#[test]
+fn the_validation_loss_is_that_of_training_without_penalties() {
+    let test = digits::generate(150, 2).unwrap();
+    let stopping = EarlyStopping::new(9).monitor(Monitor::ValidationLoss);
+    let config = everything_on().early_stopping(stopping);
+    let fit = |config: &TrainConfig| {
+        let mut model = model(0.3);
+        let history = Trainer::new(config.clone()).validation(&test).fit(&mut model, &images()).unwrap();
+        (model, history)
+    };
+    let (model, history) = fit(&config);
+    let clean = test.to_array();
+    let noisy = config.noise.as_ref().unwrap().corrupt(&clean, config.seed);
+    let outputs = model.reconstruct(&noisy).unwrap();
+    let terms = outputs.iter().zip(&clean).map(|(&y, &t)| {
+        let (y, t) = (f64::from(y), f64::from(t));
+        let log = |x: f64| x.max(1e-300).ln();
+        -t * log(y) - (1.0 - t) * log(1.0 - y)
+    });
+    let expected = terms.sum::<f64>() / clean.len() as f64;
+    assert_relative_eq!(history.epochs[1].validation_loss.unwrap(), expected, max_relative = 1e-4);
+    let (other, same) = fit(&config.clone().threads(3));
+    assert_eq!(digest(&other), digest(&model));
+    assert_eq!(same.epochs[1].validation_loss, history.epochs[1].validation_loss);
+
+    let (_, squared) = fit(&config.clone().loss(Loss::Mse));
+    for epoch in &squared.epochs {
+        assert_eq!(epoch.validation_loss, Some(epoch.validation.unwrap().output.mse));
+    }
+    // Computed only where it is monitored.
+    assert_eq!(fit(&everything_on()).1.epochs[1].validation_loss, None);
+
+    let bright = test.to_array() + 0.5;
+    let trainer = Trainer::new(config).validation(&bright);
+    let error = trainer.fit(&mut self::model(0.3), &images()).unwrap_err();
+    assert!(error.to_string().contains("rows to validate on: expected values in [0, 1]"), "{error}");
+}
+
+#[test]
+fn a_function_of_ones_own_chooses_the_best_epoch() {
+    let stopping = EarlyStopping::new(2).monitor(Monitor::Score).restore_best();
+    let config = TrainConfig::new().epochs(9).early_stopping(stopping);
+    let (mut model, mut kept) = (model(0.0), vec![]);
+    let scores = [1.0, 3.0, -1.0, 3.0];
+    let history = Trainer::new(config.clone())
+        .score(|record, model| {
+            assert!(record.loss > 0.0 && record.score.is_none());
+            kept.push(digest(model));
+            scores[record.epoch - 1]
+        })
+        .fit(&mut model, &images())
+        .unwrap();
+    assert_eq!(history.epochs.iter().map(|epoch| epoch.score.unwrap()).collect::<Vec<_>>(), scores);
+    assert_eq!((history.end, history.best_epoch), (Some(RunEnd::EarlyStopping), Some(2)));
+    assert_eq!((history.restored_epoch, digest(&model)), (Some(2), kept[1].clone()));
+
+    let error = Trainer::new(config).score(|_, _| f64::NAN).fit(&mut model, &images()).unwrap_err();
+    assert_eq!(error.to_string(), "score not finite in epoch 1, batch 3");
+}
+
+#[test]
+fn the_history_says_how_the_run_ended() {
+    let best_of = |history: &History| {
+        let losses: Vec<_> = history.epochs.iter().map(|epoch| epoch.loss).collect();
+        losses.iter().position(|&loss| losses.iter().all(|&other| loss <= other)).map(|index| index + 1)
+    };
+    let (_, all) = fit(TrainConfig::new().epochs(2), 0.0);
+    assert_eq!((all.end, all.best_epoch), (Some(RunEnd::AllEpochs), best_of(&all)));
+    assert_eq!(all.restored_epoch, None);
+
+    // A callback stops the third epoch; the first is the best, because none is better by 1000.
+    let stopping = EarlyStopping::new(9).monitor(Monitor::TrainingLoss).min_improvement(1e3);
+    let stop_in = |stopping: EarlyStopping, last: usize| {
+        let (mut model, mut kept) = (model(0.0), vec![]);
+        let config = TrainConfig::new().epochs(5).early_stopping(stopping);
+        let trainer = Trainer::new(config).callback(|event| match event {
+            TrainEvent::Epoch { model, .. } => {
+                kept.push(digest(model));
+                ControlFlow::Continue(())
+            }
+            TrainEvent::Batch { epoch, .. } if epoch == last => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        let history = trainer.fit(&mut model, &images()).unwrap();
+        (digest(&model), kept, history)
+    };
+    let (last, kept, history) = stop_in(stopping, 3);
+    assert!(!kept.contains(&last));
+    assert_eq!((history.end, history.best_epoch), (Some(RunEnd::Callback), Some(1)));
+    assert_eq!(history.restored_epoch, None);
+    let (restored, kept, history) = stop_in(stopping.restore_best(), 3);
+    assert_eq!((&restored, history.restored_epoch), (&kept[0], Some(1)));
+    let json = serde_json::to_string(&history).unwrap();
+    assert!(json.ends_with(r#""end":"callback","best_epoch":1,"restored_epoch":1}"#), "{json}");
+    assert_eq!(serde_json::from_str::<History>(&json).unwrap(), history);
+
+    // No epoch was finished.
+    let (_, kept, history) = stop_in(stopping.restore_best(), 1);
+    assert_eq!((kept.len(), history.end), (0, Some(RunEnd::Callback)));
+    assert_eq!((history.best_epoch, history.restored_epoch), (None, None));
+    // Files of before.
+    let old = serde_json::from_str::<History>(r#"{"epochs":[]}"#).unwrap();
+    assert_eq!(old, History::default());
+}
+
+/// One perfect row does not make the mean PSNR infinite, so it can still improve.
+#[test]
+fn a_blank_image_does_not_end_a_run_that_monitors_the_mean_psnr() {
+    let rows = Array2::from_shape_fn(
+        (60, 6),
+        |(row, column)| if row == 0 { 0.0 } else { ((row * column) as f32).sin() },
+    );
+    let builder = Autoencoder::builder(6).hidden(&[16]).code(6);
+    // Without biases in use, a row of zeros is reconstructed exactly before training.
+    let mut model =
+        builder.hidden_activation(Activation::Tanh).output_activation(Activation::Identity).build().unwrap();
+    assert_eq!(model.reconstruction_errors(&rows).unwrap()[0], 0.0);
+    let found = evaluate(&model, &rows, None, 0).unwrap().output;
+    assert!(found.psnr_mean_db.is_finite(), "{found:?}");
+    let stopping = EarlyStopping::new(3).monitor(Monitor::ValidationPsnrMean).restore_best();
+    let config = TrainConfig::new().epochs(20).batch_size(16).learning_rate(0.003).early_stopping(stopping);
+    let history = Trainer::new(config).validation(&rows).fit(&mut model, &rows).unwrap();
+    assert!(history.restored_epoch > Some(3), "{history:?}");
 }

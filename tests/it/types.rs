@@ -3,13 +3,13 @@
 use autoencoder::{
     Autoencoder, Error, TrainConfig,
     data::{
-        ImageSet, Noise, NoiseKind,
+        ImageSet, Noise, NoiseKind, Standardizer,
         catalog::{PublishedDataset, Split},
         idx::IdxArray,
     },
     metrics::{Evaluation, ImageQuality, Roc},
     nn::{Activation, AutoencoderBuilder, Dense, Dropout, Init, Layer, Loss, Parameters, Penalty, Scope},
-    train::{EpochRecord, History, Objective, Optimizer, OptimizerState, Step},
+    train::{EpochRecord, History, Objective, Optimizer, OptimizerState, RunEnd, Step},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -24,11 +24,11 @@ fn types_are_shared_and_stored() {
         ($property:ident: $($type:ty),* $(,)?) => { $($property::<$type>();)* };
     }
     all!(shared: Autoencoder, AutoencoderBuilder, Dense, Dropout, Layer, Activation, Init, Loss, Penalty, Scope);
-    all!(shared: ImageSet, Noise, NoiseKind, PublishedDataset, Split, IdxArray, ImageQuality, Roc, Error);
+    all!(shared: ImageSet, Noise, NoiseKind, Standardizer, PublishedDataset, Split, IdxArray, ImageQuality, Roc, Error);
     all!(shared: TrainConfig, Optimizer, OptimizerState, Step, Objective, Parameters);
     all!(shared: History, EpochRecord, Evaluation);
     all!(stored: TrainConfig, Noise, NoiseKind, Optimizer, Loss, Penalty, Scope, Init, Activation);
-    all!(stored: History, EpochRecord, Evaluation, ImageQuality);
+    all!(stored: History, EpochRecord, Evaluation, ImageQuality, RunEnd, Standardizer);
     #[cfg(feature = "download")]
     all!(shared: autoencoder::data::download::Download);
 }

@@ -11,9 +11,12 @@
 //!  "decoder": [{"outputs": 128, "activation": {"leaky_relu": {"slope": 0.01}}, ...}, ...]}
 //! ```
 //!
-//! `python/exchange.py` reads and writes such files in PyTorch.
+//! All other entries of the metadata are the user's own. `python/exchange.py` reads and writes such files in PyTorch.
 
-use super::safetensors::{Tensor, Tensors, serialize};
+use super::{
+    metadata::{self, RESERVED},
+    safetensors::{Tensor, Tensors, serialize},
+};
 use crate::{
     error::{Error, Result},
     files::write_atomic,
@@ -22,7 +25,7 @@ use crate::{
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fs::File,
     io::{self, Read},
     path::Path,
@@ -69,13 +72,31 @@ impl Autoencoder {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Data`] if a weight or bias is not finite, [`Error::Io`] if the file cannot be written.
+    /// As [`to_bytes`](Self::to_bytes), and [`Error::Io`] if the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
+        let file = self.to_bytes()?;
+        write_atomic(path.as_ref(), |out| out.write_all(&file))
+    }
+
+    /// Returns the bytes of the file that [`save`](Self::save) writes, for an object store or a database. Equal models have
+    /// the same bytes.
+    ///
+    /// ```
+    /// use autoencoder::Autoencoder;
+    /// let model = Autoencoder::builder(784).hidden(&[64]).code(16).build()?;
+    /// let bytes = model.to_bytes()?;
+    /// assert_eq!(Autoencoder::from_bytes(&bytes, "models/17")?, model);
+    /// # Ok::<(), autoencoder::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Data`] if a weight or bias is not finite, or the model has so many layers that their description is too long
+    /// for a file.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.check_finite()?;
         let tensors = tensors("", self.encoder_depth(), self.parameters());
-        let file = serialize(&tensors, metadata(self).map_err(Error::io(path))?).map_err(Error::io(path))?;
-        write_atomic(path, |out| out.write_all(&file))
+        let file = metadata(self).and_then(|metadata| serialize(&tensors, metadata));
+        file.map_err(|error| Error::data("model", "a description that fits a file", error))
     }
 
     /// Loads a model from a safetensors file that [`save`](Self::save) or another program wrote.
@@ -89,11 +110,12 @@ impl Autoencoder {
         Self::read_from(file, &path.display().to_string())
     }
 
-    /// Reads a model from the bytes of a safetensors file. Errors call it `name`.
+    /// Reads a model from the bytes of a safetensors file, which [`to_bytes`](Self::to_bytes) returns. Errors call them
+    /// `name`.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
-    pub fn from_safetensors(file: &[u8], name: &str) -> Result<Self> {
+    /// [`Error::Format`], as [`load`](Self::load).
+    pub fn from_bytes(file: &[u8], name: &str) -> Result<Self> {
         Self::read_from(file, name)
     }
 
@@ -120,8 +142,8 @@ pub(crate) fn tensors<'a>(
     tensors
 }
 
-/// Metadata with the architecture of a model.
-pub(crate) fn metadata(model: &Autoencoder) -> io::Result<HashMap<String, String>> {
+/// The user's metadata and the architecture of a model.
+pub(crate) fn metadata(model: &Autoencoder) -> io::Result<BTreeMap<String, String>> {
     let (encoder, decoder) = model.layers().split_at(model.encoder_depth());
     let architecture = Architecture {
         version: VERSION,
@@ -129,7 +151,9 @@ pub(crate) fn metadata(model: &Autoencoder) -> io::Result<HashMap<String, String
         encoder: encoder.iter().map(LayerSpec::from).collect(),
         decoder: decoder.iter().map(LayerSpec::from).collect(),
     };
-    Ok(HashMap::from([(KEY.to_owned(), serde_json::to_string(&architecture)?)]))
+    let mut entries = model.metadata().clone();
+    entries.insert(KEY.to_owned(), serde_json::to_string(&architecture)?);
+    Ok(entries)
 }
 
 /// A valid file with the description of a model and one or more sets of its tensors, which differ in the prefix of their
@@ -155,7 +179,17 @@ impl Contents {
                 architecture.version,
             ));
         }
-        Ok(Self { tensors, architecture })
+        let contents = Self { tensors, architecture };
+        if !metadata::fit(contents.own_metadata()) {
+            let found = format_args!("{} entries", contents.own_metadata().count());
+            return Err(Error::format(name, "metadata", metadata::LIMITS, found));
+        }
+        Ok(contents)
+    }
+
+    /// The entries of the metadata that are not the crate's.
+    fn own_metadata(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.tensors.all_metadata().iter().filter(|(key, _)| !RESERVED.contains(&key.as_str()))
     }
 
     /// The entry of the metadata for a key; empty if there is none.
@@ -189,7 +223,9 @@ impl Contents {
         };
         let mut encoder = self.layers(prefix).map(layer).collect::<Result<Vec<_>>>()?;
         let decoder = encoder.split_off(self.architecture.encoder.len());
-        Autoencoder::from_layers(encoder, decoder).map_err(invalid)
+        let model = Autoencoder::from_layers(encoder, decoder).map_err(invalid)?;
+        let own = self.own_metadata().map(|(key, value)| (key.clone(), value.clone()));
+        Ok(model.with_metadata(own.collect()))
     }
 
     /// Each layer's description and its values.

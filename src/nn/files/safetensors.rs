@@ -2,7 +2,8 @@
 //!
 //! The header is parsed here; the `safetensors` crate then checks its offsets. The reader of that crate accepts duplicate
 //! names and keeps the last tensor, needs up to 48 times the size of a header in memory (here 13 times), and adds offsets
-//! near 2^64 to a length without a check.
+//! near 2^64 to a length without a check. Its writer puts the metadata in random order; here they are sorted, so that equal
+//! models are equal files.
 
 use crate::{
     error::{Error, Result},
@@ -10,14 +11,15 @@ use crate::{
 };
 use safetensors::{
     Dtype,
-    tensor::{Metadata, TensorInfo, TensorView},
+    tensor::{Metadata, TensorInfo},
 };
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serializer,
     de::{Error as _, MapAccess, Visitor},
+    ser::SerializeMap,
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     io::{self, Read},
 };
@@ -44,12 +46,32 @@ pub(crate) fn bytes<'a>(values: impl Iterator<Item = &'a f32>) -> Vec<u8> {
 }
 
 /// The bytes of a file with these tensors and this metadata.
-pub(crate) fn serialize(tensors: &[Tensor], metadata: HashMap<String, String>) -> io::Result<Vec<u8>> {
-    let views: Result<Vec<_>, _> = tensors
-        .iter()
-        .map(|tensor| Ok((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), &tensor.data)?)))
-        .collect();
-    views.and_then(|views| safetensors::serialize(views, Some(metadata))).map_err(io::Error::other)
+pub(crate) fn serialize(tensors: &[Tensor], metadata: BTreeMap<String, String>) -> io::Result<Vec<u8>> {
+    let mut tensors: Vec<_> = tensors.iter().collect();
+    tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let mut header = Vec::new();
+    let mut serializer = serde_json::Serializer::new(&mut header);
+    let mut map = serializer.serialize_map(None)?;
+    map.serialize_entry("__metadata__", &metadata)?;
+    let mut start = 0;
+    for tensor in &tensors {
+        let end = start + tensor.data.len();
+        let (shape, data_offsets) = (tensor.shape.clone(), (start, end));
+        map.serialize_entry(&tensor.name, &TensorInfo { dtype: Dtype::F32, shape, data_offsets })?;
+        start = end;
+    }
+    map.end()?;
+    // The values start at a multiple of 8 bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let length = header.len() as u64;
+    if length > MAX_HEADER {
+        return Err(io::Error::other(format!("a header of {length} bytes, more than {MAX_HEADER}")));
+    }
+    let mut file = Vec::with_capacity(8 + header.len() + start);
+    file.extend(length.to_le_bytes());
+    file.extend(header);
+    tensors.iter().for_each(|tensor| file.extend(&tensor.data));
+    Ok(file)
 }
 
 /// The tensors of a file and its metadata.
@@ -113,6 +135,11 @@ impl Tensors {
     /// An entry of the metadata, if it exists.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
+    }
+
+    /// All entries of the metadata.
+    pub(crate) fn all_metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
     }
 
     /// Decodes the elements of a tensor.

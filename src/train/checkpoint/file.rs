@@ -146,7 +146,7 @@ impl Checkpoint {
         run: Identity,
         run_model: &Autoencoder,
     ) -> Result<(Identity, Autoencoder, Progress)> {
-        let run = self.run.resume(&self.model, run, run_model)?;
+        let run = self.run.resume(&self.model, self.progress.best.as_ref(), run, run_model)?;
         let epochs = run.config.epochs;
         // The checkpoint may be past the requested number of epochs.
         if self.epoch() - usize::from(self.batch() == 0) > epochs {

@@ -38,14 +38,23 @@ impl Identity {
     }
 
     /// The identity of `run`, which continues from a checkpoint of `self` with the weights of `model`. Its own model must
-    /// have the initial weights or the checkpoint's.
+    /// have the initial weights, the checkpoint's, or those of the `best` epoch, which a callback's stop restores.
     ///
     /// # Errors
     /// [`Error::Resume`] with the first difference.
-    pub(crate) fn resume(&self, model: &Autoencoder, run: Self, run_model: &Autoencoder) -> Result<Self> {
+    pub(crate) fn resume(
+        &self,
+        model: &Autoencoder,
+        best: Option<&Autoencoder>,
+        run: Self,
+        run_model: &Autoencoder,
+    ) -> Result<Self> {
         same(&architecture(model), &architecture(run_model))?;
         same(&self.facts(), &run.facts())?;
-        if run.initial_weights != self.initial_weights && run.initial_weights != digest(model) {
+        let mut known = std::iter::once(model).chain(best);
+        if run.initial_weights != self.initial_weights
+            && !known.any(|model| run.initial_weights == digest(model))
+        {
             let what = "initial weights";
             return Err(Error::Resume {
                 what,

@@ -89,6 +89,8 @@ impl Sums {
             psnr_db: metrics::psnr_db(mse, 1.0),
             rows_per_second: self.rows / self.seconds,
             seconds: self.seconds,
+            validation_loss: None,
+            score: None,
             validation: None,
         }
     }
