@@ -4,8 +4,8 @@ use autoencoder::{
     Autoencoder,
     data::{Noise, digits},
     ndarray::Array2,
-    nn::{Loss, Penalty},
-    train::{Batch, Objective, Optimizer, OptimizerState, Step},
+    nn::{Loss, Parameters, Penalty},
+    train::{Batch, Frozen, Objective, Optimizer, OptimizerState, Step},
 };
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -57,7 +57,21 @@ fn a_reconstruction() {
     }
 }
 
+/// Plain steps, clipped ones, and gradients and updates apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Manner {
+    Plain,
+    Clipped,
+    Apart,
+}
+
 fn a_step() {
+    for manner in [Manner::Plain, Manner::Clipped, Manner::Apart] {
+        steps(manner);
+    }
+}
+
+fn steps(manner: Manner) {
     let samples = digits::generate(300, 1).unwrap();
     let rows: Vec<_> = (0..300).collect();
     for threads in [1, 2, 4, 16] {
@@ -65,6 +79,10 @@ fn a_step() {
         let mut state = OptimizerState::new(Optimizer::adam(), &model).unwrap();
         let penalties = vec![Penalty::lasso(1e-5), Penalty::CodeL1 { lambda: 1e-4 }];
         let mut step = Step::new(&model, Objective { loss: Loss::Bce, penalties }, 128).unwrap();
+        if manner != Manner::Plain {
+            step = step.freeze(&Frozen::Layers(vec![1])).unwrap().clip_norm(&model, 0.01).unwrap();
+        }
+        let mut gradients = Parameters::zeros(&model);
         let noise = Some(Noise::gaussian(0.3).unwrap().clamped());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let counted = pool.install(|| {
@@ -82,10 +100,16 @@ fn a_step() {
                     epoch: 1,
                     number: index + 1,
                 };
-                step.run(&mut model, &mut state, 1e-3, &batch).unwrap();
+                if manner == Manner::Apart {
+                    step.gradients(&model, &batch, &mut gradients).unwrap();
+                    gradients.clip_norm(0.001);
+                    state.update(&mut model, &gradients, 1e-3).unwrap();
+                } else {
+                    step.run(&mut model, &mut state, 1e-3, &batch).unwrap();
+                }
             }
             ALLOCATIONS.load(Ordering::Relaxed) - before
         });
-        assert_eq!(counted, 0, "{threads} threads");
+        assert_eq!(counted, 0, "{manner:?}, {threads} threads");
     }
 }

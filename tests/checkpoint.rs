@@ -9,8 +9,8 @@ use autoencoder::{
     ndarray::{Array2, s},
     nn::{Activation, Init, Loss, Penalty},
     train::{
-        Checkpoint, CheckpointPolicy, EarlyStopping, History, Monitor, Optimizer, RunEnd, Schedule,
-        TrainEvent,
+        Checkpoint, CheckpointPolicy, EarlyStopping, Frozen, History, Monitor, Optimizer, OptimizerState,
+        RunEnd, Schedule, TrainEvent,
     },
 };
 use common::digest;
@@ -76,7 +76,7 @@ fn runs() -> [TrainConfig; 4] {
             .schedule(Schedule::StepDecay { factor: 0.5, every: 2 })
             .early_stopping(EarlyStopping::new(9).monitor(Monitor::TrainingLoss).restore_best()),
         config().optimizer(Optimizer::adamw(0.1)).early_stopping(stopping(1, 0.028)),
-        config(),
+        config().clip_norm(0.05).freeze(Frozen::Layers(vec![1])),
     ]
 }
 
@@ -348,6 +348,8 @@ fn another_run_is_refused_and_the_difference_named() {
         ("seed", base.clone().seed(10)),
         ("schedule", base.clone().schedule(Schedule::Cosine { warmup: 4, floor: 0.0 })),
         ("early_stopping", base.clone().early_stopping(stopping)),
+        ("clip_norm", base.clone().clip_norm(1.0)),
+        ("freeze", base.clone().freeze(Frozen::Decoder)),
     ] {
         named(what, refused(trainer(&config), checkpoint.clone(), model(), &*TRAIN));
     }
@@ -472,6 +474,69 @@ fn a_checkpoint_that_cannot_be_written_ends_the_run() {
     assert_ne!(digest(&trained), digest(&model()));
     let stands = Checkpoint::load(folder.path().join("step-000000000003.safetensors")).unwrap();
     assert_same(&resumed(&config(), stands), &whole(&config()), "from the remaining checkpoint");
+}
+
+/// The one before the newest is used, the damaged one is named and stays until the resumed run replaces it.
+#[test]
+fn a_damaged_newest_checkpoint_is_passed_over_and_named() {
+    let (config, folder) = (config(), tempfile::tempdir().unwrap());
+    let path = |step| folder.path().join(format!("step-{step:012}.safetensors"));
+    let policy = || CheckpointPolicy::new(folder.path()).every(4).keep_last(3);
+    let stop = |event: TrainEvent| match event {
+        TrainEvent::Batch { epoch: 3, batch: 3, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    trainer(&config).checkpoint(policy()).callback(stop).fit(&mut model(), &*TRAIN).unwrap();
+    let newest = Checkpoint::latest(&folder).unwrap().unwrap();
+    assert!(newest.damaged().is_empty());
+    // Another loop can go on from a trainer's checkpoint.
+    let (own, optimizer) = OptimizerState::load(path(13)).unwrap();
+    assert_eq!((&own, optimizer.steps(), optimizer.optimizer()), (newest.model(), 13, config.optimizer));
+    let sound = fs::read(path(13)).unwrap();
+    fs::write(path(13), &sound[..sound.len() / 2]).unwrap();
+    fs::write(path(12), "").unwrap();
+
+    let checkpoint = Checkpoint::latest(&folder).unwrap().unwrap();
+    let damaged: Vec<_> = checkpoint.damaged().iter().map(|file| file.path.clone()).collect();
+    assert_eq!(damaged, [path(13), path(12)]);
+    for file in checkpoint.damaged() {
+        assert!(file.reason.starts_with(&file.path.display().to_string()), "{file}");
+    }
+    // The best epoch is the second, which ended with step 10.
+    assert_eq!(checkpoint.step(), 10);
+    let mut found = model();
+    let history = trainer(&config).checkpoint(policy()).resume(checkpoint).fit(&mut found, &*TRAIN).unwrap();
+    assert_same(&(found, history), &whole(&config), "from the one before");
+    assert_eq!(Checkpoint::latest(&folder).unwrap().unwrap().damaged(), []);
+
+    for name in names(folder.path()) {
+        fs::write(folder.path().join(name).with_extension("safetensors"), "damaged").unwrap();
+    }
+    let error = Checkpoint::latest(&folder).unwrap_err();
+    assert!(
+        matches!(&error, Error::Format { file, .. } if *file == path(25).display().to_string()),
+        "{error}"
+    );
+    assert!(matches!(Checkpoint::best(&folder), Err(Error::Format { .. })));
+}
+
+#[test]
+fn a_folder_can_be_cleared_for_another_run() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(Checkpoint::clear(folder.path().join("none")).unwrap(), 0);
+    stopped(&config(), folder.path(), |steps, _| steps == 8);
+    let others = ["notes.txt", "step-8.safetensors", "model.safetensors"];
+    for other in others {
+        fs::write(folder.path().join(other), "mine").unwrap();
+    }
+    assert_eq!(Checkpoint::clear(&folder).unwrap(), 2);
+    assert_eq!(Checkpoint::clear(&folder).unwrap(), 0);
+    assert!(others.iter().all(|other| folder.path().join(other).exists()));
+    trainer(&config().seed(1))
+        .checkpoint(CheckpointPolicy::new(folder.path()))
+        .fit(&mut model(), &*TRAIN)
+        .unwrap();
+    assert!(matches!(Checkpoint::clear(folder.path().join("notes.txt")), Err(Error::Io { .. })));
 }
 
 /// Returns a file with modified metadata, the JSON under `checkpoint`.

@@ -27,6 +27,7 @@ pub use files::onnx::OnnxPart;
 pub use init::Init;
 pub use layer::Layer;
 pub use loss::Loss;
+pub(crate) use parameters::clip_factor;
 pub use parameters::{LayerParameters, Parameters};
 pub use penalty::{Penalty, Scope};
 pub(crate) use spelling::Spelling;

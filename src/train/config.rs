@@ -2,7 +2,7 @@ use crate::{
     data::Noise,
     error::{Error, Result},
     nn::{Loss, Penalty},
-    train::{EarlyStopping, Optimizer, Schedule},
+    train::{EarlyStopping, Frozen, Optimizer, Schedule, step},
 };
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,12 @@ pub struct TrainConfig {
     /// Criterion for stopping before the last epoch. Default: none.
     #[serde(skip_serializing_if = "is_default")]
     pub early_stopping: Option<EarlyStopping>,
+    /// L2 norm to which the gradients of a step are clipped, as PyTorch's `clip_grad_norm_` does. Default: none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub clip_norm: Option<f32>,
+    /// Layers that keep their weights and biases. Default: none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub freeze: Option<Frozen>,
 }
 
 /// Skips default values, so that adding a setting does not change existing files or run ids.
@@ -74,6 +80,8 @@ impl Default for TrainConfig {
             threads: None,
             schedule: Schedule::default(),
             early_stopping: None,
+            clip_norm: None,
+            freeze: None,
         }
     }
 }
@@ -150,6 +158,18 @@ impl TrainConfig {
         self
     }
 
+    /// Sets the L2 norm to which the gradients of a step are clipped; see [`Step::clip_norm`](crate::train::Step::clip_norm).
+    pub fn clip_norm(mut self, max_norm: f32) -> Self {
+        self.clip_norm = Some(max_norm);
+        self
+    }
+
+    /// Sets the layers that keep their weights and biases; see [`Step::freeze`](crate::train::Step::freeze).
+    pub fn freeze(mut self, frozen: Frozen) -> Self {
+        self.freeze = Some(frozen);
+        self
+    }
+
     /// Checks every setting. Training does so before it starts.
     ///
     /// # Errors
@@ -172,6 +192,7 @@ impl TrainConfig {
         if let Some(stopping) = self.early_stopping {
             stopping.check()?;
         }
+        self.clip_norm.map_or(Ok(()), step::check_max_norm)?;
         self.optimizer.check()
     }
 }

@@ -3,6 +3,8 @@ use crate::{
     kernels::elementwise::{self, AdamStep},
     nn::{Autoencoder, Parameters, Spelling},
 };
+use ndarray::{ArrayViewMut, Dimension};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -197,14 +199,23 @@ impl OptimizerState {
         Ok(Self { optimizer, steps: 0, first: Parameters::zeros(model), second: Parameters::zeros(model) })
     }
 
-    /// Restores an optimizer after some steps.
-    pub(crate) fn from_moments(
+    /// Restores an optimizer from the moments in `file`.
+    pub(crate) fn from_file(
         optimizer: Optimizer,
         steps: u64,
         first: Parameters,
         second: Parameters,
-    ) -> Self {
-        Self { optimizer, steps, first, second }
+        file: &str,
+    ) -> Result<Self> {
+        if let Some(negative) = second.values().find(|value| *value < 0.0) {
+            return Err(Error::format(file, "second moments", "numbers of at least 0", negative));
+        }
+        Ok(Self { optimizer, steps, first, second })
+    }
+
+    /// Whether all moments are finite.
+    pub(crate) fn is_finite(&self) -> bool {
+        [&self.first, &self.second].into_iter().all(|moments| moments.values().all(f32::is_finite))
     }
 
     /// Checks that the memory has the shapes of the model's parameters.
@@ -218,6 +229,71 @@ impl OptimizerState {
     /// Returns the number of steps taken.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// Returns the optimizer's rule and coefficients.
+    pub fn optimizer(&self) -> Optimizer {
+        self.optimizer
+    }
+
+    /// Updates a model by gradients: those of [`Step::gradients`](crate::train::Step::gradients), as they are or changed.
+    /// Layers that the step has frozen keep their bits and their moments.
+    ///
+    /// The result has the same bits for any number of threads, and those of [`Step::run`](crate::train::Step::run) for
+    /// gradients that were not changed. It allocates nothing.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if model or gradients do not have the shapes of the optimizer; nothing is changed then.
+    /// [`Error::Data`] if a weight, bias or moment is not finite after the update.
+    pub fn update(
+        &mut self,
+        model: &mut Autoencoder,
+        gradients: &Parameters,
+        learning_rate: f32,
+    ) -> Result<()> {
+        self.check_fits(model)?;
+        gradients.check_fits(model)?;
+        match self.apply(model, gradients, learning_rate) {
+            None => Ok(()),
+            Some(layer) => {
+                let found = format_args!("others in layer {layer} after step {}", self.steps);
+                Err(Error::data("weights and biases", "finite numbers", found))
+            }
+        }
+    }
+
+    /// Updates all layers whose gradients are not frozen. Returns the first layer that is not finite afterwards.
+    pub(crate) fn apply(
+        &mut self,
+        model: &mut Autoencoder,
+        gradients: &Parameters,
+        learning_rate: f32,
+    ) -> Option<usize> {
+        let update = self.begin_step(learning_rate);
+        let moments = self.first.layers_mut().iter_mut().zip(self.second.layers_mut());
+        let layers = model.layers_mut().iter_mut().zip(gradients.layers()).zip(moments).enumerate();
+        let mut not_finite = None;
+        for (index, ((layer, gradient), (first, second))) in layers.filter(|(_, layer)| !layer.0.1.frozen) {
+            let (weight, bias) = layer.dense.parameters_mut();
+            let finite = [
+                update.apply_parallel(
+                    slice_mut(weight),
+                    slice_mut(first.weight.view_mut()),
+                    slice_mut(second.weight.view_mut()),
+                    gradient.weight.as_slice().expect("gradients are in standard layout"),
+                ),
+                update.apply_parallel(
+                    slice_mut(bias),
+                    slice_mut(first.bias.view_mut()),
+                    slice_mut(second.bias.view_mut()),
+                    gradient.bias.as_slice().expect("gradients are in standard layout"),
+                ),
+            ];
+            if finite != [true, true] {
+                not_finite = not_finite.or(Some(index));
+            }
+        }
+        not_finite
     }
 
     /// Counts one step of the whole model and returns its coefficients, which all tensors share.
@@ -254,7 +330,30 @@ pub(crate) enum Update {
     Sgd { rate: f32, momentum: f32 },
 }
 
+/// Parameters that a worker updates together.
+const UPDATE_CHUNK: usize = 16_384;
+
 impl Update {
+    /// As [`apply`](Self::apply), on the workers of the current pool: every parameter has its own update.
+    fn apply_parallel(
+        self,
+        parameters: &mut [f32],
+        first: &mut [f32],
+        second: &mut [f32],
+        gradient: &[f32],
+    ) -> bool {
+        if parameters.len() <= UPDATE_CHUNK {
+            return self.apply(parameters, first, second, gradient);
+        }
+        let moments = first.par_chunks_mut(UPDATE_CHUNK).zip(second.par_chunks_mut(UPDATE_CHUNK));
+        let read = moments.zip(gradient.par_chunks(UPDATE_CHUNK));
+        parameters
+            .par_chunks_mut(UPDATE_CHUNK)
+            .zip(read)
+            .map(|(parameters, ((first, second), gradient))| self.apply(parameters, first, second, gradient))
+            .reduce(|| true, |a, b| a & b)
+    }
+
     /// Updates some parameters. Returns false if one of them is not finite afterwards.
     pub(crate) fn apply(
         self,
@@ -268,6 +367,10 @@ impl Update {
             Self::Sgd { rate, momentum } => elementwise::sgd(parameters, first, gradient, rate, momentum),
         }
     }
+}
+
+fn slice_mut<D: Dimension>(array: ArrayViewMut<'_, f32, D>) -> &mut [f32] {
+    array.into_slice().expect("parameters are in standard layout")
 }
 
 #[cfg(test)]

@@ -220,7 +220,13 @@ impl<'t, 'a> Session<'t, 'a> {
         let batches = samples.len().div_ceil(config.batch_size);
         config.schedule.check_steps(steps(config, batches))?;
         let objective = Objective { loss: config.loss, penalties: config.penalties.clone() };
-        let step = Step::new(model, objective, config.batch_size.min(samples.len()))?;
+        let mut step = Step::new(model, objective, config.batch_size.min(samples.len()))?;
+        if let Some(frozen) = &config.freeze {
+            step = step.freeze(frozen)?;
+        }
+        if let Some(max_norm) = config.clip_norm {
+            step = step.clip_norm(model, max_norm)?;
+        }
 
         let (resume, policy) = (trainer.resume.take(), trainer.checkpoints.take());
         let identity = || Identity::of(config, model, samples, trainer.validation);

@@ -7,7 +7,7 @@ use autoencoder::{
     metrics::{Evaluation, evaluate},
     ndarray::{Array2, Axis},
     nn::{Activation, Init, Loss, Penalty, Scope},
-    train::{History, Optimizer, shuffled},
+    train::{Frozen, History, Optimizer, shuffled},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 use sha2::{Digest, Sha256};
@@ -79,11 +79,16 @@ fn config() -> impl Strategy<Value = TrainConfig> {
     let sizes = (1..3_usize, batch_size, any::<u64>());
     let terms = vec(select(penalties.to_vec()), 0..3);
     let (loss, optimizer) = (select(vec![Loss::Mse, Loss::Bce]), select(optimizers.to_vec()));
-    (sizes, terms, loss, optimizer, prop::option::of(noise())).prop_map(
-        |((epochs, batch_size, seed), penalties, loss, optimizer, noise)| {
+    let frozen = select(vec![Frozen::Encoder, Frozen::Decoder, Frozen::Layers(vec![1])]);
+    let limits = (
+        prop::option::weighted(0.3, select(vec![0.001, 0.01, 0.1, 1.0])),
+        prop::option::weighted(0.3, frozen),
+    );
+    (sizes, terms, loss, optimizer, prop::option::of(noise()), limits).prop_map(
+        |((epochs, batch_size, seed), penalties, loss, optimizer, noise, (clip_norm, freeze))| {
             let config = TrainConfig::new().epochs(epochs).batch_size(batch_size).seed(seed);
             let mut config = penalties.into_iter().fold(config, TrainConfig::add_penalty);
-            config.noise = noise;
+            (config.noise, config.clip_norm, config.freeze) = (noise, clip_norm, freeze);
             config.loss(loss).optimizer(optimizer)
         },
     )

@@ -9,6 +9,7 @@ mod folder;
 mod model;
 mod numbers;
 mod oracle;
+mod own_loop;
 mod real_data;
 #[cfg(feature = "download")]
 #[path = "../common/server.rs"]

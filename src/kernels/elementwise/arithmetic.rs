@@ -33,6 +33,13 @@ dispatched! {
         }
     }
 
+    /// Computes `values *= factor`.
+    pub fn scale(values: &mut [f32], factor: f32) {
+        for x in values {
+            *x *= factor;
+        }
+    }
+
     /// Clamps every value to [0, 1].
     pub fn clamp_unit(values: &mut [f32]) {
         for x in values {

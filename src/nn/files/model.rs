@@ -261,5 +261,5 @@ fn layer_parameters(
     let weight = Array2::from_shape_vec((outputs, inputs), weight)
         .map_err(|error| Error::format(tensors.file(), "weight", "a shape that fits in memory", error))?;
     let weight = weight.reversed_axes().as_standard_layout().into_owned();
-    Ok(LayerParameters { weight, bias: Array1::from_vec(bias) })
+    Ok(LayerParameters { weight, bias: Array1::from_vec(bias), frozen: false })
 }

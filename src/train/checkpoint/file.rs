@@ -9,20 +9,25 @@ use crate::{
         Autoencoder,
         files::{
             model::{self, Contents},
-            safetensors,
+            safetensors::{self, Tensor},
         },
     },
     train::{History, OptimizerState, TrainConfig},
 };
 use serde::{Deserialize, Serialize};
-use std::{fmt, fs::File, io::Read, path::Path};
+use std::{
+    fmt,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
-const KEY: &str = "checkpoint";
+pub(super) const KEY: &str = "checkpoint";
 const VERSION: u32 = 1;
 
 /// Prefixes of the tensors that are not the model's weights.
-const FIRST: &str = "moments.first.";
-const SECOND: &str = "moments.second.";
+pub(super) const FIRST: &str = "moments.first.";
+pub(super) const SECOND: &str = "moments.second.";
 const BEST: &str = "best.";
 
 /// The state of a run after a step: weights, the optimizer's moments, the finished epochs, the sums of the unfinished
@@ -39,6 +44,23 @@ pub struct Checkpoint {
     run: Identity,
     model: Autoencoder,
     progress: Progress,
+    pub(super) damaged: Vec<Damaged>,
+}
+
+/// A file of a checkpoint that [`Checkpoint::latest`] could not use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damaged {
+    /// The file. It is not removed.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
 }
 
 /// The metadata of a file.
@@ -71,7 +93,10 @@ impl Checkpoint {
     }
 
     fn read_from(stream: impl Read, name: &str) -> Result<Self> {
-        let contents = Contents::read(stream, name)?;
+        Self::from_contents(&Contents::read(stream, name)?, name)
+    }
+
+    pub(super) fn from_contents(contents: &Contents, name: &str) -> Result<Self> {
         let invalid = |expected: &str, found: &dyn fmt::Display| {
             Error::format(name, "metadata `checkpoint`", expected, found)
         };
@@ -89,12 +114,10 @@ impl Checkpoint {
         let model = contents.model("")?;
         let first = contents.parameters(FIRST)?;
         let second = contents.parameters(SECOND)?;
-        if let Some(negative) = second.values().find(|value| *value < 0.0) {
-            return Err(Error::format(name, "second moments", "numbers of at least 0", negative));
-        }
         let best = has_best.then(|| contents.model(BEST)).transpose()?;
-        let optimizer = OptimizerState::from_moments(run.config.optimizer, step, first, second);
-        Ok(Self { run, model, progress: Progress { optimizer, history, sums, best } })
+        let optimizer = OptimizerState::from_file(run.config.optimizer, step, first, second, name)?;
+        let progress = Progress { optimizer, history, sums, best };
+        Ok(Self { run, model, progress, damaged: vec![] })
     }
 
     /// Writes the state of a run. Writes nothing and returns false if a weight or a moment is not finite.
@@ -106,18 +129,13 @@ impl Checkpoint {
     ) -> Result<bool> {
         let optimizer = &progress.optimizer;
         let best = progress.best.as_ref();
-        let has_finite_moments = [&optimizer.first, &optimizer.second]
-            .into_iter()
-            .all(|moments| moments.values().all(f32::is_finite));
-        if !has_finite_moments
+        if !optimizer.is_finite()
             || [Some(model), best].into_iter().flatten().any(|model| model.check_finite().is_err())
         {
             return Ok(false);
         }
         let depth = model.encoder_depth();
-        let mut tensors = model::tensors("", depth, model.parameters());
-        tensors.extend(model::tensors(FIRST, depth, optimizer.first.views()));
-        tensors.extend(model::tensors(SECOND, depth, optimizer.second.views()));
+        let mut tensors = tensors(model, optimizer);
         if let Some(best) = best {
             tensors.extend(model::tensors(BEST, depth, best.parameters()));
         }
@@ -156,6 +174,15 @@ impl Checkpoint {
         Ok((run, self.model, self.progress))
     }
 
+    /// The newer checkpoints of the folder that are damaged, if [`latest`](Self::latest) had to fall back to this one.
+    pub fn damaged(&self) -> &[Damaged] {
+        &self.damaged
+    }
+
+    pub(super) fn into_state(self) -> (Autoencoder, OptimizerState) {
+        (self.model, self.progress.optimizer)
+    }
+
     /// The model with the weights after the last step.
     pub fn model(&self) -> &Autoencoder {
         &self.model
@@ -185,6 +212,15 @@ impl Checkpoint {
     pub fn batch(&self) -> usize {
         self.progress.batches_done(batches(&self.run))
     }
+}
+
+/// The tensors of a model and of its optimizer.
+pub(super) fn tensors(model: &Autoencoder, optimizer: &OptimizerState) -> Vec<Tensor> {
+    let depth = model.encoder_depth();
+    let mut tensors = model::tensors("", depth, model.parameters());
+    tensors.extend(model::tensors(FIRST, depth, optimizer.first.views()));
+    tensors.extend(model::tensors(SECOND, depth, optimizer.second.views()));
+    tensors
 }
 
 /// Batches of an epoch.

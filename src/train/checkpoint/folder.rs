@@ -1,4 +1,4 @@
-use super::{Checkpoint, Identity, Progress};
+use super::{Checkpoint, Damaged, Identity, Progress};
 use crate::{
     error::{Error, Result},
     nn::Autoencoder,
@@ -82,26 +82,58 @@ impl CheckpointPolicy {
 impl Checkpoint {
     /// Loads the latest checkpoint in a folder. Returns `None` if there is none.
     ///
-    /// # Errors
-    /// As [`load`](Self::load), and [`Error::Io`] if the folder cannot be read.
-    pub fn latest(folder: impl AsRef<Path>) -> Result<Option<Self>> {
-        Self::last_of(folder.as_ref(), &[Kind::Best, Kind::Step])
-    }
-
-    /// Loads the checkpoint of the best epoch. Returns `None` if there is none.
+    /// If it is damaged, the one before is loaded, and [`damaged`](Self::damaged) says which files were passed over and
+    /// why. The run that resumes repeats the steps since, with the same bits. Damaged files are not removed.
     ///
     /// # Errors
-    /// As [`latest`](Self::latest).
-    pub fn best(folder: impl AsRef<Path>) -> Result<Option<Self>> {
-        Self::last_of(folder.as_ref(), &[Kind::Best])
+    /// [`Error::Format`] if all checkpoints are damaged: the error is that of the latest one. [`Error::Io`] if the folder
+    /// or a file cannot be read.
+    pub fn latest(folder: impl AsRef<Path>) -> Result<Option<Self>> {
+        let folder = folder.as_ref();
+        let mut files = files(folder)?;
+        files.sort_by_key(|(kind, step)| (*step, *kind));
+        let mut newest_error = None;
+        let mut damaged = vec![];
+        for (kind, step) in files.into_iter().rev() {
+            let path = kind.path(folder, step);
+            match Self::load(&path) {
+                Ok(mut checkpoint) => {
+                    checkpoint.damaged = damaged;
+                    return Ok(Some(checkpoint));
+                }
+                Err(error @ Error::Format { .. }) => {
+                    damaged.push(Damaged { path, reason: error.to_string() });
+                    newest_error.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        newest_error.map_or(Ok(None), Err)
     }
 
-    fn last_of(folder: &Path, kinds: &[Kind]) -> Result<Option<Self>> {
-        let files = files(folder)?.into_iter().filter(|(kind, _)| kinds.contains(kind));
-        files
-            .max_by_key(|(_, step)| *step)
-            .map(|(kind, step)| Self::load(kind.path(folder, step)))
-            .transpose()
+    /// Removes all checkpoints from a folder, so that a new run can use it. Returns the number of removed files. Other
+    /// files stay, and so does the folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be read or a file cannot be removed.
+    pub fn clear(folder: impl AsRef<Path>) -> Result<usize> {
+        let folder = folder.as_ref();
+        let files = files(folder)?;
+        for &(kind, step) in &files {
+            remove(&kind.path(folder, step))?;
+        }
+        Ok(files.len())
+    }
+
+    /// Loads the checkpoint of the best epoch. Returns `None` if there is none. It does not fall back to another one,
+    /// which would not be the best.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`Error::Io`] if the folder cannot be read.
+    pub fn best(folder: impl AsRef<Path>) -> Result<Option<Self>> {
+        let folder = folder.as_ref();
+        let best = files(folder)?.into_iter().rfind(|(kind, _)| *kind == Kind::Best);
+        best.map(|(kind, step)| Self::load(kind.path(folder, step))).transpose()
     }
 }
 
@@ -149,6 +181,14 @@ fn files(folder: &Path) -> Result<Vec<(Kind, u64)>> {
     Ok(files)
 }
 
+/// Removes a file, unless somebody else has.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Writes and removes the checkpoints of a run.
 pub(crate) struct CheckpointWriter {
     settings: CheckpointPolicy,
@@ -173,7 +213,7 @@ impl CheckpointWriter {
         let folder = &settings.folder;
         fs::create_dir_all(folder).map_err(Error::io(folder))?;
         if !resumed && !files(folder)?.is_empty() {
-            let expected = "a folder without checkpoints of another run: resume from them, or remove them";
+            let expected = "a folder without checkpoints of another run: resume from them, or remove them with Checkpoint::clear";
             return Err(Error::setting("folder", format_args!("{}", folder.display()), expected));
         }
         let best = run.config.early_stopping.map(|stopping| (stopping.monitor, stopping.min_improvement));
@@ -242,13 +282,7 @@ impl CheckpointWriter {
         for (kind, count) in [(Kind::Best, 1), (Kind::Step, self.settings.keep_last)] {
             let steps: Vec<_> = files.iter().filter(|file| file.0 == kind).map(|file| file.1).collect();
             for &step in &steps[..steps.len().saturating_sub(count)] {
-                let path = kind.path(folder, step);
-                match fs::remove_file(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(Error::io(path)(error));
-                    }
-                    _ => {}
-                }
+                remove(&kind.path(folder, step))?;
             }
         }
         Ok(())

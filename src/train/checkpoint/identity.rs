@@ -81,6 +81,8 @@ impl Identity {
             threads: _,
             schedule,
             early_stopping,
+            clip_norm,
+            freeze,
         } = config;
         let validation = validation.as_ref().map_or_else(|| "none".to_owned(), Fingerprint::to_string);
         let mut facts = vec![
@@ -94,6 +96,8 @@ impl Identity {
             ("seed", seed.to_string()),
             ("schedule", format!("{schedule:?}")),
             ("early_stopping", format!("{early_stopping:?}")),
+            ("clip_norm", format!("{clip_norm:?}")),
+            ("freeze", format!("{freeze:?}")),
             ("rows to train on", rows.to_string()),
             ("rows to validate on", validation),
         ];

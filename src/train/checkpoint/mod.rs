@@ -5,8 +5,9 @@ mod file;
 mod folder;
 mod identity;
 mod progress;
+mod state;
 
-pub use file::Checkpoint;
+pub use file::{Checkpoint, Damaged};
 pub use folder::CheckpointPolicy;
 pub(super) use folder::CheckpointWriter;
 pub(super) use identity::Identity;

@@ -25,8 +25,8 @@ pub use batch::{Batch, BatchLoss, Objective};
 use crate::{
     error::{Error, Quantity, Result},
     files::memory,
-    nn::{Activation, Autoencoder, Dropout, Layer, Parameters},
-    train::OptimizerState,
+    nn::{Activation, Autoencoder, Dropout, Layer, Parameters, clip_factor},
+    train::{Frozen, OptimizerState},
 };
 use crew::Crew;
 use rayon::prelude::*;
@@ -40,8 +40,8 @@ const MAX_BLOCK_ROWS: usize = 128;
 
 /// A training step with its buffers: loss, gradients and update for one batch. It allocates nothing after the first call.
 ///
-/// The result is the same bits for any number of threads. To inspect gradients, call
-/// [`keep_gradients`](Self::keep_gradients).
+/// The result is the same bits for any number of threads. To see or to change the gradients before the update, call
+/// [`gradients`](Self::gradients) and [`OptimizerState::update`] instead of [`run`](Self::run).
 ///
 /// ```
 /// use autoencoder::{Autoencoder, data::digits, nn::Loss};
@@ -66,6 +66,14 @@ pub struct Step {
     encoder_depth: usize,
     blocks: Vec<RowBlock>,
     weights: WeightsPhase,
+    clipping: Option<Clipping>,
+}
+
+/// The largest norm of the gradients, and room for them: clipping needs all of them before the first update.
+#[derive(Debug)]
+struct Clipping {
+    max_norm: f32,
+    gradients: Parameters,
 }
 
 impl Step {
@@ -93,14 +101,37 @@ impl Step {
             encoder_depth: model.encoder_depth(),
             blocks: (0..blocks).map(|_| RowBlock::new(model, block_rows)).collect(),
             weights: WeightsPhase::new(model, rayon::current_num_threads()),
+            clipping: None,
         })
     }
 
-    /// Keeps the gradients of each step for [`gradients`](Self::gradients). Otherwise they live no longer than the
-    /// update of their weights, which is faster.
-    pub fn keep_gradients(mut self) -> Self {
-        self.weights.keep_gradients();
-        self
+    /// Clips the gradients of each step to an L2 norm, as PyTorch's `clip_grad_norm_` does: if their norm is larger, all
+    /// of them are multiplied by `max_norm / (norm + 1e-6)`.
+    ///
+    /// The norm is that of all gradients together, penalties included, without those of frozen layers. It is summed in
+    /// `f64`, row by row of the weights, so that it has the same bits on any number of threads. A step that clips keeps all
+    /// gradients until the update, for which it needs the memory of another model and a little more time.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the norm is not a finite number above 0.
+    pub fn clip_norm(mut self, model: &Autoencoder, max_norm: f32) -> Result<Self> {
+        check_max_norm(max_norm)?;
+        self.check_model(model)?;
+        self.clipping = Some(Clipping { max_norm, gradients: Parameters::zeros(model) });
+        Ok(self)
+    }
+
+    /// Freezes layers: they keep their bits and their moments, need no time for gradients and updates, and are no part of
+    /// the norm to which gradients are clipped. The penalties on their weights, which are constant, are not counted in the
+    /// loss.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is no such layer, or no layer is left to train.
+    pub fn freeze(mut self, frozen: &Frozen) -> Result<Self> {
+        frozen.check_fits(self.layers.len(), self.encoder_depth)?;
+        let encoder_depth = self.encoder_depth;
+        self.weights.freeze((0..self.layers.len()).map(|layer| frozen.covers(layer, encoder_depth)));
+        Ok(self)
     }
 
     /// Takes one step on the current `rayon` pool: loss, gradients, update. Returns the loss before the update.
@@ -120,7 +151,106 @@ impl Step {
         learning_rate: f32,
         batch: &Batch,
     ) -> Result<BatchLoss> {
-        self.check(model, optimizer, batch)?;
+        self.check(model, batch)?;
+        optimizer.check_fits(model)?;
+        if let Some(mut clipping) = self.clipping.take() {
+            let loss = self.gradients_of(model, batch, Some(clipping.max_norm), &mut clipping.gradients);
+            let updated = loss.and_then(|loss| {
+                if let Some(layer) = optimizer.apply(model, &clipping.gradients, learning_rate) {
+                    return Err(batch.not_finite(Quantity::Weight, Some(layer)));
+                }
+                self.shrink(model, learning_rate);
+                Ok(loss)
+            });
+            self.clipping = Some(clipping);
+            return updated;
+        }
+        let loss = self.rows(model, batch)?;
+        self.weights.run(model, &self.objective, optimizer, learning_rate, &self.blocks);
+        if let Some((layer, what)) = self.weights.not_finite() {
+            return Err(batch.not_finite(what, Some(layer)));
+        }
+        Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
+    }
+
+    /// Computes the loss and the gradients of a batch without an update: of the loss plus penalties, a mean over all
+    /// elements of the batch, [clipped](Self::clip_norm) if the step clips.
+    ///
+    /// Change them as you like and apply them with [`OptimizerState::update`]. Unchanged, they give the bits of
+    /// [`run`](Self::run); an objective with a proximal Lasso also needs [`shrink`](Self::shrink) after the update.
+    ///
+    /// ```
+    /// use autoencoder::{Autoencoder, Optimizer, data::digits, nn::Parameters};
+    /// use autoencoder::train::{Batch, Objective, OptimizerState, Step};
+    /// let digits = digits::generate(32, 0)?;
+    /// let mut model = Autoencoder::builder(784).code(16).build()?;
+    /// let mut optimizer = OptimizerState::new(Optimizer::adam(), &model)?;
+    /// let mut step = Step::new(&model, Objective::default(), 32)?;
+    /// let mut gradients = Parameters::zeros(&model);
+    /// let rows: Vec<_> = (0..32).collect();
+    /// for number in 1..=3 {
+    ///     let batch = Batch { samples: &digits, rows: &rows, noise: None, seed: 0, epoch: 1, number };
+    ///     let loss = step.gradients(&model, &batch, &mut gradients)?;
+    ///     for values in gradients.slices_mut() {
+    ///         values.iter_mut().for_each(|g| *g = g.clamp(-0.01, 0.01));
+    ///     }
+    ///     optimizer.update(&mut model, &gradients, 0.001)?;
+    ///     println!("loss {:.4}, norm {:.4}", loss.total(), gradients.norm());
+    /// }
+    /// # Ok::<(), autoencoder::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and [`Error::Shape`] if `gradients` do not have the shapes of the model.
+    ///
+    /// # Panics
+    /// If an index in the batch is outside the data set.
+    pub fn gradients(
+        &mut self,
+        model: &Autoencoder,
+        batch: &Batch,
+        gradients: &mut Parameters,
+    ) -> Result<BatchLoss> {
+        self.check(model, batch)?;
+        gradients.check_fits(model)?;
+        let max_norm = self.clipping.as_ref().map(|clipping| clipping.max_norm);
+        self.gradients_of(model, batch, max_norm, gradients)
+    }
+
+    /// Applies the proximal penalties of the objective to all layers that are not frozen. [`run`](Self::run) does so by
+    /// itself; your own loop calls it after each [`OptimizerState::update`].
+    pub fn shrink(&self, model: &mut Autoencoder, learning_rate: f32) {
+        let encoder_depth = model.encoder_depth();
+        for (index, (mut weight, _)) in model.parameters_mut().enumerate() {
+            if index < self.layers.len() && !self.weights.is_frozen(index) {
+                let weights = weight.as_slice_mut().expect("weights are in standard layout");
+                for term in &self.objective.penalties {
+                    term.after_update(weights, index < encoder_depth, learning_rate);
+                }
+            }
+        }
+    }
+
+    fn gradients_of(
+        &mut self,
+        model: &Autoencoder,
+        batch: &Batch,
+        max_norm: Option<f32>,
+        gradients: &mut Parameters,
+    ) -> Result<BatchLoss> {
+        let loss = self.rows(model, batch)?;
+        self.weights.gradients(model, &self.objective, &self.blocks, gradients);
+        if let Some(layer) = self.weights.gradient_not_finite() {
+            return Err(batch.not_finite(Quantity::Gradient, Some(layer)));
+        }
+        if let Some(max_norm) = max_norm {
+            gradients.scale(clip_factor(self.weights.norm(), max_norm));
+        }
+        Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
+    }
+
+    /// The rows phase, and an error if a row or the loss is not as it should be. The penalty is that on the code.
+    fn rows(&mut self, model: &Autoencoder, batch: &Batch) -> Result<BatchLoss> {
         let loss = self.rows_phase(model, batch);
         let targets_fit = self.blocks.iter().flat_map(RowBlock::results).all(|row| row.target_fits);
         if !targets_fit || !loss.data.is_finite() {
@@ -136,16 +266,7 @@ impl Step {
                 }
             });
         }
-        self.weights.run(model, &self.objective, optimizer, learning_rate, &self.blocks);
-        if let Some((layer, what)) = self.weights.not_finite() {
-            return Err(batch.not_finite(what, Some(layer)));
-        }
-        Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
-    }
-
-    /// Returns the gradients of the last step, if they are [kept](Self::keep_gradients).
-    pub fn gradients(&self) -> Option<Parameters> {
-        self.weights.gradients()
+        Ok(loss)
     }
 
     /// Computes the loss and the deltas of every row. The penalty is that on the code.
@@ -167,7 +288,7 @@ impl Step {
         }
     }
 
-    fn check(&self, model: &Autoencoder, optimizer: &OptimizerState, batch: &Batch) -> Result<()> {
+    fn check(&self, model: &Autoencoder, batch: &Batch) -> Result<()> {
         let rows = batch.rows.len();
         if rows == 0 || rows > self.batch_size {
             return Err(Error::Shape {
@@ -179,11 +300,15 @@ impl Step {
         if batch.samples.features() != model.inputs() {
             return Err(Error::shape("features of a row", model.inputs(), batch.samples.features()));
         }
+        self.check_model(model)
+    }
+
+    fn check_model(&self, model: &Autoencoder) -> Result<()> {
         let layers = || model.layers().iter().map(LayerShape::from);
         if !layers().eq(self.layers.iter().copied()) || model.encoder_depth() != self.encoder_depth {
             return Err(Error::shape("layers of the model", &self.layers, layers().collect::<Vec<_>>()));
         }
-        optimizer.check_fits(model)
+        Ok(())
     }
 }
 
@@ -199,6 +324,15 @@ impl From<&Layer> for LayerShape {
     fn from(layer: &Layer) -> Self {
         let Layer { dense, activation, dropout } = layer;
         Self { weight: dense.weight().dim(), activation: *activation, dropout: *dropout }
+    }
+}
+
+/// Checks the norm to which gradients are clipped.
+pub(super) fn check_max_norm(max_norm: f32) -> Result<()> {
+    if max_norm > 0.0 && max_norm.is_finite() {
+        Ok(())
+    } else {
+        Err(Error::setting("clip_norm", max_norm, "a finite number above 0"))
     }
 }
 

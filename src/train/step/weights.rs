@@ -5,11 +5,11 @@ use super::{
 };
 use crate::{
     error::Quantity,
-    kernels::buffers,
+    kernels::{buffers, elementwise},
     nn::{Autoencoder, Dense, Layer, LayerParameters, Parameters},
     train::optimizer::{OptimizerState, Update},
 };
-use ndarray::{Array1, Array2, ArrayViewMut, ArrayViewMut2, Dimension, s};
+use ndarray::{Array1, ArrayView, ArrayViewMut, ArrayViewMut2, Dimension, s};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Maximum weights per tile, to within one row: small enough that a tile's gradient stays in a core's cache until the
@@ -42,11 +42,16 @@ pub(super) struct WeightsPhase {
 /// Per-layer state of the weights phase.
 #[derive(Debug)]
 struct LayerState {
+    /// Whether the layer has no tasks, so that everything below stays as it was created.
+    frozen: bool,
     tile_rows: usize,
     tiles: Vec<Tile>,
     /// The penalties' value over each row of the weights before the update. By rows, so that the sum does not depend on
     /// the tiles.
     penalties: Vec<f64>,
+    /// The sums of the squared gradients of each row of the weights and, last, of the biases, where gradients are computed
+    /// without an update. By rows, for the same reason.
+    squares: Vec<f64>,
     bias_gradient: Array1<f32>,
     bias_finite: bool,
 }
@@ -56,30 +61,22 @@ struct LayerState {
 struct Tile {
     gradient_finite: bool,
     weights_finite: bool,
-    /// Its gradient, if gradients are kept.
-    kept: Option<Vec<f32>>,
 }
 
 impl LayerState {
     fn new(layer: &Layer, workers: usize) -> Self {
         let (inputs, outputs) = layer.dense.weight().dim();
         let tile_rows = tile_rows((inputs, outputs), workers);
-        let tile = Tile { gradient_finite: true, weights_finite: true, kept: None };
+        let tile = Tile { gradient_finite: true, weights_finite: true };
         Self {
+            frozen: false,
             tile_rows,
             tiles: vec![tile; inputs.div_ceil(tile_rows)],
             penalties: vec![0.0; inputs],
+            squares: vec![0.0; inputs + 1],
             bias_gradient: Array1::zeros(outputs),
             bias_finite: true,
         }
-    }
-
-    /// The gradient of the last step, if it was kept.
-    fn gradient(&self) -> Option<LayerParameters> {
-        let tiles: Option<Vec<_>> = self.tiles.iter().map(|tile| tile.kept.as_deref()).collect();
-        let (weights, outputs) = (tiles?.concat(), self.bias_gradient.len());
-        let weight = Array2::from_shape_vec((weights.len() / outputs, outputs), weights).ok()?;
-        Some(LayerParameters { weight, bias: self.bias_gradient.clone() })
     }
 
     /// What is not finite, if anything.
@@ -125,14 +122,16 @@ impl WeightsPhase {
         }
     }
 
-    /// Keeps the gradients with respect to the weights, too, from the next step on.
-    pub(super) fn keep_gradients(&mut self) {
-        self.layers.iter_mut().flat_map(|layer| &mut layer.tiles).for_each(|tile| tile.kept = Some(vec![]));
+    /// Leaves layers out from now on.
+    pub(super) fn freeze(&mut self, frozen: impl Iterator<Item = bool>) {
+        for (layer, frozen) in self.layers.iter_mut().zip(frozen) {
+            layer.frozen = frozen;
+        }
     }
 
-    /// The gradients of the last step, if they were kept.
-    pub(super) fn gradients(&self) -> Option<Parameters> {
-        self.layers.iter().map(LayerState::gradient).collect()
+    /// Whether a layer is left out.
+    pub(super) fn is_frozen(&self, layer: usize) -> bool {
+        self.layers[layer].frozen
     }
 
     /// The penalties' value over all weights before the update.
@@ -145,6 +144,44 @@ impl WeightsPhase {
         self.layers.iter().enumerate().find_map(|(index, layer)| Some((index, layer.not_finite()?)))
     }
 
+    /// The L2 norm of the [gradients](Self::gradients) of all layers that are not frozen.
+    pub(super) fn norm(&self) -> f64 {
+        self.layers.iter().flat_map(|layer| &layer.squares).sum::<f64>().sqrt()
+    }
+
+    /// The first layer whose [gradients](Self::gradients) are not finite. Squares of finite `f32` do not overflow in `f64`.
+    pub(super) fn gradient_not_finite(&self) -> Option<usize> {
+        self.layers.iter().position(|layer| layer.squares.iter().any(|sum| !sum.is_finite()))
+    }
+
+    /// Computes all gradients, penalties included, and updates nothing. Those of frozen layers are zeros and marked.
+    pub(super) fn gradients(
+        &mut self,
+        model: &Autoencoder,
+        objective: &Objective,
+        blocks: &[RowBlock],
+        gradients: &mut Parameters,
+    ) {
+        let crew = crew(model, blocks);
+        let (depth, encoder_depth) = (model.layers().len(), model.encoder_depth());
+        let mut slots = recycle(std::mem::take(&mut self.slots));
+        let layers = model.layers().iter().zip(&mut self.layers).zip(gradients.layers_mut());
+        for (index, ((layer, state), gradient)) in layers.enumerate() {
+            gradient.frozen = state.frozen;
+            if state.frozen {
+                gradient.weight.fill(0.0);
+                gradient.bias.fill(0.0);
+                continue;
+            }
+            let phase = Phase { objective, blocks, index, depth, in_encoder: index < encoder_depth };
+            phase.add_gradient_tasks(layer, state, gradient, crew, &mut slots);
+        }
+        crew.run_slots(&slots, |task| task.run(&self.gradients));
+        slots.clear();
+        self.slots = recycle(slots);
+    }
+
+    /// Updates all layers that are not frozen.
     pub(super) fn run(
         &mut self,
         model: &mut Autoencoder,
@@ -156,8 +193,7 @@ impl WeightsPhase {
         let shapes = model.layers().iter().map(|layer| layer.dense.weight().dim());
         let largest = shapes.map(|shape| tile_rows(shape, self.workers) * shape.1).max();
         self.gradients.prepare(largest.unwrap_or(0));
-        let rows: usize = blocks.iter().map(|block| block.results().len()).sum();
-        let crew = Crew::of_pool().for_operations(rows * model.parameter_count());
+        let crew = crew(model, blocks);
         let update = state.begin_step(learning_rate);
         let (depth, encoder_depth) = (model.layers().len(), model.encoder_depth());
 
@@ -165,14 +201,22 @@ impl WeightsPhase {
         let moments = state.first.layers_mut().iter_mut().zip(state.second.layers_mut());
         let layers = model.layers_mut().iter_mut().zip(&mut self.layers).zip(moments);
         for (index, ((layer, state), (first, second))) in layers.enumerate() {
-            let in_encoder = index < encoder_depth;
-            let phase = Phase { objective, blocks, update, learning_rate, index, depth, in_encoder };
-            phase.add_tasks(layer, state, [first, second], crew, &mut slots);
+            if state.frozen {
+                continue;
+            }
+            let phase = Phase { objective, blocks, index, depth, in_encoder: index < encoder_depth };
+            phase.add_tasks(layer, state, [first, second], (update, learning_rate), crew, &mut slots);
         }
         crew.run_slots(&slots, |task| task.run(&self.gradients));
         slots.clear();
         self.slots = recycle(slots);
     }
+}
+
+/// The workers of a weights phase.
+fn crew(model: &Autoencoder, blocks: &[RowBlock]) -> Crew {
+    let rows: usize = blocks.iter().map(|block| block.results().len()).sum();
+    Crew::of_pool().for_operations(rows * model.parameter_count())
 }
 
 /// An empty vector for another lifetime, with the memory of this one: the standard library collects in place.
@@ -181,11 +225,13 @@ fn recycle<'a>(mut slots: Vec<Slot<Task<'_>>>) -> Vec<Slot<Task<'a>>> {
     slots.into_iter().map(|_| unreachable!("the vector is empty")).collect()
 }
 
-/// A part of a layer's parameters to update.
+/// A part of a layer's parameters to update, or to compute the gradient of.
 #[derive(Debug)]
 enum Task<'a> {
     Tile {
         phase: Phase<'a>,
+        update: Update,
+        learning_rate: f32,
         tile: &'a mut Tile,
         /// The first of its rows of the weights.
         start: usize,
@@ -197,10 +243,25 @@ enum Task<'a> {
     },
     Bias {
         phase: Phase<'a>,
+        update: Update,
         bias: &'a mut [f32],
         moments: [&'a mut [f32]; 2],
         gradient: &'a mut [f32],
         finite: &'a mut bool,
+    },
+    TileGradient {
+        phase: Phase<'a>,
+        start: usize,
+        outputs: usize,
+        weights: &'a [f32],
+        gradient: &'a mut [f32],
+        penalties: &'a mut [f64],
+        squares: &'a mut [f64],
+    },
+    BiasGradient {
+        phase: Phase<'a>,
+        gradient: &'a mut [f32],
+        square: &'a mut f64,
     },
 }
 
@@ -209,8 +270,6 @@ enum Task<'a> {
 struct Phase<'a> {
     objective: &'a Objective,
     blocks: &'a [RowBlock],
-    update: Update,
-    learning_rate: f32,
     index: usize,
     depth: usize,
     in_encoder: bool,
@@ -222,6 +281,7 @@ impl<'a> Phase<'a> {
         layer: &'a mut Layer,
         state: &'a mut LayerState,
         moments: [&'a mut LayerParameters; 2],
+        (update, learning_rate): (Update, f32),
         crew: Crew,
         slots: &mut Vec<Slot<Task<'a>>>,
     ) {
@@ -237,16 +297,54 @@ impl<'a> Phase<'a> {
             state.tiles.iter_mut().zip(parts).enumerate()
         {
             let (start, moments) = (index * rows, [first, second]);
-            let task = Task::Tile { phase: self, tile, start, outputs, weights, moments, penalties };
+            let phase = self;
+            let task = Task::Tile {
+                phase,
+                update,
+                learning_rate,
+                tile,
+                start,
+                outputs,
+                weights,
+                moments,
+                penalties,
+            };
             slots.push(Slot::new(crew.owner(index, count), task));
         }
         let task = Task::Bias {
             phase: self,
+            update,
             bias: slice_mut(bias),
             moments: [slice_mut(first.bias.view_mut()), slice_mut(second.bias.view_mut())],
             gradient: slice_mut(state.bias_gradient.view_mut()),
             finite: &mut state.bias_finite,
         };
+        slots.push(Slot::new(crew.owner(self.index, self.depth), task));
+    }
+
+    fn add_gradient_tasks(
+        self,
+        layer: &'a Layer,
+        state: &'a mut LayerState,
+        gradient: &'a mut LayerParameters,
+        crew: Crew,
+        slots: &mut Vec<Slot<Task<'a>>>,
+    ) {
+        let (phase, rows, outputs) = (self, state.tile_rows, layer.dense.outputs());
+        let (count, inputs) = (state.tiles.len(), layer.dense.inputs());
+        let (squares, bias_square) = state.squares.split_at_mut(inputs);
+        let weights = slice(layer.dense.weight()).chunks(rows * outputs);
+        let gradients = slice_mut(gradient.weight.view_mut()).chunks_mut(rows * outputs);
+        let sums = state.penalties.chunks_mut(rows).zip(squares.chunks_mut(rows));
+        for (index, ((weights, gradient), (penalties, squares))) in
+            weights.zip(gradients).zip(sums).enumerate()
+        {
+            let start = index * rows;
+            let task = Task::TileGradient { phase, start, outputs, weights, gradient, penalties, squares };
+            slots.push(Slot::new(crew.owner(index, count), task));
+        }
+        let gradient = slice_mut(gradient.bias.view_mut());
+        let task = Task::BiasGradient { phase, gradient, square: &mut bias_square[0] };
         slots.push(Slot::new(crew.owner(self.index, self.depth), task));
     }
 
@@ -266,6 +364,25 @@ impl<'a> Phase<'a> {
         Dense::weight_gradient(blocks, gradient);
     }
 
+    /// The gradient of some rows of the weights with the penalties', and the penalties' value over each of these rows.
+    fn penalized_gradient(
+        &self,
+        start: usize,
+        outputs: usize,
+        weights: &[f32],
+        gradient: &mut [f32],
+        penalties: &mut [f64],
+    ) {
+        self.weight_gradient(start, outputs, gradient);
+        penalties.fill(0.0);
+        for term in &self.objective.penalties {
+            for (value, row) in penalties.iter_mut().zip(weights.chunks(outputs)) {
+                *value += term.of_weights(row, self.in_encoder);
+            }
+            term.add_weight_gradient(gradient, weights, self.in_encoder);
+        }
+    }
+
     fn bias_gradient(&self, gradient: &mut [f32]) {
         gradient.fill(0.0);
         self.filled_blocks().for_each(|block| Dense::bias_gradient(block.delta(self.index), gradient));
@@ -275,34 +392,46 @@ impl<'a> Phase<'a> {
 impl Task<'_> {
     fn run(self, gradients: &TileGradients) {
         match self {
-            Self::Tile { phase, tile, start, outputs, weights, moments: [first, second], penalties } => {
+            Self::Tile {
+                phase,
+                update,
+                learning_rate,
+                tile,
+                start,
+                outputs,
+                weights,
+                moments: [first, second],
+                penalties,
+            } => {
                 let mut gradient = gradients.of_this_worker();
                 let gradient = &mut slice_mut(gradient.view_mut())[..weights.len()];
-                phase.weight_gradient(start, outputs, gradient);
-                let Phase { objective, in_encoder, learning_rate, .. } = phase;
-                penalties.fill(0.0);
-                for term in &objective.penalties {
-                    for (value, row) in penalties.iter_mut().zip(weights.chunks(outputs)) {
-                        *value += term.of_weights(row, in_encoder);
-                    }
-                    term.add_weight_gradient(gradient, weights, in_encoder);
-                }
-                tile.weights_finite = phase.update.apply(weights, first, second, gradient);
+                phase.penalized_gradient(start, outputs, weights, gradient, penalties);
+                tile.weights_finite = update.apply(weights, first, second, gradient);
                 tile.gradient_finite = tile.weights_finite || gradient.iter().all(|g| g.is_finite());
-                for term in &objective.penalties {
-                    term.after_update(weights, in_encoder, learning_rate);
-                }
-                if let Some(kept) = &mut tile.kept {
-                    kept.clear();
-                    kept.extend_from_slice(gradient);
+                for term in &phase.objective.penalties {
+                    term.after_update(weights, phase.in_encoder, learning_rate);
                 }
             }
-            Self::Bias { phase, bias, moments: [first, second], gradient, finite } => {
+            Self::Bias { phase, update, bias, moments: [first, second], gradient, finite } => {
                 phase.bias_gradient(gradient);
-                *finite = phase.update.apply(bias, first, second, gradient);
+                *finite = update.apply(bias, first, second, gradient);
+            }
+            Self::TileGradient { phase, start, outputs, weights, gradient, penalties, squares } => {
+                phase.penalized_gradient(start, outputs, weights, gradient, penalties);
+                for (sum, row) in squares.iter_mut().zip(gradient.chunks(outputs)) {
+                    *sum = elementwise::square_sum(row);
+                }
+            }
+            Self::BiasGradient { phase, gradient, square } => {
+                phase.bias_gradient(gradient);
+                *square = elementwise::square_sum(gradient);
             }
         }
     }
+}
+
+fn slice<D: Dimension>(array: ArrayView<'_, f32, D>) -> &[f32] {
+    array.to_slice().expect("parameters are in standard layout")
 }
 
 fn slice_mut<D: Dimension>(array: ArrayViewMut<'_, f32, D>) -> &mut [f32] {

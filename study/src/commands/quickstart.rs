@@ -121,6 +121,9 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
 
     let resumed = if flags.resume { Checkpoint::latest(flags.checkpoint_folder())? } else { None };
     if let Some(checkpoint) = &resumed {
+        for damaged in checkpoint.damaged() {
+            say(&format!("passed over a damaged checkpoint: {damaged}"))?;
+        }
         say(&format!("resuming after step {} in epoch {}", checkpoint.step(), checkpoint.epoch()))?;
     }
 

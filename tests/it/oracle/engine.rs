@@ -8,7 +8,7 @@ use autoencoder::{
     bench::{corrupt_training_row, dropout_mask},
     data::{Dataset, Noise, NoiseKind},
     ndarray::{Array1, Array2, ArrayView2},
-    nn::{Activation, Dense, Dropout, Init, Layer, Loss, Penalty, Scope},
+    nn::{Activation, Dense, Dropout, Init, Layer, Loss, Parameters, Penalty, Scope},
     train::{Batch, BatchLoss, Objective, Optimizer, OptimizerState, Step},
 };
 
@@ -58,14 +58,12 @@ impl Case {
 
     /// Returns the engine's loss and gradients.
     fn engine(&self) -> (BatchLoss, Gradients) {
-        let mut model = self.model.clone();
-        let mut optimizer = OptimizerState::new(Optimizer::adam(), &model).unwrap();
-        let mut step = Step::new(&model, self.objective.clone(), self.rows.len()).unwrap().keep_gradients();
-        let loss = step.run(&mut model, &mut optimizer, 1e-3, &self.batch()).unwrap();
-        let kept = step.gradients().unwrap();
+        let mut found = Parameters::zeros(&self.model);
+        let mut step = Step::new(&self.model, self.objective.clone(), self.rows.len()).unwrap();
+        let loss = step.gradients(&self.model, &self.batch(), &mut found).unwrap();
         let gradients = Gradients {
-            weight: kept.layers().iter().map(|g| matrix(g.weight.view())).collect(),
-            bias: kept.layers().iter().map(|g| vector(&g.bias)).collect(),
+            weight: found.layers().iter().map(|g| matrix(g.weight.view())).collect(),
+            bias: found.layers().iter().map(|g| vector(&g.bias)).collect(),
         };
         (loss, gradients)
     }

@@ -3,8 +3,8 @@
 use autoencoder::{
     Autoencoder,
     ndarray::{Array1, Array2, ArrayView2},
-    nn::{Activation, Dense, Dropout, Layer, Loss, Penalty},
-    train::{Batch, Objective, Optimizer, OptimizerState, Step},
+    nn::{Activation, Dense, Dropout, Layer, Loss, Parameters, Penalty, Scope},
+    train::{Batch, Frozen, Objective, Optimizer, OptimizerState, Step},
 };
 use safetensors::SafeTensors;
 
@@ -79,15 +79,17 @@ fn ten_steps_equal_pytorchs() {
     ] {
         let mut model = golden.model();
         let mut state = OptimizerState::new(optimizer, &model).unwrap();
-        let mut step = Step::new(&model, Objective { loss, penalties }, ROWS).unwrap().keep_gradients();
+        let mut step = Step::new(&model, Objective { loss, penalties }, ROWS).unwrap();
         for (index, expected) in golden.get(&format!("{case}.losses")).into_iter().enumerate() {
             let rows: Vec<_> = (index * ROWS..(index + 1) * ROWS).collect();
             let batch =
                 Batch { samples: &samples, rows: &rows, noise: None, seed: 0, epoch: 1, number: index + 1 };
+            let mut gradients = Parameters::zeros(&model);
+            step.gradients(&model, &batch, &mut gradients).unwrap();
             let found = step.run(&mut model, &mut state, rate, &batch).unwrap().total();
             assert!((found - f64::from(expected)).abs() < 1e-6, "{case}, step {index}: {found}, {expected}");
             if index == 0 {
-                for (layer, gradient) in step.gradients().unwrap().into_iter().enumerate() {
+                for (layer, gradient) in gradients.into_iter().enumerate() {
                     let (weight, bias) = golden.layer(&format!("{case}.gradient"), layer);
                     assert_near(&format!("{case}, gradient {layer}"), &gradient.weight, &weight);
                     assert_near(&format!("{case}, bias gradient {layer}"), &gradient.bias, &bias);
@@ -99,6 +101,53 @@ fn ten_steps_equal_pytorchs() {
             let found: ArrayView2<f32> = layer.dense.weight();
             assert_near(&format!("{case}, weight {index}"), found, &weight);
             assert_near(&format!("{case}, bias {index}"), layer.dense.bias(), &bias);
+        }
+    }
+}
+
+/// `tests/golden/clipping.py` wrote the file. In two of the cases, some steps are clipped and some are not.
+#[test]
+fn clipped_and_frozen_steps_equal_pytorchs() {
+    let initial =
+        Golden(SafeTensors::deserialize(include_bytes!("../../golden/pytorch.safetensors")).unwrap());
+    let golden =
+        Golden(SafeTensors::deserialize(include_bytes!("../../golden/clipping.safetensors")).unwrap());
+    let samples = Array2::from_shape_vec((STEPS * ROWS, WIDTHS[0]), initial.get("batches")).unwrap();
+    let lasso = vec![Penalty::Lasso { lambda: 1e-3, scope: Scope::All }];
+    for (case, loss, penalties, optimizer, rate, max_norm, frozen) in [
+        ("lasso_sgd", Loss::Mse, lasso, Optimizer::sgd(0.9), 0.1, 0.01, None),
+        ("bce_adam", Loss::Bce, vec![], Optimizer::adam(), 1e-3, 0.03, None),
+        ("mse_adamw", Loss::Mse, vec![], Optimizer::adamw(0.01), 1e-3, 0.015, Some(Frozen::Encoder)),
+    ] {
+        let mut model = initial.model();
+        let mut state = OptimizerState::new(optimizer, &model).unwrap();
+        let new_step = || {
+            let step = Step::new(&model, Objective { loss, penalties: penalties.clone() }, ROWS).unwrap();
+            frozen.iter().fold(step, |step, frozen| step.freeze(frozen).unwrap())
+        };
+        let mut plain = new_step();
+        let mut clipping = new_step().clip_norm(&model, max_norm).unwrap();
+        let mut gradients = Parameters::zeros(&model);
+        let expected =
+            golden.get(&format!("{case}.losses")).into_iter().zip(golden.get(&format!("{case}.norms")));
+        for (index, (loss, norm)) in expected.enumerate() {
+            let rows: Vec<_> = (index * ROWS..(index + 1) * ROWS).collect();
+            let batch =
+                Batch { samples: &samples, rows: &rows, noise: None, seed: 0, epoch: 1, number: index + 1 };
+            plain.gradients(&model, &batch, &mut gradients).unwrap();
+            let difference = (gradients.norm() / f64::from(norm) - 1.0).abs();
+            assert!(difference < TOLERANCE, "{case}, step {index}: norm {difference:e}");
+            let found = clipping.run(&mut model, &mut state, rate, &batch).unwrap().total();
+            assert!((found - f64::from(loss)).abs() < 1e-6, "{case}, step {index}: {found}, {loss}");
+        }
+        for (index, layer) in model.layers().iter().enumerate() {
+            let (weight, bias) = golden.layer(&format!("{case}.final"), index);
+            assert_near(&format!("{case}, weight {index}"), layer.dense.weight(), &weight);
+            assert_near(&format!("{case}, bias {index}"), layer.dense.bias(), &bias);
+            if frozen.is_some() {
+                let same = layer == &initial.model().layers()[index];
+                assert_eq!(same, index <= CODE_LAYER, "{case}, layer {index}");
+            }
         }
     }
 }
