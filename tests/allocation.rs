@@ -2,7 +2,7 @@
 
 use autoencoder::{
     Autoencoder,
-    data::{Noise, digits},
+    data::{Dataset, Noise, Pairs, digits},
     ndarray::Array2,
     nn::{Loss, Penalty},
     train::{Batch, Objective, Optimizer, OptimizerState, Step},
@@ -58,9 +58,13 @@ fn a_reconstruction() {
 }
 
 fn a_step() {
-    let samples = digits::generate(300, 1).unwrap();
+    let digits = digits::generate(300, 1).unwrap();
+    let dark = digits.to_array() / 2.0;
+    let pairs = Pairs::new(&dark, &digits).unwrap();
     let rows: Vec<_> = (0..300).collect();
-    for threads in [1, 2, 4, 16] {
+    let kinds = [&digits as &dyn Dataset, &pairs];
+    for (threads, samples) in [1, 2, 4, 16].into_iter().flat_map(|threads| kinds.map(|kind| (threads, kind)))
+    {
         let mut model = Autoencoder::builder(784).hidden(&[128, 64]).code(20).dropout(0.3).build().unwrap();
         let mut state = OptimizerState::new(Optimizer::adam(), &model).unwrap();
         let penalties = vec![Penalty::lasso(1e-5), Penalty::CodeL1 { lambda: 1e-4 }];
@@ -74,14 +78,8 @@ fn a_step() {
                 if index == 10 {
                     before = ALLOCATIONS.load(Ordering::Relaxed);
                 }
-                let batch = Batch {
-                    samples: &samples,
-                    rows,
-                    noise: noise.as_ref(),
-                    seed: 0,
-                    epoch: 1,
-                    number: index + 1,
-                };
+                let batch =
+                    Batch { samples, rows, noise: noise.as_ref(), seed: 0, epoch: 1, number: index + 1 };
                 step.run(&mut model, &mut state, 1e-3, &batch).unwrap();
             }
             ALLOCATIONS.load(Ordering::Relaxed) - before

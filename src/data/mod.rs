@@ -1,7 +1,7 @@
 //! Data sets: where they come from, how they are stored, and the noise that corrupts them.
 //!
 //! Training and evaluation accept any [`Dataset`]: an [`ImageSet`], whose pixels are bytes, an `Array2<f32>`, or your own
-//! type.
+//! type. [`Pairs`] joins inputs and targets that differ.
 //!
 //! | module | feature | contents |
 //! |---|---|---|
@@ -20,6 +20,7 @@ pub mod download;
 mod formats;
 mod image_set;
 mod noise;
+mod pairs;
 mod strokes;
 
 pub use dataset::Dataset;
@@ -30,3 +31,4 @@ pub use formats::npy;
 pub use formats::png;
 pub use image_set::ImageSet;
 pub use noise::{Noise, NoiseKind};
+pub use pairs::Pairs;

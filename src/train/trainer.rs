@@ -109,7 +109,8 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Trains `model` on rows of its width, from the first epoch or [from a checkpoint](Self::resume).
+    /// Trains `model` on rows of its width, from the first epoch or [from a checkpoint](Self::resume). The model learns to
+    /// reproduce each row or, if `samples` are [pairs](crate::data::Pairs), to make the target of the input.
     ///
     /// The final weights are a function of the initial weights, the rows and the settings. The number of threads does not
     /// change a bit. With [early stopping](TrainConfig::early_stopping) they also depend on the validation rows. A second
@@ -260,7 +261,7 @@ impl<'t, 'a> Session<'t, 'a> {
         // The last update may have left weights that are finite but too large to compute with.
         if !found.output.mse.is_finite() {
             let what = Quantity::Validation;
-            return Err(Error::NotFinite { what, layer: None, epoch, batch: self.batches });
+            return Err(Error::NotFinite { what, layer: None, row: None, epoch, batch: self.batches });
         }
         Ok(Some(found))
     }

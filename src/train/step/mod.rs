@@ -30,7 +30,7 @@ use crate::{
 };
 use crew::Crew;
 use rayon::prelude::*;
-use rows::RowBlock;
+use rows::{RowBlock, RowResult};
 use weights::WeightsPhase;
 
 /// Rows per block, where a batch is cut into blocks. More rows make better use of the weights that a block reads; fewer
@@ -122,23 +122,13 @@ impl Step {
     ) -> Result<BatchLoss> {
         self.check(model, optimizer, batch)?;
         let loss = self.rows_phase(model, batch);
-        let targets_fit = self.blocks.iter().flat_map(RowBlock::results).all(|row| row.target_fits);
-        if !targets_fit || !loss.data.is_finite() {
-            let rows_are_finite = self.blocks.iter().all(RowBlock::targets_are_finite);
-            return Err(match (rows_are_finite, targets_fit) {
-                (false, _) => batch.not_finite(Quantity::Input, None),
-                (true, true) => batch.not_finite(Quantity::Loss, None),
-                (true, false) => {
-                    let expected =
-                        format_args!("values in [0, 1], as the loss {} needs", self.objective.loss);
-                    let found = format_args!("others in epoch {}, batch {}", batch.epoch, batch.number);
-                    Error::data("targets", expected, found)
-                }
-            });
+        let fits = |row: &RowResult| row.input_is_finite && row.target_fits;
+        if !loss.data.is_finite() || !self.results().all(fits) {
+            return Err(self.cause(batch));
         }
         self.weights.run(model, &self.objective, optimizer, learning_rate, &self.blocks);
         if let Some((layer, what)) = self.weights.not_finite() {
-            return Err(batch.not_finite(what, Some(layer)));
+            return Err(batch.not_finite(what, Some(layer), None));
         }
         Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
     }
@@ -146,6 +136,25 @@ impl Step {
     /// Returns the gradients of the last step, if they are [kept](Self::keep_gradients).
     pub fn gradients(&self) -> Option<Parameters> {
         self.weights.gradients()
+    }
+
+    /// The reason why the rows phase has no result that can be used.
+    fn cause(&self, batch: &Batch) -> Error {
+        if let Some(row) = batch.first_not_finite() {
+            return batch.not_finite(Quantity::Input, None, Some(row));
+        }
+        if !self.results().all(|row| row.target_fits) {
+            let expected = format_args!("values in [0, 1], as the loss {} needs", self.objective.loss);
+            let found = format_args!("others in epoch {}, batch {}", batch.epoch, batch.number);
+            return Error::data("targets", expected, found);
+        }
+        let place = self.results().position(|row| !row.loss.is_finite());
+        batch.not_finite(Quantity::Loss, None, place.map(|place| batch.rows[place]))
+    }
+
+    /// What each row of the batch adds to the loss, in the batch's order.
+    fn results(&self) -> impl Iterator<Item = &RowResult> {
+        self.blocks.iter().flat_map(RowBlock::results)
     }
 
     /// Computes the loss and the deltas of every row. The penalty is that on the code.
@@ -159,11 +168,10 @@ impl Step {
             });
         }
         let elements = (batch.rows.len() * model.inputs()) as f64;
-        let rows = || self.blocks.iter().flat_map(RowBlock::results);
         BatchLoss {
-            data: rows().map(|row| row.loss).sum::<f64>() / elements,
-            penalty: rows().map(|row| row.code_penalty).sum(),
-            mse: rows().map(|row| row.squared_error).sum::<f64>() / elements,
+            data: self.results().map(|row| row.loss).sum::<f64>() / elements,
+            penalty: self.results().map(|row| row.code_penalty).sum(),
+            mse: self.results().map(|row| row.squared_error).sum::<f64>() / elements,
         }
     }
 

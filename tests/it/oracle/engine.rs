@@ -6,7 +6,7 @@ use approx::assert_relative_eq;
 use autoencoder::{
     Autoencoder,
     bench::{corrupt_training_row, dropout_mask},
-    data::{Dataset, Noise, NoiseKind},
+    data::{Dataset, Noise, NoiseKind, Pairs},
     ndarray::{Array1, Array2, ArrayView2},
     nn::{Activation, Dense, Dropout, Init, Layer, Loss, Penalty, Scope},
     train::{Batch, BatchLoss, Objective, Optimizer, OptimizerState, Step},
@@ -22,6 +22,8 @@ struct Case {
     model: Autoencoder,
     objective: Objective,
     samples: Array2<f32>,
+    /// If the samples are not their own.
+    targets: Option<Array2<f32>>,
     rows: Vec<usize>,
     noise: Option<Noise>,
 }
@@ -45,7 +47,8 @@ impl Case {
         Self {
             model,
             objective: Objective::default(),
-            samples: noise.clamped().corrupt(&samples, SEED),
+            samples: noise.clone().clamped().corrupt(&samples, SEED),
+            targets: None,
             rows: (0..batch).map(|row| 2 * (batch - 1 - row)).collect(),
             noise: None,
         }
@@ -61,7 +64,10 @@ impl Case {
         let mut model = self.model.clone();
         let mut optimizer = OptimizerState::new(Optimizer::adam(), &model).unwrap();
         let mut step = Step::new(&model, self.objective.clone(), self.rows.len()).unwrap().keep_gradients();
-        let loss = step.run(&mut model, &mut optimizer, 1e-3, &self.batch()).unwrap();
+        let pairs = self.targets.as_ref().map(|targets| Pairs::new(&self.samples, targets).unwrap());
+        let samples = pairs.as_ref().map_or(&self.samples as &dyn Dataset, |pairs| pairs);
+        let batch = Batch { samples, ..self.batch() };
+        let loss = step.run(&mut model, &mut optimizer, 1e-3, &batch).unwrap();
         let kept = step.gradients().unwrap();
         let gradients = Gradients {
             weight: kept.layers().iter().map(|g| matrix(g.weight.view())).collect(),
@@ -128,7 +134,8 @@ impl Case {
             }
             values.into_iter().map(f64::from).collect()
         };
-        let clean = |&row: &usize| vector(&self.samples.row(row).to_owned());
+        let targets = self.targets.as_ref().unwrap_or(&self.samples);
+        let clean = |&row: &usize| vector(&targets.row(row).to_owned());
         (self.rows.iter().map(noisy).collect(), self.rows.iter().map(clean).collect())
     }
 
@@ -208,6 +215,18 @@ fn whole_models_over_several_blocks_with_noise_and_dropout() {
             case.noise = Some(Noise::gaussian(0.5).unwrap());
             case.check();
         }
+    }
+}
+
+#[test]
+fn pairs_with_and_without_noise() {
+    for (loss, batch) in [(Loss::Mse, 7), (Loss::Bce, 64), (Loss::Mse, 150)] {
+        let mut case = Case::new(&[20, 12, 5], Activation::Relu, Activation::Sigmoid, 0.3, batch);
+        case.objective.loss = loss;
+        case.targets = Some(case.samples.mapv(|x| 1.0 - x * x));
+        case.check();
+        case.noise = Some(Noise::gaussian(0.5).unwrap());
+        case.check();
     }
 }
 
