@@ -2,7 +2,7 @@
 
 use autoencoder::{
     Autoencoder,
-    data::{Dataset, Noise, Pairs, digits},
+    data::{Dataset, Noise, Pairs, Weighted, digits},
     ndarray::Array2,
     nn::{Loss, Penalty},
     train::{Batch, Objective, Optimizer, OptimizerState, Step},
@@ -62,7 +62,8 @@ fn a_step() {
     let dark = digits.to_array() / 2.0;
     let pairs = Pairs::new(&dark, &digits).unwrap();
     let rows: Vec<_> = (0..300).collect();
-    let kinds = [&digits as &dyn Dataset, &pairs];
+    let weighted = Weighted::new(&pairs, (0..300).map(|row| (row % 3) as f32).collect::<Vec<_>>()).unwrap();
+    let kinds = [&digits as &dyn Dataset, &pairs, &weighted];
     for (threads, samples) in [1, 2, 4, 16].into_iter().flat_map(|threads| kinds.map(|kind| (threads, kind)))
     {
         let mut model = Autoencoder::builder(784).hidden(&[128, 64]).code(20).dropout(0.3).build().unwrap();

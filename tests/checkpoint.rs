@@ -5,7 +5,7 @@ mod common;
 
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Dataset, Noise, Pairs, digits},
+    data::{Dataset, Noise, Pairs, Weighted, digits},
     ndarray::{Array2, s},
     nn::{Activation, Init, Loss, Penalty},
     train::{Checkpoint, CheckpointPolicy, EarlyStopping, History, Monitor, Optimizer, Schedule, TrainEvent},
@@ -273,11 +273,13 @@ fn refused(trainer: Trainer, checkpoint: Checkpoint, mut model: Autoencoder, row
     error.to_string()
 }
 
-/// Stops a run on pairs in its second epoch, resumes it, and refuses other inputs or targets.
+/// Stops a run in its second epoch, resumes it, and refuses other inputs, targets or weights.
 #[test]
-fn pairs_resume_with_the_same_bits() {
+fn pairs_with_weights_resume_with_the_same_bits() {
     let inputs = TRAIN.mapv(|x| 0.5 * x);
-    let pairs = Pairs::new(&inputs, &*TRAIN).unwrap();
+    let unweighted = Pairs::new(&inputs, &*TRAIN).unwrap();
+    let weights: Vec<f32> = (0..70).map(|row| (row % 4) as f32).collect();
+    let pairs = Weighted::new(&unweighted, weights).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut whole = model();
     trainer(&config()).fit(&mut whole, &pairs).unwrap();
@@ -295,7 +297,7 @@ fn pairs_resume_with_the_same_bits() {
 
     let (no_targets, no_inputs) =
         (Pairs::new(&inputs, &inputs).unwrap(), Pairs::new(&*TRAIN, &*TRAIN).unwrap());
-    for rows in [&no_targets as &dyn Dataset, &no_inputs, &inputs, &*TRAIN] {
+    for rows in [&no_targets as &dyn Dataset, &no_inputs, &unweighted, &inputs, &*TRAIN] {
         let error = refused(trainer(&config()), checkpoint.clone(), model(), rows);
         assert!(error.starts_with("cannot resume: rows to train on: "), "{error}");
     }

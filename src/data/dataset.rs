@@ -68,12 +68,21 @@ pub trait Dataset: Sync {
         self.copy_row(row, out);
     }
 
+    /// Returns the weight of a row in training, a finite number of at least 0. Default: 1. See
+    /// [`Weighted`](super::Weighted). The conditions are those of [`copy_row`](Self::copy_row).
+    ///
+    /// # Panics
+    /// May panic if there is no such row.
+    fn weight(&self, _row: usize) -> f32 {
+        1.0
+    }
+
     /// Returns whether there are no rows.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns a digest of all values, targets included, as 64 hexadecimal digits. Sets of rows with the same values have
+    /// Returns a digest of all values, targets and weights included, as 64 hexadecimal digits. Sets of rows with the same values have
     /// the same fingerprint, whatever their type, name or labels. Checkpoints use it to recognize their data set.
     ///
     /// ```
@@ -108,6 +117,10 @@ pub trait Dataset: Sync {
         blocks.iter().for_each(|block| digest.update(block));
         if self.has_targets() {
             digest.update(b"targets");
+        }
+        if (0..rows).any(|row| self.weight(row) != 1.0) {
+            digest.update(b"weights");
+            (0..rows).for_each(|row| digest.update(self.weight(row).to_le_bytes()));
         }
         digest::hex(digest.finalize())
     }

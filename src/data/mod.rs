@@ -1,7 +1,8 @@
 //! Data sets: where they come from, how they are stored, and the noise that corrupts them.
 //!
 //! Training and evaluation accept any [`Dataset`]: an [`ImageSet`], whose pixels are bytes, an `Array2<f32>`, or your own
-//! type. [`Pairs`] joins inputs and targets that differ.
+//! type. [`Pairs`] joins inputs and targets that differ, and [`Weighted`] gives rows
+//! weights.
 //!
 //! | module | feature | contents |
 //! |---|---|---|
@@ -22,6 +23,7 @@ mod image_set;
 mod noise;
 mod pairs;
 mod strokes;
+mod weighted;
 
 pub use dataset::Dataset;
 pub use formats::idx;
@@ -32,3 +34,5 @@ pub use formats::png;
 pub use image_set::ImageSet;
 pub use noise::{Noise, NoiseKind};
 pub use pairs::Pairs;
+pub use weighted::Weighted;
+pub(crate) use weighted::{check_weight, check_weights};

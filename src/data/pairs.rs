@@ -29,7 +29,7 @@ pub struct Pairs<'a> {
 
 impl<'a> Pairs<'a> {
     /// Joins inputs and targets, row by row. Both have the shape `[rows, features]`. Where `targets` are pairs themselves,
-    /// their inputs are the targets.
+    /// their inputs are the targets. Weights are those of `inputs`.
     ///
     /// # Errors
     /// [`Error::Shape`] if the numbers of rows or of features differ.
@@ -68,6 +68,10 @@ impl Dataset for Pairs<'_> {
 
     fn copy_target(&self, row: usize, out: &mut [f32]) {
         self.targets.copy_row(row, out);
+    }
+
+    fn weight(&self, row: usize) -> f32 {
+        self.inputs.weight(row)
     }
 }
 

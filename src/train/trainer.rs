@@ -1,5 +1,5 @@
 use crate::{
-    data::Dataset,
+    data::{Dataset, check_weights},
     error::{Error, Quantity, Result},
     metrics::{Evaluation, evaluate},
     nn::Autoencoder,
@@ -117,8 +117,8 @@ impl<'a> Trainer<'a> {
     /// call starts again with the first epoch's order, noise and dropout and with an empty optimizer state.
     ///
     /// # Errors
-    /// These errors leave the model unchanged: [`Error::Setting`] or [`Error::Shape`] if a setting or the data do not fit,
-    /// [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs to another run.
+    /// These errors leave the model unchanged: [`Error::Setting`], [`Error::Shape`] or [`Error::Data`] if a setting or the
+    /// data do not fit, [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs to another run.
     ///
     /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as a row, the loss, a
     /// gradient, a weight or the validation error is not finite, [`Error::Data`] at a row outside [0, 1] under the
@@ -137,6 +137,7 @@ impl<'a> Trainer<'a> {
         if samples.is_empty() {
             return Err(Error::shape("rows to train on", "at least 1", 0));
         }
+        check_weights(samples)?;
         if let Some(rows) = self.validation.filter(|v| v.is_empty() || v.features() != model.inputs()) {
             let expected = format!("at least 1 of {} features", model.inputs());
             let found = format!("{} of {}", rows.len(), rows.features());

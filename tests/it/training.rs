@@ -4,7 +4,7 @@ use crate::common::digest;
 use approx::assert_relative_eq;
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Dataset, ImageSet, Noise, NoiseKind, Pairs, digits},
+    data::{Dataset, ImageSet, Noise, NoiseKind, Pairs, Weighted, digits},
     error::Quantity,
     metrics::{ImageQuality, evaluate},
     ndarray::{self, Array2},
@@ -454,6 +454,50 @@ fn pairs_are_evaluated_against_their_targets() {
     assert_relative_eq!(found.noisy_input.unwrap().mse, mse(&noisy), max_relative = 1e-9);
     let output = model.reconstruct(&noisy).unwrap();
     assert_relative_eq!(found.output.mse, mse(&output), max_relative = 1e-9);
+}
+
+#[test]
+fn equal_weights_change_no_bit_and_others_do_on_any_number_of_threads() {
+    let images = images();
+    let run = |config: TrainConfig, weight: &dyn Fn(usize) -> f32| {
+        let rows = Weighted::new(&images, (0..300).map(weight).collect::<Vec<_>>()).unwrap();
+        let mut model = model(0.3);
+        let history = Trainer::new(config).fit(&mut model, &rows).unwrap();
+        (digest(&model), history.epochs[1].loss, history.epochs[1].mse)
+    };
+    let plain = fit(everything_on(), 0.3);
+    for weight in [1.0, 0.3, 1e30, 1e-30] {
+        let (found, loss, mse) = run(everything_on(), &|_| weight);
+        assert_eq!(found, digest(&plain.0), "{weight}");
+        let expected = &plain.1.epochs[1];
+        assert_relative_eq!(loss, expected.loss, max_relative = 1e-12);
+        assert_relative_eq!(mse, expected.mse, max_relative = 1e-12);
+    }
+    let weight = |row: usize| (row % 7) as f32;
+    let reference = run(everything_on().threads(1), &weight);
+    assert_ne!(reference.0, digest(&plain.0));
+    for threads in [2, 3, 8] {
+        assert_eq!(run(everything_on().threads(threads), &weight), reference, "{threads} threads");
+    }
+}
+
+/// A row of weight 0 has no effect, not even as its batch's only row.
+#[test]
+fn rows_without_weight_have_no_effect() {
+    let images = images();
+    let mut spoilt = images.to_array();
+    spoilt.slice_mut(ndarray::s![..10, ..]).fill(1.0);
+    let weights: Vec<f32> = (0..300).map(|row| if row < 10 { 0.0 } else { 1.0 }).collect();
+    for batch_size in [1, 128] {
+        let config = TrainConfig::new().epochs(1).batch_size(batch_size);
+        let run = |rows: &dyn Dataset| {
+            let mut model = model(0.0);
+            let rows = Weighted::new(rows, weights.clone()).unwrap();
+            let history = Trainer::new(config.clone()).fit(&mut model, &rows).unwrap();
+            (digest(&model), history.epochs[0].loss)
+        };
+        assert_eq!(run(&images), run(&spoilt));
+    }
 }
 
 /// Even where an activation or noise would make it finite.

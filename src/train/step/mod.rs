@@ -107,8 +107,8 @@ impl Step {
     ///
     /// # Errors
     /// [`Error::Shape`] if the batch is empty or larger than the step's batch size, if its rows do not have the model's width,
-    /// or if the layers of model or optimizer are not those that the step was created for. [`Error::Setting`] if the loss is
-    /// the cross-entropy and a target is outside [0, 1]. [`Error::NotFinite`] if a row, the loss, a gradient or a weight is not
+    /// or if the layers of model or optimizer are not those that the step was created for. [`Error::Data`] if the loss is
+    /// the cross-entropy and a target is outside [0, 1], or a weight is negative or not finite. [`Error::NotFinite`] if a row, the loss, a gradient or a weight is not
     /// finite. The weights have been updated only if the error reports a gradient or a weight.
     ///
     /// # Panics
@@ -121,7 +121,7 @@ impl Step {
         batch: &Batch,
     ) -> Result<BatchLoss> {
         self.check(model, optimizer, batch)?;
-        let loss = self.rows_phase(model, batch);
+        let loss = self.rows_phase(model, batch, batch.weight()?);
         let fits = |row: &RowResult| row.input_is_finite && row.target_fits;
         if !loss.data.is_finite() || !self.results().all(fits) {
             return Err(self.cause(batch));
@@ -157,21 +157,23 @@ impl Step {
         self.blocks.iter().flat_map(RowBlock::results)
     }
 
-    /// Computes the loss and the deltas of every row. The penalty is that on the code.
-    fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch) -> BatchLoss {
+    /// Computes the loss and the deltas of every row. The penalty is that on the code. The batch has a total `weight`.
+    fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch, weight: f64) -> BatchLoss {
         let objective = &self.objective;
+        let mean_weight = weight / batch.rows.len() as f64;
         if let [block] = &mut self.blocks[..] {
-            block.run(model, objective, batch, 0, Crew::of_pool());
+            block.run(model, objective, batch, mean_weight, 0, Crew::of_pool());
         } else {
             self.blocks.par_iter_mut().enumerate().with_max_len(1).for_each(|(index, block)| {
-                block.run(model, objective, batch, index, Crew::ALONE);
+                block.run(model, objective, batch, mean_weight, index, Crew::ALONE);
             });
         }
         let elements = (batch.rows.len() * model.inputs()) as f64;
         BatchLoss {
-            data: self.results().map(|row| row.loss).sum::<f64>() / elements,
+            data: self.results().map(|row| f64::from(row.weight) * row.loss).sum::<f64>() / elements,
             penalty: self.results().map(|row| row.code_penalty).sum(),
-            mse: self.results().map(|row| row.squared_error).sum::<f64>() / elements,
+            mse: self.results().map(|row| f64::from(row.weight) * row.squared_error).sum::<f64>() / elements,
+            weight,
         }
     }
 

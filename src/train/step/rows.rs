@@ -31,9 +31,11 @@ pub(super) struct RowBlock {
 /// What a row adds to the loss. Kept per row, so that sums have one order however a batch is cut into blocks.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RowResult {
-    /// The loss, summed over the features.
+    /// The row's weight, relative to the mean weight of the batch: exactly 1 where all weights are equal.
+    pub weight: f32,
+    /// The loss, summed over the features, without the weight.
     pub loss: f64,
-    /// The squared error, summed over the features.
+    /// The squared error, summed over the features, without the weight.
     pub squared_error: f64,
     /// The penalties on the row's code.
     pub code_penalty: f64,
@@ -94,6 +96,7 @@ impl RowBlock {
         model: &Autoencoder,
         objective: &Objective,
         batch: &Batch,
+        mean_weight: f64,
         index: usize,
         crew: Crew,
     ) {
@@ -105,13 +108,16 @@ impl RowBlock {
         if rows.is_empty() {
             return;
         }
-        self.gather(batch, rows, crew);
+        self.gather(batch, mean_weight, rows, crew);
         self.forward(model.layers(), batch, rows, crew);
         self.loss(model, objective, batch.rows.len(), crew);
         self.backward(model, objective, batch.rows.len(), crew);
     }
 
-    fn gather(&mut self, batch: &Batch, rows: &[usize], crew: Crew) {
+    /// Copies the rows, draws their noise and scales their weights.
+    fn gather(&mut self, batch: &Batch, mean_weight: f64, rows: &[usize], crew: Crew) {
+        // Where all weights are 0, so are the loss and its gradient.
+        let unit = if mean_weight > 0.0 { mean_weight } else { 1.0 };
         let crew = crew.for_elements(self.rows * batch.samples.features());
         let each = crew.rows_each(self.rows);
         let (mut targets, mut inputs) = (self.target.view_mut(self.rows), self.input.view_mut(self.rows));
@@ -122,6 +128,7 @@ impl RowBlock {
         crew.for_each(chunks, |((rows, (targets, inputs)), results)| {
             let buffers = rows_mut(targets).zip(rows_mut(inputs));
             for ((&row, (target, input)), result) in rows.iter().zip(buffers).zip(results) {
+                result.weight = (f64::from(batch.samples.weight(row)) / unit) as f32;
                 result.input_is_finite = true;
                 if batch.samples.has_targets() {
                     batch.samples.copy_row(row, input);
@@ -212,7 +219,7 @@ impl RowBlock {
                 // From here on `output` holds the outputs instead of the logits.
                 activation.apply(output);
                 let squared_error = elementwise::squared_error(output, target);
-                objective.loss.gradient(delta, activation, output, target, elements);
+                objective.loss.gradient(delta, activation, output, target, result.weight / elements);
                 let loss = of_logits.unwrap_or(squared_error);
                 *result = RowResult { loss, squared_error, code_penalty, target_fits, ..*result };
             }

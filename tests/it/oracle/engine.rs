@@ -6,7 +6,7 @@ use approx::assert_relative_eq;
 use autoencoder::{
     Autoencoder,
     bench::{corrupt_training_row, dropout_mask},
-    data::{Dataset, Noise, NoiseKind, Pairs},
+    data::{Dataset, Noise, NoiseKind, Pairs, Weighted},
     ndarray::{Array1, Array2, ArrayView2},
     nn::{Activation, Dense, Dropout, Init, Layer, Loss, Penalty, Scope},
     train::{Batch, BatchLoss, Objective, Optimizer, OptimizerState, Step},
@@ -24,6 +24,8 @@ struct Case {
     samples: Array2<f32>,
     /// If the samples are not their own.
     targets: Option<Array2<f32>>,
+    /// One per row, if rows have weights.
+    weights: Option<Vec<f32>>,
     rows: Vec<usize>,
     noise: Option<Noise>,
 }
@@ -49,6 +51,7 @@ impl Case {
             objective: Objective::default(),
             samples: noise.clone().clamped().corrupt(&samples, SEED),
             targets: None,
+            weights: None,
             rows: (0..batch).map(|row| 2 * (batch - 1 - row)).collect(),
             noise: None,
         }
@@ -66,7 +69,9 @@ impl Case {
         let mut step = Step::new(&model, self.objective.clone(), self.rows.len()).unwrap().keep_gradients();
         let pairs = self.targets.as_ref().map(|targets| Pairs::new(&self.samples, targets).unwrap());
         let samples = pairs.as_ref().map_or(&self.samples as &dyn Dataset, |pairs| pairs);
-        let batch = Batch { samples, ..self.batch() };
+        let weights = self.weights.clone().unwrap_or_else(|| vec![1.0; samples.len()]);
+        let weighted = Weighted::new(samples, weights).unwrap();
+        let batch = Batch { samples: &weighted, ..self.batch() };
         let loss = step.run(&mut model, &mut optimizer, 1e-3, &batch).unwrap();
         let kept = step.gradients().unwrap();
         let gradients = Gradients {
@@ -113,7 +118,9 @@ impl Case {
             Loss::Bce => reference::Loss::Bce,
             _ => reference::Loss::Mse,
         };
-        Network { layers: layers.collect(), loss, penalties }
+        let weight = |weights: &Vec<f32>| self.rows.iter().map(|&row| weights[row].into()).collect();
+        let weights = self.weights.as_ref().map(weight).unwrap_or_default();
+        Network { layers: layers.collect(), loss, penalties, weights }
     }
 
     fn mask(&self, index: usize, layer: &Layer) -> Matrix {
@@ -226,6 +233,21 @@ fn pairs_with_and_without_noise() {
         case.targets = Some(case.samples.mapv(|x| 1.0 - x * x));
         case.check();
         case.noise = Some(Noise::gaussian(0.5).unwrap());
+        case.check();
+    }
+}
+
+#[test]
+fn rows_with_weights() {
+    for (loss, batch) in [(Loss::Mse, 7), (Loss::Bce, 64), (Loss::Mse, 150)] {
+        let mut case = Case::new(&[20, 12, 5], Activation::Relu, Activation::Sigmoid, 0.3, batch);
+        case.objective = Objective { loss, penalties: vec![Penalty::CodeL1 { lambda: 1e-2 }] };
+        for scale in [1.0, 1e-30, 1e30] {
+            let weight = |row: usize| scale * [0.0, 0.3, 1.0, 7.0, 2.5][row / 2 % 5];
+            case.weights = Some((0..2 * batch).map(weight).collect());
+            case.check();
+        }
+        case.targets = Some(case.samples.mapv(|x| 1.0 - x * x));
         case.check();
     }
 }

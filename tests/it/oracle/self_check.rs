@@ -84,7 +84,7 @@ impl Case {
         }
         let penalties = Penalties { code_layer, ..Penalties::default() };
         Self {
-            network: Network { layers, loss, penalties },
+            network: Network { layers, loss, penalties, weights: vec![] },
             // Different rows: the input of a denoising autoencoder differs
             // from its target, and confusing them must fail.
             input: rng.matrix(BATCH, sizes[0], -1.0, 1.0),
@@ -173,6 +173,17 @@ fn backprop_agrees_for_every_penalty() {
     }
 }
 
+#[test]
+fn backprop_agrees_with_weights() {
+    for loss in [Loss::Mse, Loss::Bce] {
+        let mut case = whole(&THREE_A_SIDE, Activation::Tanh, loss);
+        let plain = case.backprop();
+        case.network.weights = vec![0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 10.0];
+        case.check(&format!("{loss:?}, weights"));
+        assert!(relative_error(&plain, &case.backprop()) > 1e-2);
+    }
+}
+
 /// All features, masks included, at the depths of real models.
 fn whole(sizes: &[usize], hidden: Activation, loss: Loss) -> Case {
     let mut case = Case::new(sizes, hidden, Activation::Sigmoid, loss, 0.3);
@@ -251,6 +262,7 @@ fn losses_and_penalties_by_hand() {
         ],
         loss: Loss::Mse,
         penalties: Penalties::default(),
+        weights: vec![],
     };
     // z = [1.5, -1.5], [3.5, 1.5]; f(z) = [1.5, -0.15], [3.5, 1.5];
     // masked [3, -0.3], [0, 3]; then [3.5, 0.8], [0.5, -2.5].
@@ -261,6 +273,9 @@ fn losses_and_penalties_by_hand() {
         close(row[1], expected[1]);
     }
     close(network.data_loss(&input, &target), (0.25 + 1.0) / 4.0);
+    network.weights = vec![3.0, 1.0];
+    close(network.data_loss(&input, &target), (3.0 * 0.25 + 1.0) / (4.0 * 2.0));
+    network.weights = vec![];
     network.penalties = Penalties {
         lasso: 0.1,
         lasso_layers: 1,
