@@ -275,7 +275,7 @@ fn config() -> impl Strategy<Value = TrainConfig> {
         count(),
         prop::option::weighted(0.1, select(vec![0, 2, 3, 1025, usize::MAX])),
     );
-    let loss = select(vec![Loss::Mse, Loss::Bce]);
+    let loss = select(vec![Loss::Mse, Loss::Bce, Loss::Mae, Loss::Huber { delta: 0.2 }]);
     let parts = (sizes, number(), loss, vec(penalty(), 0..3), optimizer(), any::<u64>());
     parts.prop_map(|((epochs, batch_size, threads), rate, loss, penalties, optimizer, seed)| {
         let config = TrainConfig::new().epochs(epochs).batch_size(batch_size).learning_rate(rate).loss(loss);

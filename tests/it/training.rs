@@ -222,6 +222,8 @@ fn settings_and_data_that_do_not_fit_are_errors() {
         config().learning_rate(0.0),
         config().learning_rate(f32::NAN),
         config().learning_rate(f32::INFINITY),
+        config().loss(Loss::Huber { delta: 0.0 }),
+        config().loss(Loss::Huber { delta: f32::NAN }),
         config().threads(0),
         config().threads(usize::MAX),
         config().add_penalty(Penalty::lasso(-1.0)),

@@ -73,13 +73,13 @@ impl Step {
     /// `rayon` pool; a step may run in another pool.
     ///
     /// # Errors
-    /// If the batch size is 0 or its buffers do not fit into memory, the loss does not fit the model's output, or a penalty
+    /// If the batch size is 0 or its buffers do not fit into memory, the loss does not fit the model's output or its delta is invalid, or a penalty
     /// is negative or not finite.
     pub fn new(model: &Autoencoder, objective: Objective, batch_size: usize) -> Result<Self> {
         if batch_size == 0 {
             return Err(Error::setting("batch_size", batch_size, "at least 1"));
         }
-        objective.loss.check(model.output_layer().activation)?;
+        objective.loss.check_fits(model.output_layer().activation)?;
         objective.penalties.iter().try_for_each(|penalty| penalty.check())?;
         let block_rows = block_rows(batch_size, rayon::current_num_threads());
         let blocks = batch_size.div_ceil(block_rows);

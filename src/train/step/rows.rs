@@ -220,7 +220,8 @@ impl RowBlock {
                 activation.apply(output);
                 let squared_error = elementwise::squared_error(output, target);
                 objective.loss.gradient(delta, activation, output, target, result.weight / elements);
-                let loss = of_logits.unwrap_or(squared_error);
+                let of_outputs = || objective.loss.of_outputs(output, target);
+                let loss = of_logits.or_else(of_outputs).unwrap_or(squared_error);
                 *result = RowResult { loss, squared_error, code_penalty, target_fits, ..*result };
             }
         });

@@ -116,6 +116,8 @@ impl Case {
         }
         let loss = match self.objective.loss {
             Loss::Bce => reference::Loss::Bce,
+            Loss::Mae => reference::Loss::Mae,
+            Loss::Huber { delta } => reference::Loss::Huber(delta.into()),
             _ => reference::Loss::Mse,
         };
         let weight = |weights: &Vec<f32>| self.rows.iter().map(|&row| weights[row].into()).collect();
@@ -238,8 +240,20 @@ fn pairs_with_and_without_noise() {
 }
 
 #[test]
+fn huber_and_absolute_error_of_every_output() {
+    for loss in [Loss::Mae, Loss::Huber { delta: 0.1 }, Loss::Huber { delta: 1.0 }] {
+        for output in ACTIVATIONS {
+            let mut case = Case::new(&[11, 7, 5], Activation::Tanh, output, 0.3, 9);
+            case.objective.loss = loss;
+            case.check();
+        }
+    }
+}
+
+#[test]
 fn rows_with_weights() {
-    for (loss, batch) in [(Loss::Mse, 7), (Loss::Bce, 64), (Loss::Mse, 150)] {
+    let huber = Loss::Huber { delta: 0.1 };
+    for (loss, batch) in [(Loss::Mse, 7), (Loss::Bce, 64), (huber, 150), (Loss::Mae, 64), (Loss::Mse, 150)] {
         let mut case = Case::new(&[20, 12, 5], Activation::Relu, Activation::Sigmoid, 0.3, batch);
         case.objective = Objective { loss, penalties: vec![Penalty::CodeL1 { lambda: 1e-2 }] };
         for scale in [1.0, 1e-30, 1e30] {

@@ -73,6 +73,11 @@ pub struct Layer {
 pub enum Loss {
     /// `mean (y - t)^2` over all elements, batch times features.
     Mse,
+    /// `mean |y - t|`, with derivative 0 at 0.
+    Mae,
+    /// `mean h(y - t)`, where `h(d)` is `d^2 / 2` for `|d| <= delta` and
+    /// `delta (|d| - delta / 2)` elsewhere.
+    Huber(f64),
     /// `mean max(z, 0) - z t + ln(1 + exp(-|z|))` over all elements, from the
     /// last layer's logits `z`; that layer must be an unmasked sigmoid.
     Bce,
@@ -180,6 +185,13 @@ impl Network {
             Loss::Mse => {
                 matrix(batch, features, |b, j| 2.0 * (passes[last].output[b][j] - target[b][j]) * share[b])
             }
+            Loss::Mae => {
+                matrix(batch, features, |b, j| sign(passes[last].output[b][j] - target[b][j]) * share[b])
+            }
+            Loss::Huber(delta) => matrix(batch, features, |b, j| {
+                let d = passes[last].output[b][j] - target[b][j];
+                share[b] * if d.abs() <= delta { d } else { delta * sign(d) }
+            }),
             Loss::Bce => matrix(batch, features, |_, _| 0.0),
         };
         for l in (0..=last).rev() {
@@ -255,6 +267,13 @@ impl Network {
         let (z, y, t) = (z.concat(), output.concat(), target.concat());
         match self.loss {
             Loss::Mse => (0..t.len()).map(|k| per_element(k) * (y[k] - t[k]).powi(2)).sum(),
+            Loss::Mae => (0..t.len()).map(|k| per_element(k) * (y[k] - t[k]).abs()).sum(),
+            Loss::Huber(delta) => {
+                let huber = |d: f64| {
+                    if d.abs() <= delta { d * d / 2.0 } else { delta * (d.abs() - delta / 2.0) }
+                };
+                (0..t.len()).map(|k| per_element(k) * huber(y[k] - t[k])).sum()
+            }
             Loss::Bce => {
                 assert_eq!(layer.activation, Activation::Sigmoid, "BCE needs logits");
                 assert!(layer.mask.is_none(), "BCE takes no mask on the output");

@@ -103,9 +103,20 @@ impl Case {
         (z.fold(1.0, f64::min), w.fold(1.0, f64::min))
     }
 
+    /// The distance of the errors to the kink of the loss, or of its derivative.
+    fn loss_clearance(&self) -> f64 {
+        let kink = match self.network.loss {
+            Loss::Mae => 0.0,
+            Loss::Huber(delta) => delta,
+            Loss::Mse | Loss::Bce => return 1.0,
+        };
+        let (output, target) = (self.network.forward(&self.input).concat(), self.target.concat());
+        output.iter().zip(target).map(|(y, t)| ((y - t).abs() - kink).abs()).fold(1.0, f64::min)
+    }
+
     fn is_clear(&self) -> bool {
         let (z, w) = self.clearance();
-        z > 1e-4 && w > 2.0 * STEP
+        self.loss_clearance() > 1e-4 && z > 1e-4 && w > 2.0 * STEP
     }
 
     fn backprop(&self) -> Gradients {
@@ -145,6 +156,10 @@ fn backprop_agrees_for_every_activation_and_loss() {
             case(activation, Loss::Mse).check(&format!("mse, {name}"));
             case(Activation::Sigmoid, Loss::Mse).check(&format!("mse of sigmoid, {name}"));
             case(Activation::Sigmoid, Loss::Bce).check(&format!("bce, {name}"));
+            for loss in [Loss::Mae, Loss::Huber(0.3)] {
+                case(Activation::Identity, loss).check(&format!("{loss:?}, {name}"));
+                case(Activation::Sigmoid, loss).check(&format!("{loss:?} of sigmoid, {name}"));
+            }
         }
     }
 }
@@ -175,7 +190,7 @@ fn backprop_agrees_for_every_penalty() {
 
 #[test]
 fn backprop_agrees_with_weights() {
-    for loss in [Loss::Mse, Loss::Bce] {
+    for loss in [Loss::Mse, Loss::Mae, Loss::Huber(0.3), Loss::Bce] {
         let mut case = whole(&THREE_A_SIDE, Activation::Tanh, loss);
         let plain = case.backprop();
         case.network.weights = vec![0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 10.0];
@@ -273,6 +288,12 @@ fn losses_and_penalties_by_hand() {
         close(row[1], expected[1]);
     }
     close(network.data_loss(&input, &target), (0.25 + 1.0) / 4.0);
+    // Errors of 0.5, 0, 0 and -1.
+    network.loss = Loss::Mae;
+    close(network.data_loss(&input, &target), 1.5 / 4.0);
+    network.loss = Loss::Huber(0.5);
+    close(network.data_loss(&input, &target), (0.125 + 0.5 * 0.75) / 4.0);
+    network.loss = Loss::Mse;
     network.weights = vec![3.0, 1.0];
     close(network.data_loss(&input, &target), (3.0 * 0.25 + 1.0) / (4.0 * 2.0));
     network.weights = vec![];
