@@ -91,12 +91,14 @@ pub enum Error {
         found: String,
     },
     /// Training stopped at a non-finite value.
-    #[error("{what} not finite{} in epoch {epoch}, batch {batch}", at_layer(*layer))]
+    #[error("{what} not finite{}{} in epoch {epoch}, batch {batch}", at_layer(*layer), of_row(*row))]
     NotFinite {
         /// The quantity that is not finite.
         what: Quantity,
         /// The layer, from 0 at the input; `None` for inputs, for the loss and in validation.
         layer: Option<usize>,
+        /// The row's index in the data set, for inputs and for the loss; `None` for the others.
+        row: Option<usize>,
         /// The epoch, from 1.
         epoch: usize,
         /// The batch within the epoch, from 1.
@@ -126,7 +128,7 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Quantity {
-    /// A value in the rows of a batch.
+    /// A value in the rows of a batch, or in their targets.
     Input,
     /// The loss of a batch whose rows are finite.
     Loss,
@@ -214,6 +216,10 @@ fn list(items: impl IntoIterator<Item = impl fmt::Display>, separator: &str) -> 
 
 fn at_layer(layer: Option<usize>) -> String {
     layer.map_or_else(String::new, |layer| format!(" at layer {layer}"))
+}
+
+fn of_row(row: Option<usize>) -> String {
+    row.map_or_else(String::new, |row| format!(" of row {row}"))
 }
 
 impl Error {

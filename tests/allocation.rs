@@ -2,7 +2,7 @@
 
 use autoencoder::{
     Autoencoder,
-    data::{Noise, digits},
+    data::{Dataset, Noise, Pairs, Weighted, digits},
     ndarray::Array2,
     nn::{Loss, Parameters, Penalty},
     train::{Batch, Frozen, Objective, Optimizer, OptimizerState, Step},
@@ -72,9 +72,14 @@ fn a_step() {
 }
 
 fn steps(manner: Manner) {
-    let samples = digits::generate(300, 1).unwrap();
+    let digits = digits::generate(300, 1).unwrap();
+    let dark = digits.to_array() / 2.0;
+    let pairs = Pairs::new(&dark, &digits).unwrap();
     let rows: Vec<_> = (0..300).collect();
-    for threads in [1, 2, 4, 16] {
+    let weighted = Weighted::new(&pairs, (0..300).map(|row| (row % 3) as f32).collect::<Vec<_>>()).unwrap();
+    let kinds = [&digits as &dyn Dataset, &pairs, &weighted];
+    for (threads, samples) in [1, 2, 4, 16].into_iter().flat_map(|threads| kinds.map(|kind| (threads, kind)))
+    {
         let mut model = Autoencoder::builder(784).hidden(&[128, 64]).code(20).dropout(0.3).build().unwrap();
         let mut state = OptimizerState::new(Optimizer::adam(), &model).unwrap();
         let penalties = vec![Penalty::lasso(1e-5), Penalty::CodeL1 { lambda: 1e-4 }];
@@ -92,14 +97,8 @@ fn steps(manner: Manner) {
                 if index == 10 {
                     before = ALLOCATIONS.load(Ordering::Relaxed);
                 }
-                let batch = Batch {
-                    samples: &samples,
-                    rows,
-                    noise: noise.as_ref(),
-                    seed: 0,
-                    epoch: 1,
-                    number: index + 1,
-                };
+                let batch =
+                    Batch { samples, rows, noise: noise.as_ref(), seed: 0, epoch: 1, number: index + 1 };
                 if manner == Manner::Apart {
                     step.gradients(&model, &batch, &mut gradients).unwrap();
                     gradients.clip_norm(0.001);

@@ -5,7 +5,7 @@ mod common;
 
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Dataset, Noise, digits},
+    data::{Dataset, Noise, Pairs, Weighted, digits},
     ndarray::{Array2, s},
     nn::{Activation, Init, Loss, Penalty},
     train::{
@@ -324,6 +324,36 @@ fn refused(trainer: Trainer, checkpoint: Checkpoint, mut model: Autoencoder, row
     assert!(matches!(error, Error::Resume { .. }), "{error}");
     assert_eq!(digest(&model), before);
     error.to_string()
+}
+
+/// Stops a run in its second epoch, resumes it, and refuses other inputs, targets or weights.
+#[test]
+fn pairs_with_weights_resume_with_the_same_bits() {
+    let inputs = TRAIN.mapv(|x| 0.5 * x);
+    let unweighted = Pairs::new(&inputs, &*TRAIN).unwrap();
+    let weights: Vec<f32> = (0..70).map(|row| (row % 4) as f32).collect();
+    let pairs = Weighted::new(&unweighted, weights).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = model();
+    trainer(&config()).fit(&mut whole, &pairs).unwrap();
+
+    let stop = |event: TrainEvent| match event {
+        TrainEvent::Batch { epoch: 2, batch: 3, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let stopped = trainer(&config()).checkpoint(CheckpointPolicy::new(folder.path())).callback(stop);
+    stopped.fit(&mut model(), &pairs).unwrap();
+    let checkpoint = Checkpoint::latest(folder.path()).unwrap().unwrap();
+    let mut resumed = model();
+    trainer(&config()).resume(checkpoint.clone()).fit(&mut resumed, &pairs).unwrap();
+    assert_eq!(digest(&resumed), digest(&whole));
+
+    let (no_targets, no_inputs) =
+        (Pairs::new(&inputs, &inputs).unwrap(), Pairs::new(&*TRAIN, &*TRAIN).unwrap());
+    for rows in [&no_targets as &dyn Dataset, &no_inputs, &unweighted, &inputs, &*TRAIN] {
+        let error = refused(trainer(&config()), checkpoint.clone(), model(), rows);
+        assert!(error.starts_with("cannot resume: rows to train on: "), "{error}");
+    }
 }
 
 #[test]

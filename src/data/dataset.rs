@@ -8,6 +8,8 @@ const FINGERPRINT_ROWS: usize = 1_024;
 
 /// Rows of features to train on or to evaluate.
 ///
+/// A model is trained to reproduce each row, or the row's own target, if there is one (see [`Pairs`](super::Pairs)).
+///
 /// ```
 /// use autoencoder::{Autoencoder, Dataset};
 ///
@@ -50,13 +52,38 @@ pub trait Dataset: Sync {
     /// May panic if there is no such row.
     fn copy_row(&self, row: usize, out: &mut [f32]);
 
+    /// Returns whether rows have targets of their own. Default: false, and [`copy_target`](Self::copy_target) is never
+    /// called.
+    fn has_targets(&self) -> bool {
+        false
+    }
+
+    /// Copies the target of a row into `out`: what a model should make of the row. Default: the row itself. A type that
+    /// implements it also implements [`has_targets`](Self::has_targets). The conditions are those of
+    /// [`copy_row`](Self::copy_row).
+    ///
+    /// # Panics
+    /// May panic if there is no such row.
+    fn copy_target(&self, row: usize, out: &mut [f32]) {
+        self.copy_row(row, out);
+    }
+
+    /// Returns the weight of a row in training, a finite number of at least 0. Default: 1. See
+    /// [`Weighted`](super::Weighted). The conditions are those of [`copy_row`](Self::copy_row).
+    ///
+    /// # Panics
+    /// May panic if there is no such row.
+    fn weight(&self, _row: usize) -> f32 {
+        1.0
+    }
+
     /// Returns whether there are no rows.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns a digest of all values as 64 hexadecimal digits. Sets of rows with the same values have the same
-    /// fingerprint, whatever their type, name or labels. Checkpoints use it to recognize their data set.
+    /// Returns a digest of all values, targets and weights included, as 64 hexadecimal digits. Sets of rows with the same values have
+    /// the same fingerprint, whatever their type, name or labels. Checkpoints use it to recognize their data set.
     ///
     /// ```
     /// use autoencoder::{Dataset, data::digits};
@@ -72,9 +99,13 @@ pub trait Dataset: Sync {
             let mut row = vec![0.0_f32; features];
             let mut bytes = Vec::with_capacity(size_of_val(row.as_slice()));
             for index in block * FINGERPRINT_ROWS..rows.min((block + 1) * FINGERPRINT_ROWS) {
-                self.copy_row(index, &mut row);
                 bytes.clear();
+                self.copy_row(index, &mut row);
                 bytes.extend(row.iter().flat_map(|value| value.to_le_bytes()));
+                if self.has_targets() {
+                    self.copy_target(index, &mut row);
+                    bytes.extend(row.iter().flat_map(|value| value.to_le_bytes()));
+                }
                 digest.update(&bytes);
             }
             digest.finalize()
@@ -84,6 +115,13 @@ pub trait Dataset: Sync {
         digest.update((rows as u64).to_le_bytes());
         digest.update((features as u64).to_le_bytes());
         blocks.iter().for_each(|block| digest.update(block));
+        if self.has_targets() {
+            digest.update(b"targets");
+        }
+        if (0..rows).any(|row| self.weight(row) != 1.0) {
+            digest.update(b"weights");
+            (0..rows).for_each(|row| digest.update(self.weight(row).to_le_bytes()));
+        }
         digest::hex(digest.finalize())
     }
 }

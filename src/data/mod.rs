@@ -1,7 +1,8 @@
 //! Data sets: where they come from, how they are stored, and the noise that corrupts them.
 //!
 //! Training and evaluation accept any [`Dataset`]: an [`ImageSet`], whose pixels are bytes, an `Array2<f32>`, or your own
-//! type. A [`Standardizer`] scales the columns of a table.
+//! type. [`Pairs`] joins inputs and targets that differ, and [`Weighted`] gives rows weights. A [`Standardizer`] scales
+//! the columns of a table.
 //!
 //! | module | feature | contents |
 //! |---|---|---|
@@ -20,8 +21,10 @@ pub mod download;
 mod formats;
 mod image_set;
 mod noise;
+mod pairs;
 mod standardizer;
 mod strokes;
+mod weighted;
 
 pub use dataset::Dataset;
 pub use formats::idx;
@@ -31,4 +34,7 @@ pub use formats::npy;
 pub use formats::png;
 pub use image_set::ImageSet;
 pub use noise::{Noise, NoiseKind};
+pub use pairs::Pairs;
 pub use standardizer::Standardizer;
+pub use weighted::Weighted;
+pub(crate) use weighted::{check_weight, check_weights};

@@ -1,6 +1,5 @@
 //! Cache-line-aligned buffers, so that vector loads do not straddle two lines.
 
-use super::rows;
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, s};
 
 /// The number of `f32` in a cache line.
@@ -68,11 +67,6 @@ impl Buffer {
     /// Returns the first rows for writing, `[rows, width]`.
     pub fn view_mut(&mut self, rows: usize) -> ArrayViewMut2<'_, f32> {
         self.lines.slice_mut(s![..rows, ..self.width])
-    }
-
-    /// Returns the first rows as slices.
-    pub(crate) fn rows(&self, count: usize) -> impl Iterator<Item = &[f32]> {
-        rows(self.view(count))
     }
 }
 

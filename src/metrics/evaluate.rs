@@ -13,16 +13,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Evaluation {
-    /// Quality of the reconstructions, compared with the clean rows.
+    /// Quality of the reconstructions, compared with the clean rows or, in pairs, the targets.
     pub output: ImageQuality,
-    /// Quality of the noisy inputs, compared with the clean rows; `None` without noise.
+    /// Quality of the inputs, noise included, compared with the same; `None` where they are the same.
     pub noisy_input: Option<ImageQuality>,
 }
 
 // Here, and not beside `reconstruct`, because `nn` knows nothing of data sets.
 impl Autoencoder {
     /// Returns the mean squared error of each row's reconstruction, an anomaly score: the less a row resembles the rows that
-    /// the model was trained on, the larger it is. It is not finite for a row that is not.
+    /// the model was trained on, the larger it is. It is not finite for a row that is not. Of
+    /// [pairs](crate::data::Pairs), the inputs are reconstructed and compared with the targets.
     ///
     /// ```
     /// use autoencoder::{Autoencoder, data::digits};
@@ -40,8 +41,8 @@ impl Autoencoder {
     }
 }
 
-/// Evaluates the reconstructions of all rows, corrupted by `noise` if given, against the clean rows. A NaN in one row makes
-/// the means NaN.
+/// Evaluates the reconstructions of all rows, corrupted by `noise` if given, against the clean rows, or against the targets
+/// of [pairs](crate::data::Pairs). A NaN in one row makes the means NaN.
 ///
 /// The noise of a row is a function of the seed and the index of the row, as in [`Noise::corrupt`]. The evaluation runs on
 /// the `rayon` pool in which it is called; the number of threads changes no bit of the result.
@@ -68,7 +69,7 @@ pub fn evaluate(
     };
     Ok(Evaluation {
         output: quality(|row| row.output),
-        noisy_input: noise.map(|_| quality(|row| row.noisy_input)),
+        noisy_input: (noise.is_some() || rows.has_targets()).then(|| quality(|row| row.input)),
     })
 }
 
@@ -76,8 +77,8 @@ pub fn evaluate(
 #[derive(Debug, Clone, Copy, Default)]
 struct RowErrors {
     output: f64,
-    /// 0 without noise.
-    noisy_input: f64,
+    /// 0 if the input is the target.
+    input: f64,
 }
 
 fn squared_errors(
@@ -94,22 +95,28 @@ fn squared_errors(
     let block_rows = inference_block_rows(rows.len());
     errors.par_chunks_mut(block_rows).enumerate().try_for_each(|(block, errors)| {
         let start = block * block_rows;
-        let mut clean = Array2::zeros((errors.len(), features));
-        for (offset, row) in kernels::rows_mut(clean.view_mut()).enumerate() {
-            rows.copy_row(start + offset, row);
-        }
-        let output = if let Some(noise) = noise {
-            let mut noisy = clean.clone();
-            noise.corrupt_rows(noisy.view_mut(), seed, start);
-            for ((error, clean), noisy) in errors.iter_mut().zip(row_slices(&clean)).zip(row_slices(&noisy)) {
-                error.noisy_input = elementwise::squared_error(noisy, clean);
-            }
-            model.reconstruct(&noisy)?
-        } else {
-            model.reconstruct(&clean)?
+        let copied = |copy: fn(&dyn Dataset, usize, &mut [f32])| {
+            let mut copied = Array2::zeros((errors.len(), features));
+            let copies = kernels::rows_mut(copied.view_mut()).enumerate();
+            copies.for_each(|(offset, row)| copy(rows, start + offset, row));
+            copied
         };
-        for ((error, clean), output) in errors.iter_mut().zip(row_slices(&clean)).zip(row_slices(&output)) {
-            error.output = elementwise::squared_error(output, clean);
+        let mut input = copied(|rows, row, out| rows.copy_row(row, out));
+        let own_target = rows.has_targets().then(|| copied(|rows, row, out| rows.copy_target(row, out)));
+        let target = own_target.or_else(|| noise.map(|_| input.clone()));
+        if let Some(noise) = noise {
+            noise.corrupt_rows(input.view_mut(), seed, start);
+        }
+        let output = model.reconstruct(&input)?;
+        if let Some(target) = &target {
+            for ((error, input), target) in errors.iter_mut().zip(row_slices(&input)).zip(row_slices(target))
+            {
+                error.input = elementwise::squared_error(input, target);
+            }
+        }
+        let target = row_slices(target.as_ref().unwrap_or(&input));
+        for ((error, target), output) in errors.iter_mut().zip(target).zip(row_slices(&output)) {
+            error.output = elementwise::squared_error(output, target);
         }
         Ok(())
     })?;

@@ -187,6 +187,7 @@ impl TrainConfig {
         if let Some(threads) = self.threads.filter(|threads| !(1..=MAX_THREADS).contains(threads)) {
             return Err(Error::setting("threads", threads, "1 to 1024"));
         }
+        self.loss.check()?;
         self.penalties.iter().try_for_each(|penalty| penalty.check())?;
         self.schedule.check()?;
         if let Some(stopping) = self.early_stopping {

@@ -1,5 +1,5 @@
 use crate::{
-    data::Dataset,
+    data::{Dataset, check_weights},
     error::{Error, Quantity, Result},
     metrics::{Evaluation, evaluate},
     nn::{Autoencoder, Loss},
@@ -140,15 +140,16 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Trains `model` on rows of its width, from the first epoch or [from a checkpoint](Self::resume).
+    /// Trains `model` on rows of its width, from the first epoch or [from a checkpoint](Self::resume). The model learns to
+    /// reproduce each row or, if `samples` are [pairs](crate::data::Pairs), to make the target of the input.
     ///
     /// The final weights are a function of the initial weights, the rows and the settings. The number of threads does not
     /// change a bit. With [early stopping](TrainConfig::early_stopping) they also depend on the validation rows. A second
     /// call starts again with the first epoch's order, noise and dropout and with an empty optimizer state.
     ///
     /// # Errors
-    /// These errors leave the model unchanged: [`Error::Setting`] or [`Error::Shape`] if a setting or the data do not fit,
-    /// [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs to another run.
+    /// These errors leave the model unchanged: [`Error::Setting`], [`Error::Shape`] or [`Error::Data`] if a setting or the
+    /// data do not fit, [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs to another run.
     ///
     /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as a row, the loss, a
     /// gradient, a weight, the validation error or a score is not finite, [`Error::Data`] at a row outside [0, 1] under the
@@ -167,6 +168,7 @@ impl<'a> Trainer<'a> {
         if samples.is_empty() {
             return Err(Error::shape("rows to train on", "at least 1", 0));
         }
+        check_weights(samples)?;
         if let Some(rows) = self.validation.filter(|v| v.is_empty() || v.features() != model.inputs()) {
             let expected = format!("at least 1 of {} features", model.inputs());
             let found = format!("{} of {}", rows.len(), rows.features());
@@ -368,7 +370,11 @@ fn default_monitor(validation: Option<&dyn Dataset>) -> Monitor {
 }
 
 fn finite(value: f64, what: Quantity, epoch: usize, batch: usize) -> Result<f64> {
-    if value.is_finite() { Ok(value) } else { Err(Error::NotFinite { what, layer: None, epoch, batch }) }
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Error::NotFinite { what, layer: None, row: None, epoch, batch })
+    }
 }
 
 fn call(callback: &mut Option<&mut Callback>, event: TrainEvent) -> ControlFlow<()> {

@@ -1,4 +1,4 @@
-"""Write the golden file for the comparison of training with PyTorch.
+"""Write the golden files for the comparison of training with PyTorch.
 
 A small mirrored autoencoder (20-12-9-5-9-12-20: ReLU hidden layers, linear code,
 sigmoid output) takes 10 steps on 10 batches of 7 rows, in PyTorch, on one CPU
@@ -6,11 +6,16 @@ thread, once for each loss and optimizer in CASES.
 
     python3 -m venv venv
     venv/bin/pip install torch numpy safetensors
-    venv/bin/python generate.py [OUTPUT]
+    venv/bin/python generate.py [FOLDER]
 
-OUTPUT defaults to `pytorch.safetensors` beside this file. Its tensors, all f32:
+FOLDER defaults to that of this file. `pytorch.safetensors` has the losses and
+optimizers of CASES; `pytorch-losses.safetensors` has those of LOSS_CASES, with
+targets that differ from the inputs and with weights per row. Their tensors, all
+f32:
 
-    batches                [10, 7, 20]  the rows of each step, the same for all cases
+    batches                [10, 7, 20]  the inputs of each step, the same for all cases
+    targets                [10, 7, 20]  the targets, in the second file
+    weights                [10, 7]      the weights of the rows, in the second file
     initial.NAME                        the initial weights, the same for all cases
     CASE.losses            [10]         each step's loss, penalty included
     CASE.gradient.NAME                  the gradients of the first step
@@ -116,19 +121,77 @@ def train(initial, batches, objective, optimizer_of):
     return torch.stack(losses), gradient, copy(model.state_dict().items())
 
 
+def row_losses(loss_of):
+    """Return an objective whose rows are (inputs, targets, weights), for cases in their own file."""
+
+    def objective(model, rows):
+        inputs, targets, weights = rows
+        loss = loss_of(model, inputs, targets)
+        return (weights[:, None] * loss).sum() / (weights.sum() * loss.shape[1])
+
+    return objective
+
+
+def unweighted(objective):
+    return lambda model, rows: objective(model, (*rows[:2], torch.ones(len(rows[2]))))
+
+
+def huber(model, inputs, targets):
+    return nn.functional.huber_loss(model(inputs), targets, reduction="none", delta=0.2)
+
+
+def huber_of_logits(model, inputs, targets):
+    """Return the Huber loss of the model with an identity output."""
+    return nn.functional.huber_loss(model.logits(inputs), targets, reduction="none", delta=0.2)
+
+
+def mae(model, inputs, targets):
+    return nn.functional.l1_loss(model(inputs), targets, reduction="none")
+
+
+def squares(model, inputs, targets):
+    return nn.functional.mse_loss(model(inputs), targets, reduction="none")
+
+
+def entropy(model, inputs, targets):
+    logits = model.logits(inputs)
+    return nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+
+
+LOSS_CASES = {
+    "huber": (unweighted(row_losses(huber)), adam),
+    "huber_identity": (unweighted(row_losses(huber_of_logits)), adam),
+    "mae": (unweighted(row_losses(mae)), adam),
+    "weighted_huber": (row_losses(huber), adam),
+    "weighted_mse": (row_losses(squares), adam),
+    "weighted_bce": (row_losses(entropy), adam),
+}
+
+
 def main():
-    output = Path(__file__).with_name("pytorch.safetensors")
-    if len(sys.argv) > 1:
-        output = Path(sys.argv[1])
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else __file__)
+    folder = folder if folder.is_dir() else folder.parent
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(SEED)
     initial = copy(Autoencoder().state_dict().items())
     batches = torch.rand(STEPS, BATCH, 20)
 
-    tensors = {"batches": batches}
+    write(folder / "pytorch.safetensors", {"batches": batches}, initial, CASES, batches)
+
+    # After those of the first file, so that its values stay the same.
+    targets, weights = torch.rand(STEPS, BATCH, 20), torch.rand(STEPS, BATCH) * 3
+    weights[:, 0] = 0.0
+    data = {"batches": batches, "targets": targets, "weights": weights}
+    rows = list(zip(batches, targets, weights))
+    write(folder / "pytorch-losses.safetensors", data, initial, LOSS_CASES, rows)
+
+
+def write(output, data, initial, cases, batches):
+    """Train every case and write the file."""
+    tensors = dict(data)
     tensors |= {f"initial.{name}": tensor for name, tensor in initial.items()}
-    for case, (objective, optimizer_of) in CASES.items():
+    for case, (objective, optimizer_of) in cases.items():
         losses, gradient, final = train(initial, batches, objective, optimizer_of)
         tensors[f"{case}.losses"] = losses
         tensors |= {f"{case}.gradient.{name}": tensor for name, tensor in gradient.items()}

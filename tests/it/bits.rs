@@ -78,7 +78,10 @@ fn config() -> impl Strategy<Value = TrainConfig> {
     let batch_size = prop_oneof![1..64_usize, 64..200_usize, select(vec![64, 128, 256, 299, 300, 1000])];
     let sizes = (1..3_usize, batch_size, any::<u64>());
     let terms = vec(select(penalties.to_vec()), 0..3);
-    let (loss, optimizer) = (select(vec![Loss::Mse, Loss::Bce]), select(optimizers.to_vec()));
+    let (loss, optimizer) = (
+        select(vec![Loss::Mse, Loss::Bce, Loss::Mae, Loss::Huber { delta: 0.2 }]),
+        select(optimizers.to_vec()),
+    );
     let frozen = select(vec![Frozen::Encoder, Frozen::Decoder, Frozen::Layers(vec![1])]);
     let limits = (
         prop::option::weighted(0.3, select(vec![0.001, 0.01, 0.1, 1.0])),

@@ -35,12 +35,14 @@ fn check(result: &Result<History, Error>, model: &Autoencoder, config: &TrainCon
                 assert!(validation.mse.is_finite() && !validation.psnr_mean_db.is_nan(), "{epoch:?}");
             }
         }
-        Err(Error::NotFinite { what, layer, epoch, batch }) => {
+        Err(Error::NotFinite { what, layer, row, epoch, batch }) => {
             let of_a_layer = matches!(what, Quantity::Gradient | Quantity::Weight);
             assert_eq!(layer.is_some(), of_a_layer);
             assert!(layer.is_none_or(|layer| layer < model.layers().len()));
             assert!((1..=config.epochs).contains(epoch) && (1..=batches).contains(batch));
+            assert_eq!(row.is_some(), matches!(what, Quantity::Input | Quantity::Loss));
             let place = layer.map_or(String::new(), |layer| format!(" at layer {layer}"));
+            let place = row.map_or(place, |row| format!(" of row {row}"));
             let said = format!("{what} not finite{place} in epoch {epoch}, batch {batch}");
             assert_eq!(result.as_ref().unwrap_err().to_string(), said);
         }
@@ -158,10 +160,10 @@ fn a_pixel_that_is_no_number_is_named() {
             let mut model = Autoencoder::builder(784).hidden(&[16]).code(4).dropout(0.5).build().unwrap();
             let error = Trainer::new(config.clone()).fit(&mut model, &pixels).unwrap_err();
             let batch = shuffled(300, 5, 1).iter().position(|&row| row == 217).unwrap() / 50 + 1;
-            assert_eq!(error.to_string(), format!("input not finite in epoch 1, batch {batch}"));
+            assert_eq!(error.to_string(), format!("input not finite of row 217 in epoch 1, batch {batch}"));
             assert!(weights_are_finite(&model));
             let error = Trainer::new(config.loss(Loss::Bce)).fit(&mut model, &pixels).unwrap_err();
-            assert_eq!(error.to_string(), format!("input not finite in epoch 1, batch {batch}"));
+            assert_eq!(error.to_string(), format!("input not finite of row 217 in epoch 1, batch {batch}"));
         }
 
         // In the validation rows: an error after the first epoch.
@@ -273,7 +275,7 @@ fn config() -> impl Strategy<Value = TrainConfig> {
         count(),
         prop::option::weighted(0.1, select(vec![0, 2, 3, 1025, usize::MAX])),
     );
-    let loss = select(vec![Loss::Mse, Loss::Bce]);
+    let loss = select(vec![Loss::Mse, Loss::Bce, Loss::Mae, Loss::Huber { delta: 0.2 }]);
     let parts = (sizes, number(), loss, vec(penalty(), 0..3), optimizer(), any::<u64>());
     parts.prop_map(|((epochs, batch_size, threads), rate, loss, penalties, optimizer, seed)| {
         let config = TrainConfig::new().epochs(epochs).batch_size(batch_size).learning_rate(rate).loss(loss);

@@ -4,10 +4,10 @@ use crate::common::digest;
 use approx::assert_relative_eq;
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Dataset, ImageSet, Noise, NoiseKind, digits},
+    data::{Dataset, ImageSet, Noise, NoiseKind, Pairs, Weighted, digits},
     error::Quantity,
     metrics::{ImageQuality, evaluate},
-    ndarray::Array2,
+    ndarray::{self, Array2},
     nn::{Activation, Loss, Penalty, Scope},
     train::{
         Batch, EarlyStopping, History, Monitor, Objective, Optimizer, OptimizerState, RunEnd, Schedule, Step,
@@ -171,21 +171,32 @@ fn failure(config: TrainConfig, rows: &dyn Dataset) -> Error {
 
 #[test]
 fn what_is_not_finite_stops_training_and_is_named() {
-    // One row of NaN: the error names its batch.
+    // One row of NaN: the error names it and its batch.
     let mut rows = images().to_array();
     rows.row_mut(17).fill(f32::NAN);
     let order = shuffled(300, 0, 1);
     let place = order.iter().position(|&row| row == 17).unwrap();
-    let Error::NotFinite { what, layer, epoch, batch } = failure(TrainConfig::new(), &rows) else { panic!() };
-    assert_eq!((what, layer, epoch, batch), (Quantity::Input, None, 1, place / 128 + 1));
+    let error = failure(TrainConfig::new(), &rows);
+    let Error::NotFinite { what, layer, row, epoch, batch } = error else { panic!("{error}") };
+    assert_eq!((what, layer, row, epoch, batch), (Quantity::Input, None, Some(17), 1, place / 128 + 1));
 
     // Rows so large that the loss is finite in f64, but the gradient of the first layer overflows f32.
     let rows = Array2::from_elem((10, 784), 1e25_f32);
     let mut linear =
         Autoencoder::builder(784).code(5).output_activation(Activation::Identity).build().unwrap();
     let error = Trainer::new(TrainConfig::new()).fit(&mut linear, &rows).unwrap_err();
-    let Error::NotFinite { what, layer: Some(_), epoch: 1, batch: 1 } = error else { panic!("{error}") };
+    let Error::NotFinite { what, layer: Some(_), row: None, epoch: 1, batch: 1 } = error else {
+        panic!("{error}")
+    };
     assert_eq!(what, Quantity::Gradient);
+
+    // One row so large that its loss overflows, between others that are harmless.
+    let mut rows = Array2::from_elem((100, 784), 0.5_f32);
+    rows.row_mut(42).fill(3e38);
+    let mut linear =
+        Autoencoder::builder(784).code(5).output_activation(Activation::Identity).build().unwrap();
+    let error = Trainer::new(TrainConfig::new()).fit(&mut linear, &rows).unwrap_err();
+    assert_eq!(error.to_string(), "loss not finite of row 42 in epoch 1, batch 1");
 
     // A learning rate that makes the weights overflow.
     let error = failure(
@@ -211,6 +222,8 @@ fn settings_and_data_that_do_not_fit_are_errors() {
         config().learning_rate(0.0),
         config().learning_rate(f32::NAN),
         config().learning_rate(f32::INFINITY),
+        config().loss(Loss::Huber { delta: 0.0 }),
+        config().loss(Loss::Huber { delta: f32::NAN }),
         config().threads(0),
         config().threads(usize::MAX),
         config().add_penalty(Penalty::lasso(-1.0)),
@@ -381,6 +394,133 @@ fn settings_come_back_from_files_and_missing_ones_are_the_defaults() {
     assert_eq!(serde_json::from_str::<TrainConfig>(&json).unwrap(), config);
     let config = serde_json::from_str::<TrainConfig>(r#"{"epochs":3}"#).unwrap();
     assert_eq!(config, TrainConfig::new().epochs(3));
+}
+
+/// The rows of the other images, in the order from the last to the first, as inputs of a task with clean targets.
+fn inputs() -> Array2<f32> {
+    let mut inputs = images().to_array();
+    inputs.invert_axis(ndarray::Axis(0));
+    inputs.mapv(|pixel| 0.8 * pixel + 0.1)
+}
+
+#[test]
+fn a_row_that_is_its_own_target_is_a_pair() {
+    let images = images();
+    for config in [TrainConfig::new().epochs(2), everything_on()] {
+        let mut paired = model(0.3);
+        let pairs = Pairs::new(&images, &images).unwrap();
+        Trainer::new(config.clone()).fit(&mut paired, &pairs).unwrap();
+        assert_eq!(digest(&paired), digest(&fit(config, 0.3).0));
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit_of_pairs() {
+    let (inputs, images) = (inputs(), images());
+    let pairs = Pairs::new(&inputs, &images).unwrap();
+    let run = |config: TrainConfig| {
+        let mut model = model(0.3);
+        let history = Trainer::new(config).validation(&pairs).fit(&mut model, &pairs).unwrap();
+        (digest(&model), history.epochs[1].loss, history.epochs[1].validation)
+    };
+    let reference = run(everything_on().threads(1));
+    assert_ne!(reference.0, digest(&fit(everything_on(), 0.3).0));
+    for threads in [2, 3, 8] {
+        assert_eq!(run(everything_on().threads(threads)), reference, "{threads} threads");
+    }
+}
+
+#[test]
+fn pairs_are_evaluated_against_their_targets() {
+    let (inputs, images) = (inputs(), images());
+    let pairs = Pairs::new(&inputs, &images).unwrap();
+    let mut model = model(0.0);
+    let before = evaluate(&model, &pairs, None, 0).unwrap();
+    let trainer = Trainer::new(TrainConfig::new().epochs(10).batch_size(32)).validation(&pairs);
+    let history = trainer.fit(&mut model, &pairs).unwrap();
+    let found = evaluate(&model, &pairs, None, 0).unwrap();
+    assert_eq!(history.epochs[9].validation, Some(found));
+    assert!(found.output.mse < before.output.mse / 2.0);
+
+    let (output, target) = (model.reconstruct(&inputs).unwrap(), images.to_array());
+    let mse = |found: &Array2<f32>| {
+        found.iter().zip(&target).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / target.len() as f64
+    };
+    assert_relative_eq!(found.output.mse, mse(&output), max_relative = 1e-9);
+    assert_relative_eq!(found.noisy_input.unwrap().mse, mse(&inputs), max_relative = 1e-9);
+    let errors = model.reconstruction_errors(&pairs).unwrap();
+    assert_relative_eq!(errors.iter().sum::<f64>() / 300.0, mse(&output), max_relative = 1e-9);
+
+    // Noise is added to the inputs.
+    let noise = Noise::gaussian(0.1).unwrap();
+    let noisy = noise.corrupt(&inputs, 7);
+    let found = evaluate(&model, &pairs, Some(&noise), 7).unwrap();
+    assert_relative_eq!(found.noisy_input.unwrap().mse, mse(&noisy), max_relative = 1e-9);
+    let output = model.reconstruct(&noisy).unwrap();
+    assert_relative_eq!(found.output.mse, mse(&output), max_relative = 1e-9);
+}
+
+#[test]
+fn equal_weights_change_no_bit_and_others_do_on_any_number_of_threads() {
+    let images = images();
+    let run = |config: TrainConfig, weight: &dyn Fn(usize) -> f32| {
+        let rows = Weighted::new(&images, (0..300).map(weight).collect::<Vec<_>>()).unwrap();
+        let mut model = model(0.3);
+        let history = Trainer::new(config).fit(&mut model, &rows).unwrap();
+        (digest(&model), history.epochs[1].loss, history.epochs[1].mse)
+    };
+    let plain = fit(everything_on(), 0.3);
+    for weight in [1.0, 0.3, 1e30, 1e-30] {
+        let (found, loss, mse) = run(everything_on(), &|_| weight);
+        assert_eq!(found, digest(&plain.0), "{weight}");
+        let expected = &plain.1.epochs[1];
+        assert_relative_eq!(loss, expected.loss, max_relative = 1e-12);
+        assert_relative_eq!(mse, expected.mse, max_relative = 1e-12);
+    }
+    let weight = |row: usize| (row % 7) as f32;
+    let reference = run(everything_on().threads(1), &weight);
+    assert_ne!(reference.0, digest(&plain.0));
+    for threads in [2, 3, 8] {
+        assert_eq!(run(everything_on().threads(threads), &weight), reference, "{threads} threads");
+    }
+}
+
+/// A row of weight 0 has no effect, not even as its batch's only row.
+#[test]
+fn rows_without_weight_have_no_effect() {
+    let images = images();
+    let mut spoilt = images.to_array();
+    spoilt.slice_mut(ndarray::s![..10, ..]).fill(1.0);
+    let weights: Vec<f32> = (0..300).map(|row| if row < 10 { 0.0 } else { 1.0 }).collect();
+    for batch_size in [1, 128] {
+        let config = TrainConfig::new().epochs(1).batch_size(batch_size);
+        let run = |rows: &dyn Dataset| {
+            let mut model = model(0.0);
+            let rows = Weighted::new(rows, weights.clone()).unwrap();
+            let history = Trainer::new(config.clone()).fit(&mut model, &rows).unwrap();
+            (digest(&model), history.epochs[0].loss)
+        };
+        assert_eq!(run(&images), run(&spoilt));
+    }
+}
+
+/// Even where an activation or noise would make it finite.
+#[test]
+fn an_input_or_a_target_that_is_not_finite_is_named() {
+    let masked = Noise::new(NoiseKind::Masking { probability: 1.0 }).unwrap();
+    let images = images().to_array();
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut spoilt = images.clone();
+        spoilt[[217, 93]] = bad;
+        for (inputs, targets) in [(&spoilt, &images), (&images, &spoilt)] {
+            for noise in [None, Some(masked.clone())] {
+                let mut config = TrainConfig::new();
+                config.noise = noise;
+                let error = failure(config, &Pairs::new(inputs, targets).unwrap()).to_string();
+                assert!(error.starts_with("input not finite of row 217 in epoch 1, batch "), "{error}");
+            }
+        }
+    }
 }
 
 #[test]

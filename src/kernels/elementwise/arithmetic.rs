@@ -1,4 +1,6 @@
-//! Additions, products, and values in [0, 1].
+//! Additions, products, and the ranges of values.
+
+use super::math::is_finite;
 
 dispatched! {
     /// Computes `dst = bytes / 255`.
@@ -45,6 +47,15 @@ dispatched! {
         for x in values {
             *x = x.clamp(0.0, 1.0);
         }
+    }
+
+    /// Returns whether every value is finite.
+    pub fn are_finite(values: &[f32]) -> bool {
+        let mut finite = true;
+        for &x in values {
+            finite &= is_finite(x);
+        }
+        finite
     }
 
     /// Returns whether every value is in [0, 1].

@@ -32,6 +32,41 @@ dispatched! {
         })
     }
 
+    /// Returns the sum of `|a - b|`.
+    pub fn absolute_error(a: &[f32], b: &[f32]) -> f64 {
+        assert_eq!(a.len(), b.len());
+        lane_sum(a.len(), |i| f64::from((a[i] - b[i]).abs()))
+    }
+
+    /// Returns the sum of the Huber losses of `a - b`: `d^2 / 2` where `|d|` is up to `limit`, and
+    /// `limit * (|d| - limit / 2)` beyond.
+    pub fn huber(a: &[f32], b: &[f32], limit: f32) -> f64 {
+        assert_eq!(a.len(), b.len());
+        let limit = f64::from(limit);
+        lane_sum(a.len(), |i| {
+            let error = f64::from((a[i] - b[i]).abs());
+            // Both pieces in one: a NaN stays NaN.
+            let near = if error > limit { limit } else { error };
+            near * (error - 0.5 * near)
+        })
+    }
+
+    /// Computes `delta = factor * clamp(output - target, -limit, limit)`. Tiny results become zero as in [`difference`].
+    pub fn clamped_difference(delta: &mut [f32], output: &[f32], target: &[f32], limit: f32, factor: f32) {
+        assert_eq!((delta.len(), delta.len()), (output.len(), target.len()));
+        for ((d, y), t) in delta.iter_mut().zip(output).zip(target) {
+            *d = multiply_or_flush((y - t).clamp(-limit, limit), factor);
+        }
+    }
+
+    /// Computes `delta = factor * sign(output - target)`, where `sign(0)` is 0.
+    pub fn sign_of_difference(delta: &mut [f32], output: &[f32], target: &[f32], factor: f32) {
+        assert_eq!((delta.len(), delta.len()), (output.len(), target.len()));
+        for ((d, y), t) in delta.iter_mut().zip(output).zip(target) {
+            *d = multiply_or_flush(sign(y - t), factor);
+        }
+    }
+
     /// Computes `delta = factor * (output - target)`. Results below about [`TINY_DELTA`](super::TINY_DELTA) in magnitude
     /// become zero.
     pub fn difference(delta: &mut [f32], output: &[f32], target: &[f32], factor: f32) {

@@ -94,12 +94,16 @@ fn every_instruction_set_gives_the_same_bits() {
             apply(&|x| add_sign(x, 0.1, &other)),
             apply(&|x| soft_threshold(x, 0.5)),
             apply(&|x| difference(x, &input, &other, 0.3)),
+            apply(&|x| clamped_difference(x, &input, &other, 1.5, 0.3)),
+            apply(&|x| sign_of_difference(x, &input, &other, 0.3)),
             apply(&|x| assert!(adam(x, &mut [0.1; 101], &mut [0.2; 101], &other, step))),
             apply(&|x| assert!(sgd(x, &mut [0.1; 101], &other, 0.1, 0.9))),
         ];
         let sums = [
             squared_error(&input, &other),
             cross_entropy(&input, &other),
+            absolute_error(&input, &other),
+            huber(&input, &other, 1.5),
             abs_sum(&input),
             square_sum(&input),
         ];

@@ -56,10 +56,11 @@ impl Progress {
     }
 }
 
-/// Sums over the rows of an epoch, so that a short last batch counts by its rows.
+/// Sums over the rows of an epoch, so that a short last batch counts by its rows or by their weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sums {
     pub rows: f64,
+    pub weight: f64,
     pub data: f64,
     pub penalty: f64,
     pub mse: f64,
@@ -72,19 +73,20 @@ impl Sums {
     pub(crate) fn add(&mut self, loss: &BatchLoss, rows: usize, clock: &mut Instant) {
         let now = Instant::now();
         self.seconds += now.duration_since(mem::replace(clock, now)).as_secs_f64();
-        let rows = rows as f64;
-        self.rows += rows;
-        self.data += rows * loss.data;
-        self.penalty += rows * loss.penalty;
-        self.mse += rows * loss.mse;
+        let weight = loss.weight;
+        self.rows += rows as f64;
+        self.weight += weight;
+        self.data += weight * loss.data;
+        self.penalty += weight * loss.penalty;
+        self.mse += weight * loss.mse;
     }
 
     pub(crate) fn record(&self, epoch: usize) -> EpochRecord {
-        let mse = self.mse / self.rows;
+        let mse = self.mse / self.weight;
         EpochRecord {
             epoch,
-            loss: (self.data + self.penalty) / self.rows,
-            data_loss: self.data / self.rows,
+            loss: (self.data + self.penalty) / self.weight,
+            data_loss: self.data / self.weight,
             mse,
             psnr_db: metrics::psnr_db(mse, 1.0),
             rows_per_second: self.rows / self.seconds,

@@ -30,7 +30,7 @@ use crate::{
 };
 use crew::Crew;
 use rayon::prelude::*;
-use rows::RowBlock;
+use rows::{RowBlock, RowResult};
 use weights::WeightsPhase;
 
 /// Rows per block, where a batch is cut into blocks. More rows make better use of the weights that a block reads; fewer
@@ -81,13 +81,13 @@ impl Step {
     /// `rayon` pool; a step may run in another pool.
     ///
     /// # Errors
-    /// If the batch size is 0 or its buffers do not fit into memory, the loss does not fit the model's output, or a penalty
+    /// If the batch size is 0 or its buffers do not fit into memory, the loss does not fit the model's output or its delta is invalid, or a penalty
     /// is negative or not finite.
     pub fn new(model: &Autoencoder, objective: Objective, batch_size: usize) -> Result<Self> {
         if batch_size == 0 {
             return Err(Error::setting("batch_size", batch_size, "at least 1"));
         }
-        objective.loss.check(model.output_layer().activation)?;
+        objective.loss.check_fits(model.output_layer().activation)?;
         objective.penalties.iter().try_for_each(|penalty| penalty.check())?;
         let block_rows = block_rows(batch_size, rayon::current_num_threads());
         let blocks = batch_size.div_ceil(block_rows);
@@ -138,8 +138,8 @@ impl Step {
     ///
     /// # Errors
     /// [`Error::Shape`] if the batch is empty or larger than the step's batch size, if its rows do not have the model's width,
-    /// or if the layers of model or optimizer are not those that the step was created for. [`Error::Setting`] if the loss is
-    /// the cross-entropy and a target is outside [0, 1]. [`Error::NotFinite`] if a row, the loss, a gradient or a weight is not
+    /// or if the layers of model or optimizer are not those that the step was created for. [`Error::Data`] if the loss is
+    /// the cross-entropy and a target is outside [0, 1], or a weight is negative or not finite. [`Error::NotFinite`] if a row, the loss, a gradient or a weight is not
     /// finite. The weights have been updated only if the error reports a gradient or a weight.
     ///
     /// # Panics
@@ -157,7 +157,7 @@ impl Step {
             let loss = self.gradients_of(model, batch, Some(clipping.max_norm), &mut clipping.gradients);
             let updated = loss.and_then(|loss| {
                 if let Some(layer) = optimizer.apply(model, &clipping.gradients, learning_rate) {
-                    return Err(batch.not_finite(Quantity::Weight, Some(layer)));
+                    return Err(batch.not_finite(Quantity::Weight, Some(layer), None));
                 }
                 self.shrink(model, learning_rate);
                 Ok(loss)
@@ -168,7 +168,7 @@ impl Step {
         let loss = self.rows(model, batch)?;
         self.weights.run(model, &self.objective, optimizer, learning_rate, &self.blocks);
         if let Some((layer, what)) = self.weights.not_finite() {
-            return Err(batch.not_finite(what, Some(layer)));
+            return Err(batch.not_finite(what, Some(layer), None));
         }
         Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
     }
@@ -241,7 +241,7 @@ impl Step {
         let loss = self.rows(model, batch)?;
         self.weights.gradients(model, &self.objective, &self.blocks, gradients);
         if let Some(layer) = self.weights.gradient_not_finite() {
-            return Err(batch.not_finite(Quantity::Gradient, Some(layer)));
+            return Err(batch.not_finite(Quantity::Gradient, Some(layer), None));
         }
         if let Some(max_norm) = max_norm {
             gradients.scale(clip_factor(self.weights.norm(), max_norm));
@@ -251,40 +251,50 @@ impl Step {
 
     /// The rows phase, and an error if a row or the loss is not as it should be. The penalty is that on the code.
     fn rows(&mut self, model: &Autoencoder, batch: &Batch) -> Result<BatchLoss> {
-        let loss = self.rows_phase(model, batch);
-        let targets_fit = self.blocks.iter().flat_map(RowBlock::results).all(|row| row.target_fits);
-        if !targets_fit || !loss.data.is_finite() {
-            let rows_are_finite = self.blocks.iter().all(RowBlock::targets_are_finite);
-            return Err(match (rows_are_finite, targets_fit) {
-                (false, _) => batch.not_finite(Quantity::Input, None),
-                (true, true) => batch.not_finite(Quantity::Loss, None),
-                (true, false) => {
-                    let expected =
-                        format_args!("values in [0, 1], as the loss {} needs", self.objective.loss);
-                    let found = format_args!("others in epoch {}, batch {}", batch.epoch, batch.number);
-                    Error::data("targets", expected, found)
-                }
-            });
+        let loss = self.rows_phase(model, batch, batch.weight()?);
+        let fits = |row: &RowResult| row.input_is_finite && row.target_fits;
+        if !loss.data.is_finite() || !self.results().all(fits) {
+            return Err(self.cause(batch));
         }
         Ok(loss)
     }
 
-    /// Computes the loss and the deltas of every row. The penalty is that on the code.
-    fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch) -> BatchLoss {
+    /// The reason why the rows phase has no result that can be used.
+    fn cause(&self, batch: &Batch) -> Error {
+        if let Some(row) = batch.first_not_finite() {
+            return batch.not_finite(Quantity::Input, None, Some(row));
+        }
+        if !self.results().all(|row| row.target_fits) {
+            let expected = format_args!("values in [0, 1], as the loss {} needs", self.objective.loss);
+            let found = format_args!("others in epoch {}, batch {}", batch.epoch, batch.number);
+            return Error::data("targets", expected, found);
+        }
+        let place = self.results().position(|row| !row.loss.is_finite());
+        batch.not_finite(Quantity::Loss, None, place.map(|place| batch.rows[place]))
+    }
+
+    /// What each row of the batch adds to the loss, in the batch's order.
+    fn results(&self) -> impl Iterator<Item = &RowResult> {
+        self.blocks.iter().flat_map(RowBlock::results)
+    }
+
+    /// Computes the loss and the deltas of every row. The penalty is that on the code. The batch has a total `weight`.
+    fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch, weight: f64) -> BatchLoss {
         let objective = &self.objective;
+        let mean_weight = weight / batch.rows.len() as f64;
         if let [block] = &mut self.blocks[..] {
-            block.run(model, objective, batch, 0, Crew::of_pool());
+            block.run(model, objective, batch, mean_weight, 0, Crew::of_pool());
         } else {
             self.blocks.par_iter_mut().enumerate().with_max_len(1).for_each(|(index, block)| {
-                block.run(model, objective, batch, index, Crew::ALONE);
+                block.run(model, objective, batch, mean_weight, index, Crew::ALONE);
             });
         }
         let elements = (batch.rows.len() * model.inputs()) as f64;
-        let rows = || self.blocks.iter().flat_map(RowBlock::results);
         BatchLoss {
-            data: rows().map(|row| row.loss).sum::<f64>() / elements,
-            penalty: rows().map(|row| row.code_penalty).sum(),
-            mse: rows().map(|row| row.squared_error).sum::<f64>() / elements,
+            data: self.results().map(|row| f64::from(row.weight) * row.loss).sum::<f64>() / elements,
+            penalty: self.results().map(|row| row.code_penalty).sum(),
+            mse: self.results().map(|row| f64::from(row.weight) * row.squared_error).sum::<f64>() / elements,
+            weight,
         }
     }
 

@@ -15,9 +15,10 @@ use ndarray::{ArrayView2, Axis, Slice};
 pub(super) struct RowBlock {
     rows: usize,
     target: Buffer,
-    /// The targets with noise, if there is noise.
-    noisy: Buffer,
-    has_noise: bool,
+    /// The inputs, if they are not the targets.
+    input: Buffer,
+    /// Whether they are not: with noise, or if rows have targets of their own.
+    has_input: bool,
     /// Each layer's outputs after its dropout.
     outputs: Vec<Buffer>,
     /// Each layer's dropout mask, if it has dropout.
@@ -30,14 +31,18 @@ pub(super) struct RowBlock {
 /// What a row adds to the loss. Kept per row, so that sums have one order however a batch is cut into blocks.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RowResult {
-    /// The loss, summed over the features.
+    /// The row's weight, relative to the mean weight of the batch: exactly 1 where all weights are equal.
+    pub weight: f32,
+    /// The loss, summed over the features, without the weight.
     pub loss: f64,
-    /// The squared error, summed over the features.
+    /// The squared error, summed over the features, without the weight.
     pub squared_error: f64,
     /// The penalties on the row's code.
     pub code_penalty: f64,
     /// Whether the loss is defined for the target.
     pub target_fits: bool,
+    /// Whether an input that is not the target is finite; the loss shows whether the target is.
+    pub input_is_finite: bool,
 }
 
 impl RowBlock {
@@ -47,8 +52,8 @@ impl RowBlock {
         Self {
             rows: 0,
             target: Buffer::new(capacity, model.inputs()),
-            noisy: Buffer::new(capacity, model.inputs()),
-            has_noise: false,
+            input: Buffer::new(capacity, model.inputs()),
+            has_input: false,
             outputs: layers.iter().map(buffer).collect(),
             masks: layers.iter().map(|layer| (!layer.dropout.is_off()).then(|| buffer(layer))).collect(),
             deltas: layers.iter().map(buffer).collect(),
@@ -60,18 +65,13 @@ impl RowBlock {
     pub(super) fn elements_per_row(model: &Autoencoder) -> usize {
         let widths = model.widths();
         let row = |&width: &usize| Buffer::row_stride(width);
-        // Targets with and without noise; of each layer outputs, deltas and perhaps a mask.
+        // Targets and inputs; of each layer outputs, deltas and perhaps a mask.
         2 * row(&widths[0]) + 3 * widths[1..].iter().map(row).sum::<usize>()
     }
 
     /// Whether the block has none of the batch's rows, as when the last batch is short.
     pub(super) fn is_empty(&self) -> bool {
         self.rows == 0
-    }
-
-    /// Whether all values of the rows, without noise, are finite.
-    pub(super) fn targets_are_finite(&self) -> bool {
-        self.target.rows(self.rows).flatten().all(|value| value.is_finite())
     }
 
     /// One result per row.
@@ -81,7 +81,7 @@ impl RowBlock {
 
     /// The inputs of a layer, `[rows, in]`.
     pub(super) fn layer_input(&self, layer: usize) -> ArrayView2<'_, f32> {
-        let first = if self.has_noise { &self.noisy } else { &self.target };
+        let first = if self.has_input { &self.input } else { &self.target };
         layer.checked_sub(1).map_or(first, |before| &self.outputs[before]).view(self.rows)
     }
 
@@ -96,35 +96,52 @@ impl RowBlock {
         model: &Autoencoder,
         objective: &Objective,
         batch: &Batch,
+        mean_weight: f64,
         index: usize,
         crew: Crew,
     ) {
         let rows = batch.rows.chunks(self.target.capacity()).nth(index).unwrap_or_default();
         self.rows = rows.len();
-        self.has_noise = batch.noise.is_some();
+        self.has_input = batch.noise.is_some() || batch.samples.has_targets();
         self.results.clear();
         self.results.resize(rows.len(), RowResult::default());
         if rows.is_empty() {
             return;
         }
-        self.gather(batch, rows, crew);
+        self.gather(batch, mean_weight, rows, crew);
         self.forward(model.layers(), batch, rows, crew);
         self.loss(model, objective, batch.rows.len(), crew);
         self.backward(model, objective, batch.rows.len(), crew);
     }
 
-    fn gather(&mut self, batch: &Batch, rows: &[usize], crew: Crew) {
+    /// Copies the rows, draws their noise and scales their weights.
+    fn gather(&mut self, batch: &Batch, mean_weight: f64, rows: &[usize], crew: Crew) {
+        // Where all weights are 0, so are the loss and its gradient.
+        let unit = if mean_weight > 0.0 { mean_weight } else { 1.0 };
         let crew = crew.for_elements(self.rows * batch.samples.features());
         let each = crew.rows_each(self.rows);
-        let (mut targets, mut noisy) = (self.target.view_mut(self.rows), self.noisy.view_mut(self.rows));
+        let (mut targets, mut inputs) = (self.target.view_mut(self.rows), self.input.view_mut(self.rows));
         let targets = targets.axis_chunks_iter_mut(Axis(0), each);
-        let noisy = noisy.axis_chunks_iter_mut(Axis(0), each);
-        crew.for_each(rows.chunks(each).zip(targets.zip(noisy)), |(rows, (targets, noisy))| {
-            for ((&row, target), noisy) in rows.iter().zip(rows_mut(targets)).zip(rows_mut(noisy)) {
-                batch.samples.copy_row(row, target);
+        let inputs = inputs.axis_chunks_iter_mut(Axis(0), each);
+        let results = self.results.chunks_mut(each);
+        let chunks = rows.chunks(each).zip(targets.zip(inputs)).zip(results);
+        crew.for_each(chunks, |((rows, (targets, inputs)), results)| {
+            let buffers = rows_mut(targets).zip(rows_mut(inputs));
+            for ((&row, (target, input)), result) in rows.iter().zip(buffers).zip(results) {
+                result.weight = (f64::from(batch.samples.weight(row)) / unit) as f32;
+                result.input_is_finite = true;
+                if batch.samples.has_targets() {
+                    batch.samples.copy_row(row, input);
+                    batch.samples.copy_target(row, target);
+                    result.input_is_finite = elementwise::are_finite(input);
+                } else {
+                    batch.samples.copy_row(row, target);
+                    if batch.noise.is_some() {
+                        input.copy_from_slice(target);
+                    }
+                }
                 if let Some(noise) = batch.noise {
-                    noisy.copy_from_slice(target);
-                    noise.apply(noisy, &mut random::rng(batch.seed, Stream::TrainNoise, batch.epoch, row));
+                    noise.apply(input, &mut random::rng(batch.seed, Stream::TrainNoise, batch.epoch, row));
                 }
             }
         });
@@ -135,7 +152,7 @@ impl RowBlock {
         for (index, layer) in layers.iter().enumerate() {
             self.draw_masks(index, layer, batch, rows, crew);
             let (before, after) = self.outputs.split_at_mut(index);
-            let first = if self.has_noise { &self.noisy } else { &self.target };
+            let first = if self.has_input { &self.input } else { &self.target };
             let input = before.last().unwrap_or(first).view(self.rows);
             let mask = self.masks[index].as_ref().map(|mask| mask.view(self.rows));
             let is_last = index + 1 == layers.len();
@@ -202,9 +219,10 @@ impl RowBlock {
                 // From here on `output` holds the outputs instead of the logits.
                 activation.apply(output);
                 let squared_error = elementwise::squared_error(output, target);
-                objective.loss.gradient(delta, activation, output, target, elements);
-                let loss = of_logits.unwrap_or(squared_error);
-                *result = RowResult { loss, squared_error, code_penalty, target_fits };
+                objective.loss.gradient(delta, activation, output, target, result.weight / elements);
+                let of_outputs = || objective.loss.of_outputs(output, target);
+                let loss = of_logits.or_else(of_outputs).unwrap_or(squared_error);
+                *result = RowResult { loss, squared_error, code_penalty, target_fits, ..*result };
             }
         });
     }

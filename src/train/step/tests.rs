@@ -30,7 +30,7 @@ fn no_number_becomes_subnormal() {
         (Optimizer::Sgd { momentum: 0.0 }, 0.5),
     ];
     for (optimizer, rate) in optimizers {
-        for loss in [Loss::Mse, Loss::Bce] {
+        for loss in [Loss::Mse, Loss::Bce, Loss::Huber { delta: 0.1 }] {
             for hidden in [Activation::Relu, Activation::Sigmoid, Activation::Identity] {
                 let builder = Autoencoder::builder(49).hidden(&[16]).code(4).hidden_activation(hidden);
                 let mut model = builder.build().unwrap();

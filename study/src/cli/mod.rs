@@ -146,7 +146,12 @@ where
 
 /// Parser of a loss.
 pub fn loss() -> impl TypedValueParser<Value = Loss> {
-    named([("mse", "Mean squared error"), ("bce", "Binary cross-entropy")])
+    named([
+        ("mse", "Mean squared error"),
+        ("mae", "Mean absolute error"),
+        ("huber", "Huber loss with delta 1, half the squared error for values in [0, 1]"),
+        ("bce", "Binary cross-entropy"),
+    ])
 }
 
 /// Parser of an initialization.

@@ -6,7 +6,7 @@ use approx::assert_relative_eq;
 use autoencoder::{
     Autoencoder,
     bench::{corrupt_training_row, dropout_mask},
-    data::{Dataset, Noise, NoiseKind},
+    data::{Dataset, Noise, NoiseKind, Pairs, Weighted},
     ndarray::{Array1, Array2, ArrayView2},
     nn::{Activation, Dense, Dropout, Init, Layer, Loss, Parameters, Penalty, Scope},
     train::{Batch, BatchLoss, Objective, Optimizer, OptimizerState, Step},
@@ -22,6 +22,10 @@ struct Case {
     model: Autoencoder,
     objective: Objective,
     samples: Array2<f32>,
+    /// If the samples are not their own.
+    targets: Option<Array2<f32>>,
+    /// One per row, if rows have weights.
+    weights: Option<Vec<f32>>,
     rows: Vec<usize>,
     noise: Option<Noise>,
 }
@@ -45,7 +49,9 @@ impl Case {
         Self {
             model,
             objective: Objective::default(),
-            samples: noise.clamped().corrupt(&samples, SEED),
+            samples: noise.clone().clamped().corrupt(&samples, SEED),
+            targets: None,
+            weights: None,
             rows: (0..batch).map(|row| 2 * (batch - 1 - row)).collect(),
             noise: None,
         }
@@ -60,7 +66,12 @@ impl Case {
     fn engine(&self) -> (BatchLoss, Gradients) {
         let mut found = Parameters::zeros(&self.model);
         let mut step = Step::new(&self.model, self.objective.clone(), self.rows.len()).unwrap();
-        let loss = step.gradients(&self.model, &self.batch(), &mut found).unwrap();
+        let pairs = self.targets.as_ref().map(|targets| Pairs::new(&self.samples, targets).unwrap());
+        let samples = pairs.as_ref().map_or(&self.samples as &dyn Dataset, |pairs| pairs);
+        let weights = self.weights.clone().unwrap_or_else(|| vec![1.0; samples.len()]);
+        let weighted = Weighted::new(samples, weights).unwrap();
+        let batch = Batch { samples: &weighted, ..self.batch() };
+        let loss = step.gradients(&self.model, &batch, &mut found).unwrap();
         let gradients = Gradients {
             weight: found.layers().iter().map(|g| matrix(g.weight.view())).collect(),
             bias: found.layers().iter().map(|g| vector(&g.bias)).collect(),
@@ -103,9 +114,13 @@ impl Case {
         }
         let loss = match self.objective.loss {
             Loss::Bce => reference::Loss::Bce,
+            Loss::Mae => reference::Loss::Mae,
+            Loss::Huber { delta } => reference::Loss::Huber(delta.into()),
             _ => reference::Loss::Mse,
         };
-        Network { layers: layers.collect(), loss, penalties }
+        let weight = |weights: &Vec<f32>| self.rows.iter().map(|&row| weights[row].into()).collect();
+        let weights = self.weights.as_ref().map(weight).unwrap_or_default();
+        Network { layers: layers.collect(), loss, penalties, weights }
     }
 
     fn mask(&self, index: usize, layer: &Layer) -> Matrix {
@@ -126,7 +141,8 @@ impl Case {
             }
             values.into_iter().map(f64::from).collect()
         };
-        let clean = |&row: &usize| vector(&self.samples.row(row).to_owned());
+        let targets = self.targets.as_ref().unwrap_or(&self.samples);
+        let clean = |&row: &usize| vector(&targets.row(row).to_owned());
         (self.rows.iter().map(noisy).collect(), self.rows.iter().map(clean).collect())
     }
 
@@ -206,6 +222,45 @@ fn whole_models_over_several_blocks_with_noise_and_dropout() {
             case.noise = Some(Noise::gaussian(0.5).unwrap());
             case.check();
         }
+    }
+}
+
+#[test]
+fn pairs_with_and_without_noise() {
+    for (loss, batch) in [(Loss::Mse, 7), (Loss::Bce, 64), (Loss::Mse, 150)] {
+        let mut case = Case::new(&[20, 12, 5], Activation::Relu, Activation::Sigmoid, 0.3, batch);
+        case.objective.loss = loss;
+        case.targets = Some(case.samples.mapv(|x| 1.0 - x * x));
+        case.check();
+        case.noise = Some(Noise::gaussian(0.5).unwrap());
+        case.check();
+    }
+}
+
+#[test]
+fn huber_and_absolute_error_of_every_output() {
+    for loss in [Loss::Mae, Loss::Huber { delta: 0.1 }, Loss::Huber { delta: 1.0 }] {
+        for output in ACTIVATIONS {
+            let mut case = Case::new(&[11, 7, 5], Activation::Tanh, output, 0.3, 9);
+            case.objective.loss = loss;
+            case.check();
+        }
+    }
+}
+
+#[test]
+fn rows_with_weights() {
+    let huber = Loss::Huber { delta: 0.1 };
+    for (loss, batch) in [(Loss::Mse, 7), (Loss::Bce, 64), (huber, 150), (Loss::Mae, 64), (Loss::Mse, 150)] {
+        let mut case = Case::new(&[20, 12, 5], Activation::Relu, Activation::Sigmoid, 0.3, batch);
+        case.objective = Objective { loss, penalties: vec![Penalty::CodeL1 { lambda: 1e-2 }] };
+        for scale in [1.0, 1e-30, 1e30] {
+            let weight = |row: usize| scale * [0.0, 0.3, 1.0, 7.0, 2.5][row / 2 % 5];
+            case.weights = Some((0..2 * batch).map(weight).collect());
+            case.check();
+        }
+        case.targets = Some(case.samples.mapv(|x| 1.0 - x * x));
+        case.check();
     }
 }
 

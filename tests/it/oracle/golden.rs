@@ -2,6 +2,7 @@
 
 use autoencoder::{
     Autoencoder,
+    data::{Dataset, Pairs, Weighted},
     ndarray::{Array1, Array2, ArrayView2},
     nn::{Activation, Dense, Dropout, Layer, Loss, Parameters, Penalty, Scope},
     train::{Batch, Frozen, Objective, Optimizer, OptimizerState, Step},
@@ -34,19 +35,58 @@ impl Golden<'_> {
         (weight.reversed_axes(), Array1::from_vec(self.get(&name("bias"))))
     }
 
-    fn model(&self) -> Autoencoder {
+    fn rows(&self, name: &str) -> Array2<f32> {
+        Array2::from_shape_vec((STEPS * ROWS, WIDTHS[0]), self.get(name)).unwrap()
+    }
+
+    fn model(&self, output: Activation) -> Autoencoder {
         let last = WIDTHS.len() - 2;
         let layer = |index| {
             let (weight, bias) = self.layer("initial", index);
             let activation = match index {
                 CODE_LAYER => Activation::Identity,
-                index if index == last => Activation::Sigmoid,
+                index if index == last => output,
                 _ => Activation::Relu,
             };
             Layer { dense: Dense::new(weight, bias).unwrap(), activation, dropout: Dropout::OFF }
         };
         let decoder = (CODE_LAYER + 1..=last).map(layer).collect();
         Autoencoder::from_layers((0..=CODE_LAYER).map(layer).collect(), decoder).unwrap()
+    }
+
+    /// Takes the steps of a case and compares losses, first gradients and final weights.
+    fn check(
+        &self,
+        case: &str,
+        mut model: Autoencoder,
+        samples: &dyn Dataset,
+        objective: Objective,
+        optimizer: Optimizer,
+        rate: f32,
+    ) {
+        let mut state = OptimizerState::new(optimizer, &model).unwrap();
+        let mut step = Step::new(&model, objective, ROWS).unwrap();
+        let mut gradients = Parameters::zeros(&model);
+        for (index, expected) in self.get(&format!("{case}.losses")).into_iter().enumerate() {
+            let rows: Vec<_> = (index * ROWS..(index + 1) * ROWS).collect();
+            let batch = Batch { samples, rows: &rows, noise: None, seed: 0, epoch: 1, number: index + 1 };
+            step.gradients(&model, &batch, &mut gradients).unwrap();
+            let found = step.run(&mut model, &mut state, rate, &batch).unwrap().total();
+            assert!((found - f64::from(expected)).abs() < 1e-6, "{case}, step {index}: {found}, {expected}");
+            if index == 0 {
+                for (layer, gradient) in gradients.clone().into_iter().enumerate() {
+                    let (weight, bias) = self.layer(&format!("{case}.gradient"), layer);
+                    assert_near(&format!("{case}, gradient {layer}"), &gradient.weight, &weight);
+                    assert_near(&format!("{case}, bias gradient {layer}"), &gradient.bias, &bias);
+                }
+            }
+        }
+        for (index, layer) in model.layers().iter().enumerate() {
+            let (weight, bias) = self.layer(&format!("{case}.final"), index);
+            let found: ArrayView2<f32> = layer.dense.weight();
+            assert_near(&format!("{case}, weight {index}"), found, &weight);
+            assert_near(&format!("{case}, bias {index}"), layer.dense.bias(), &bias);
+        }
     }
 }
 
@@ -68,7 +108,7 @@ fn assert_near<'a>(
 fn ten_steps_equal_pytorchs() {
     let file = include_bytes!("../../golden/pytorch.safetensors");
     let golden = Golden(SafeTensors::deserialize(file).unwrap());
-    let samples = Array2::from_shape_vec((STEPS * ROWS, WIDTHS[0]), golden.get("batches")).unwrap();
+    let samples = golden.rows("batches");
     let lasso = vec![Penalty::lasso(1e-3)];
     for (case, loss, penalties, optimizer, rate) in [
         ("mse_adam", Loss::Mse, vec![], Optimizer::adam(), 1e-3),
@@ -77,31 +117,29 @@ fn ten_steps_equal_pytorchs() {
         ("mse_adamw", Loss::Mse, vec![], Optimizer::adamw(0.01), 1e-3),
         ("mse_sgd", Loss::Mse, vec![], Optimizer::Sgd { momentum: 0.9 }, 0.1),
     ] {
-        let mut model = golden.model();
-        let mut state = OptimizerState::new(optimizer, &model).unwrap();
-        let mut step = Step::new(&model, Objective { loss, penalties }, ROWS).unwrap();
-        for (index, expected) in golden.get(&format!("{case}.losses")).into_iter().enumerate() {
-            let rows: Vec<_> = (index * ROWS..(index + 1) * ROWS).collect();
-            let batch =
-                Batch { samples: &samples, rows: &rows, noise: None, seed: 0, epoch: 1, number: index + 1 };
-            let mut gradients = Parameters::zeros(&model);
-            step.gradients(&model, &batch, &mut gradients).unwrap();
-            let found = step.run(&mut model, &mut state, rate, &batch).unwrap().total();
-            assert!((found - f64::from(expected)).abs() < 1e-6, "{case}, step {index}: {found}, {expected}");
-            if index == 0 {
-                for (layer, gradient) in gradients.into_iter().enumerate() {
-                    let (weight, bias) = golden.layer(&format!("{case}.gradient"), layer);
-                    assert_near(&format!("{case}, gradient {layer}"), &gradient.weight, &weight);
-                    assert_near(&format!("{case}, bias gradient {layer}"), &gradient.bias, &bias);
-                }
-            }
-        }
-        for (index, layer) in model.layers().iter().enumerate() {
-            let (weight, bias) = golden.layer(&format!("{case}.final"), index);
-            let found: ArrayView2<f32> = layer.dense.weight();
-            assert_near(&format!("{case}, weight {index}"), found, &weight);
-            assert_near(&format!("{case}, bias {index}"), layer.dense.bias(), &bias);
-        }
+        let model = golden.model(Activation::Sigmoid);
+        golden.check(case, model, &samples, Objective { loss, penalties }, optimizer, rate);
+    }
+}
+
+#[test]
+fn losses_of_pairs_with_weights_equal_pytorchs() {
+    let file = include_bytes!("../../golden/pytorch-losses.safetensors");
+    let golden = Golden(SafeTensors::deserialize(file).unwrap());
+    let (inputs, targets) = (golden.rows("batches"), golden.rows("targets"));
+    let pairs = Pairs::new(&inputs, &targets).unwrap();
+    let weighted = Weighted::new(&pairs, golden.get("weights")).unwrap();
+    let huber = Loss::Huber { delta: 0.2 };
+    for (case, loss, output, samples) in [
+        ("huber", huber, Activation::Sigmoid, &pairs as &dyn Dataset),
+        ("huber_identity", huber, Activation::Identity, &pairs),
+        ("mae", Loss::Mae, Activation::Sigmoid, &pairs),
+        ("weighted_huber", huber, Activation::Sigmoid, &weighted),
+        ("weighted_mse", Loss::Mse, Activation::Sigmoid, &weighted),
+        ("weighted_bce", Loss::Bce, Activation::Sigmoid, &weighted),
+    ] {
+        let objective = Objective { loss, penalties: vec![] };
+        golden.check(case, golden.model(output), samples, objective, Optimizer::adam(), 1e-3);
     }
 }
 
@@ -119,7 +157,7 @@ fn clipped_and_frozen_steps_equal_pytorchs() {
         ("bce_adam", Loss::Bce, vec![], Optimizer::adam(), 1e-3, 0.03, None),
         ("mse_adamw", Loss::Mse, vec![], Optimizer::adamw(0.01), 1e-3, 0.015, Some(Frozen::Encoder)),
     ] {
-        let mut model = initial.model();
+        let mut model = initial.model(Activation::Sigmoid);
         let mut state = OptimizerState::new(optimizer, &model).unwrap();
         let new_step = || {
             let step = Step::new(&model, Objective { loss, penalties: penalties.clone() }, ROWS).unwrap();
@@ -145,7 +183,7 @@ fn clipped_and_frozen_steps_equal_pytorchs() {
             assert_near(&format!("{case}, weight {index}"), layer.dense.weight(), &weight);
             assert_near(&format!("{case}, bias {index}"), layer.dense.bias(), &bias);
             if frozen.is_some() {
-                let same = layer == &initial.model().layers()[index];
+                let same = layer == &initial.model(Activation::Sigmoid).layers()[index];
                 assert_eq!(same, index <= CODE_LAYER, "{case}, layer {index}");
             }
         }

@@ -73,6 +73,11 @@ pub struct Layer {
 pub enum Loss {
     /// `mean (y - t)^2` over all elements, batch times features.
     Mse,
+    /// `mean |y - t|`, with derivative 0 at 0.
+    Mae,
+    /// `mean h(y - t)`, where `h(d)` is `d^2 / 2` for `|d| <= delta` and
+    /// `delta (|d| - delta / 2)` elsewhere.
+    Huber(f64),
     /// `mean max(z, 0) - z t + ln(1 + exp(-|z|))` over all elements, from the
     /// last layer's logits `z`; that layer must be an unmasked sigmoid.
     Bce,
@@ -99,6 +104,8 @@ pub struct Network {
     pub layers: Vec<Layer>,
     pub loss: Loss,
     pub penalties: Penalties,
+    /// One weight per row of the batch; 1 if empty.
+    pub weights: Vec<f64>,
 }
 
 /// The derivative of the loss with respect to every parameter, in the layout of the parameters.
@@ -170,14 +177,21 @@ impl Network {
         let batch = input.len();
         let last = self.layers.len() - 1;
         let features = self.layers[last].bias.len();
-        let elements = (batch * features) as f64;
+        let share = self.shares(batch, features);
         assert_shape(target, batch, features);
 
         let mut gradients = self.zero_gradients();
         let mut g = match self.loss {
             Loss::Mse => {
-                matrix(batch, features, |b, j| 2.0 * (passes[last].output[b][j] - target[b][j]) / elements)
+                matrix(batch, features, |b, j| 2.0 * (passes[last].output[b][j] - target[b][j]) * share[b])
             }
+            Loss::Mae => {
+                matrix(batch, features, |b, j| sign(passes[last].output[b][j] - target[b][j]) * share[b])
+            }
+            Loss::Huber(delta) => matrix(batch, features, |b, j| {
+                let d = passes[last].output[b][j] - target[b][j];
+                share[b] * if d.abs() <= delta { d } else { delta * sign(d) }
+            }),
             Loss::Bce => matrix(batch, features, |_, _| 0.0),
         };
         for l in (0..=last).rev() {
@@ -192,7 +206,7 @@ impl Network {
             let delta = matrix(batch, outs, |b, j| {
                 let through = g[b][j] * layer.mask_at(b, j) * layer.activation.derivative(z[b][j]);
                 let direct = if l == last && self.loss == Loss::Bce {
-                    (Activation::Sigmoid.value(z[b][j]) - target[b][j]) / elements
+                    (Activation::Sigmoid.value(z[b][j]) - target[b][j]) * share[b]
                 } else {
                     0.0
                 };
@@ -248,16 +262,33 @@ impl Network {
         let layer = self.layers.last().expect("a layer");
         let Pass { z, output } = passes.last().expect("a layer");
         assert_shape(target, output.len(), layer.bias.len());
+        let share = self.shares(target.len(), layer.bias.len());
+        let per_element = |k: usize| share[k / layer.bias.len()];
         let (z, y, t) = (z.concat(), output.concat(), target.concat());
-        let sum: f64 = match self.loss {
-            Loss::Mse => (0..t.len()).map(|k| (y[k] - t[k]).powi(2)).sum(),
+        match self.loss {
+            Loss::Mse => (0..t.len()).map(|k| per_element(k) * (y[k] - t[k]).powi(2)).sum(),
+            Loss::Mae => (0..t.len()).map(|k| per_element(k) * (y[k] - t[k]).abs()).sum(),
+            Loss::Huber(delta) => {
+                let huber = |d: f64| {
+                    if d.abs() <= delta { d * d / 2.0 } else { delta * (d.abs() - delta / 2.0) }
+                };
+                (0..t.len()).map(|k| per_element(k) * huber(y[k] - t[k])).sum()
+            }
             Loss::Bce => {
                 assert_eq!(layer.activation, Activation::Sigmoid, "BCE needs logits");
                 assert!(layer.mask.is_none(), "BCE takes no mask on the output");
-                (0..t.len()).map(|k| z[k].max(0.0) - z[k] * t[k] + (-z[k].abs()).exp().ln_1p()).sum()
+                let entropy = |k: usize| z[k].max(0.0) - z[k] * t[k] + (-z[k].abs()).exp().ln_1p();
+                (0..t.len()).map(|k| per_element(k) * entropy(k)).sum()
             }
-        };
-        sum / t.len() as f64
+        }
+    }
+
+    /// The factor of each row's elements in the mean: `weight / (sum of weights * features)`.
+    fn shares(&self, batch: usize, features: usize) -> Vec<f64> {
+        let weights = if self.weights.is_empty() { vec![1.0; batch] } else { self.weights.clone() };
+        assert_eq!(weights.len(), batch, "weights");
+        let elements = weights.iter().sum::<f64>() * features as f64;
+        weights.iter().map(|weight| weight / elements).collect()
     }
 
     fn zero_gradients(&self) -> Gradients {

@@ -84,7 +84,7 @@ impl Case {
         }
         let penalties = Penalties { code_layer, ..Penalties::default() };
         Self {
-            network: Network { layers, loss, penalties },
+            network: Network { layers, loss, penalties, weights: vec![] },
             // Different rows: the input of a denoising autoencoder differs
             // from its target, and confusing them must fail.
             input: rng.matrix(BATCH, sizes[0], -1.0, 1.0),
@@ -103,9 +103,20 @@ impl Case {
         (z.fold(1.0, f64::min), w.fold(1.0, f64::min))
     }
 
+    /// The distance of the errors to the kink of the loss, or of its derivative.
+    fn loss_clearance(&self) -> f64 {
+        let kink = match self.network.loss {
+            Loss::Mae => 0.0,
+            Loss::Huber(delta) => delta,
+            Loss::Mse | Loss::Bce => return 1.0,
+        };
+        let (output, target) = (self.network.forward(&self.input).concat(), self.target.concat());
+        output.iter().zip(target).map(|(y, t)| ((y - t).abs() - kink).abs()).fold(1.0, f64::min)
+    }
+
     fn is_clear(&self) -> bool {
         let (z, w) = self.clearance();
-        z > 1e-4 && w > 2.0 * STEP
+        self.loss_clearance() > 1e-4 && z > 1e-4 && w > 2.0 * STEP
     }
 
     fn backprop(&self) -> Gradients {
@@ -145,6 +156,10 @@ fn backprop_agrees_for_every_activation_and_loss() {
             case(activation, Loss::Mse).check(&format!("mse, {name}"));
             case(Activation::Sigmoid, Loss::Mse).check(&format!("mse of sigmoid, {name}"));
             case(Activation::Sigmoid, Loss::Bce).check(&format!("bce, {name}"));
+            for loss in [Loss::Mae, Loss::Huber(0.3)] {
+                case(Activation::Identity, loss).check(&format!("{loss:?}, {name}"));
+                case(Activation::Sigmoid, loss).check(&format!("{loss:?} of sigmoid, {name}"));
+            }
         }
     }
 }
@@ -170,6 +185,17 @@ fn backprop_agrees_for_every_penalty() {
                 assert!(relative_error(&plain, &case.backprop()) > 1e-2);
             }
         }
+    }
+}
+
+#[test]
+fn backprop_agrees_with_weights() {
+    for loss in [Loss::Mse, Loss::Mae, Loss::Huber(0.3), Loss::Bce] {
+        let mut case = whole(&THREE_A_SIDE, Activation::Tanh, loss);
+        let plain = case.backprop();
+        case.network.weights = vec![0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 10.0];
+        case.check(&format!("{loss:?}, weights"));
+        assert!(relative_error(&plain, &case.backprop()) > 1e-2);
     }
 }
 
@@ -251,6 +277,7 @@ fn losses_and_penalties_by_hand() {
         ],
         loss: Loss::Mse,
         penalties: Penalties::default(),
+        weights: vec![],
     };
     // z = [1.5, -1.5], [3.5, 1.5]; f(z) = [1.5, -0.15], [3.5, 1.5];
     // masked [3, -0.3], [0, 3]; then [3.5, 0.8], [0.5, -2.5].
@@ -261,6 +288,15 @@ fn losses_and_penalties_by_hand() {
         close(row[1], expected[1]);
     }
     close(network.data_loss(&input, &target), (0.25 + 1.0) / 4.0);
+    // Errors of 0.5, 0, 0 and -1.
+    network.loss = Loss::Mae;
+    close(network.data_loss(&input, &target), 1.5 / 4.0);
+    network.loss = Loss::Huber(0.5);
+    close(network.data_loss(&input, &target), (0.125 + 0.5 * 0.75) / 4.0);
+    network.loss = Loss::Mse;
+    network.weights = vec![3.0, 1.0];
+    close(network.data_loss(&input, &target), (3.0 * 0.25 + 1.0) / (4.0 * 2.0));
+    network.weights = vec![];
     network.penalties = Penalties {
         lasso: 0.1,
         lasso_layers: 1,
