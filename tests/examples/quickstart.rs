@@ -187,7 +187,7 @@ fn bad_flags_get_one_line_and_code_2() {
         "--learning-rate inf",
         "--dropout 1",
         "--lasso -1",
-        "--loss huber",
+        "--loss hinge",
         "--init zero",
         "--seed -1",
         "--threads 0",

@@ -96,7 +96,7 @@ fn steps_apart(settings: &Settings) -> (Autoencoder, OptimizerState, Vec<BatchLo
     batches(|batch| {
         losses.push(step.gradients(&model, batch, &mut gradients).unwrap());
         optimizer.update(&mut model, &gradients, RATE).unwrap();
-        step.shrink(&mut model, RATE);
+        step.shrink(&mut model, RATE).unwrap();
     });
     (model, optimizer, losses)
 }
@@ -162,6 +162,24 @@ fn frozen_layers_keep_their_bits_and_moments() {
     }
 }
 
+/// Penalties on frozen layers are not counted, also if the step has run before it was frozen.
+#[test]
+fn a_step_can_be_frozen_after_it_has_run() {
+    let settings = Settings { optimizer: Optimizer::adam(), clip_norm: Some(0.1), freeze: None };
+    let rows: Vec<_> = (0..BATCH).collect();
+    let batch = Batch { samples: &*IMAGES, rows: &rows, noise: None, seed: 0, epoch: 1, number: 1 };
+    let (model, mut gradients) = (model(), Parameters::zeros(&model()));
+    let mut used = step(&model, &settings);
+    let before = used.gradients(&model, &batch, &mut gradients).unwrap();
+    let mut used = used.freeze(&Frozen::Encoder).unwrap();
+    let after = used.gradients(&model, &batch, &mut gradients).unwrap();
+    let mut fresh = step(&model, &Settings { freeze: Some(Frozen::Encoder), ..settings });
+    let mut expected = Parameters::zeros(&model);
+    assert_eq!(fresh.gradients(&model, &batch, &mut expected).unwrap(), after);
+    assert_eq!(gradients, expected);
+    assert!(after.penalty < before.penalty && after.data == before.data);
+}
+
 #[test]
 fn norms_are_those_of_all_gradients_and_clipping_scales_them() {
     let model = model();
@@ -202,6 +220,7 @@ fn what_does_not_fit_is_refused_before_anything_changes() {
     is_shape(optimizer.update(&mut own, &Parameters::zeros(&other), RATE).unwrap_err());
     is_shape(optimizer.update(&mut other.clone(), &Parameters::zeros(&other), RATE).unwrap_err());
     is_shape(step(&own, &settings).clip_norm(&other, 1.0).unwrap_err());
+    is_shape(step(&own, &settings).shrink(&mut other.clone(), RATE).unwrap_err());
     is_shape(optimizer.save("never-written", &other).unwrap_err());
     assert_eq!((optimizer.steps(), &own), (0, &model()));
 

@@ -25,7 +25,7 @@ pub use batch::{Batch, BatchLoss, Objective};
 use crate::{
     error::{Error, Quantity, Result},
     files::memory,
-    nn::{Activation, Autoencoder, Dropout, Layer, Parameters, clip_factor},
+    nn::{Activation, Autoencoder, Dropout, Layer, Parameters},
     train::{Frozen, OptimizerState},
 };
 use crew::Crew;
@@ -123,7 +123,7 @@ impl Step {
 
     /// Freezes layers: they keep their bits and their moments, need no time for gradients and updates, and are no part of
     /// the norm to which gradients are clipped. The penalties on their weights, which are constant, are not counted in the
-    /// loss.
+    /// loss. A second call replaces the layers of the first.
     ///
     /// # Errors
     /// [`Error::Setting`] if there is no such layer, or no layer is left to train.
@@ -153,22 +153,21 @@ impl Step {
     ) -> Result<BatchLoss> {
         self.check(model, batch)?;
         optimizer.check_fits(model)?;
-        if let Some(mut clipping) = self.clipping.take() {
-            let loss = self.gradients_of(model, batch, Some(clipping.max_norm), &mut clipping.gradients);
-            let updated = loss.and_then(|loss| {
-                if let Some(layer) = optimizer.apply(model, &clipping.gradients, learning_rate) {
-                    return Err(batch.not_finite(Quantity::Weight, Some(layer), None));
-                }
-                self.shrink(model, learning_rate);
-                Ok(loss)
-            });
-            self.clipping = Some(clipping);
-            return updated;
-        }
         let loss = self.rows(model, batch)?;
-        self.weights.run(model, &self.objective, optimizer, learning_rate, &self.blocks);
-        if let Some((layer, what)) = self.weights.not_finite() {
-            return Err(batch.not_finite(what, Some(layer), None));
+        let Self { objective, blocks, weights, clipping, .. } = self;
+        if let Some(Clipping { max_norm, gradients }) = clipping {
+            if let Some(layer) = weights.gradients(model, objective, blocks, Some(*max_norm), gradients) {
+                return Err(batch.not_finite(Quantity::Gradient, Some(layer), None));
+            }
+            if let Some(layer) = optimizer.apply(model, gradients, learning_rate) {
+                return Err(batch.not_finite(Quantity::Weight, Some(layer), None));
+            }
+            weights.shrink(model, objective, learning_rate);
+        } else {
+            weights.run(model, objective, optimizer, learning_rate, blocks);
+            if let Some((layer, what)) = weights.not_finite() {
+                return Err(batch.not_finite(what, Some(layer), None));
+            }
         }
         Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
     }
@@ -213,40 +212,24 @@ impl Step {
     ) -> Result<BatchLoss> {
         self.check(model, batch)?;
         gradients.check_fits(model)?;
+        let loss = self.rows(model, batch)?;
         let max_norm = self.clipping.as_ref().map(|clipping| clipping.max_norm);
-        self.gradients_of(model, batch, max_norm, gradients)
+        let Self { objective, blocks, weights, .. } = self;
+        if let Some(layer) = weights.gradients(model, objective, blocks, max_norm, gradients) {
+            return Err(batch.not_finite(Quantity::Gradient, Some(layer), None));
+        }
+        Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
     }
 
     /// Applies the proximal penalties of the objective to all layers that are not frozen. [`run`](Self::run) does so by
-    /// itself; your own loop calls it after each [`OptimizerState::update`].
-    pub fn shrink(&self, model: &mut Autoencoder, learning_rate: f32) {
-        let encoder_depth = model.encoder_depth();
-        for (index, (mut weight, _)) in model.parameters_mut().enumerate() {
-            if index < self.layers.len() && !self.weights.is_frozen(index) {
-                let weights = weight.as_slice_mut().expect("weights are in standard layout");
-                for term in &self.objective.penalties {
-                    term.after_update(weights, index < encoder_depth, learning_rate);
-                }
-            }
-        }
-    }
-
-    fn gradients_of(
-        &mut self,
-        model: &Autoencoder,
-        batch: &Batch,
-        max_norm: Option<f32>,
-        gradients: &mut Parameters,
-    ) -> Result<BatchLoss> {
-        let loss = self.rows(model, batch)?;
-        self.weights.gradients(model, &self.objective, &self.blocks, gradients);
-        if let Some(layer) = self.weights.gradient_not_finite() {
-            return Err(batch.not_finite(Quantity::Gradient, Some(layer), None));
-        }
-        if let Some(max_norm) = max_norm {
-            gradients.scale(clip_factor(self.weights.norm(), max_norm));
-        }
-        Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
+    /// itself; your own loop calls it after each [`OptimizerState::update`]. Without a proximal Lasso it does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the layers of the model are not those that the step was created for.
+    pub fn shrink(&self, model: &mut Autoencoder, learning_rate: f32) -> Result<()> {
+        self.check_model(model)?;
+        self.weights.shrink(model, &self.objective, learning_rate);
+        Ok(())
     }
 
     /// The rows phase, and an error if a row or the loss is not as it should be. The penalty is that on the code.

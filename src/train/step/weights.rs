@@ -6,7 +6,7 @@ use super::{
 use crate::{
     error::Quantity,
     kernels::{buffers, elementwise},
-    nn::{Autoencoder, Dense, Layer, LayerParameters, Parameters},
+    nn::{Autoencoder, Dense, Layer, LayerParameters, Parameters, clip_factor},
     train::optimizer::{OptimizerState, Update},
 };
 use ndarray::{Array1, ArrayView, ArrayViewMut, ArrayViewMut2, Dimension, s};
@@ -126,12 +126,10 @@ impl WeightsPhase {
     pub(super) fn freeze(&mut self, frozen: impl Iterator<Item = bool>) {
         for (layer, frozen) in self.layers.iter_mut().zip(frozen) {
             layer.frozen = frozen;
+            // They count until the next step replaces them, which it does not for a frozen layer.
+            layer.penalties.fill(0.0);
+            layer.squares.fill(0.0);
         }
-    }
-
-    /// Whether a layer is left out.
-    pub(super) fn is_frozen(&self, layer: usize) -> bool {
-        self.layers[layer].frozen
     }
 
     /// The penalties' value over all weights before the update.
@@ -145,23 +143,25 @@ impl WeightsPhase {
     }
 
     /// The L2 norm of the [gradients](Self::gradients) of all layers that are not frozen.
-    pub(super) fn norm(&self) -> f64 {
+    fn norm(&self) -> f64 {
         self.layers.iter().flat_map(|layer| &layer.squares).sum::<f64>().sqrt()
     }
 
     /// The first layer whose [gradients](Self::gradients) are not finite. Squares of finite `f32` do not overflow in `f64`.
-    pub(super) fn gradient_not_finite(&self) -> Option<usize> {
+    fn gradient_not_finite(&self) -> Option<usize> {
         self.layers.iter().position(|layer| layer.squares.iter().any(|sum| !sum.is_finite()))
     }
 
-    /// Computes all gradients, penalties included, and updates nothing. Those of frozen layers are zeros and marked.
+    /// Computes all gradients, penalties included, and clips them, but updates nothing. Those of frozen layers are zeros
+    /// and marked. Returns the first layer whose gradients are not finite; nothing is clipped then.
     pub(super) fn gradients(
         &mut self,
         model: &Autoencoder,
         objective: &Objective,
         blocks: &[RowBlock],
+        max_norm: Option<f32>,
         gradients: &mut Parameters,
-    ) {
+    ) -> Option<usize> {
         let crew = crew(model, blocks);
         let (depth, encoder_depth) = (model.layers().len(), model.encoder_depth());
         let mut slots = recycle(std::mem::take(&mut self.slots));
@@ -179,6 +179,27 @@ impl WeightsPhase {
         crew.run_slots(&slots, |task| task.run(&self.gradients));
         slots.clear();
         self.slots = recycle(slots);
+        let not_finite = self.gradient_not_finite();
+        if let Some(max_norm) = max_norm
+            && not_finite.is_none()
+        {
+            gradients.scale(clip_factor(self.norm(), max_norm));
+        }
+        not_finite
+    }
+
+    /// Applies the proximal penalties to all layers that are not frozen.
+    pub(super) fn shrink(&self, model: &mut Autoencoder, objective: &Objective, learning_rate: f32) {
+        let encoder_depth = model.encoder_depth();
+        for (index, (weight, _)) in model.parameters_mut().enumerate() {
+            if self.layers[index].frozen {
+                continue;
+            }
+            let weights = slice_mut(weight);
+            for term in &objective.penalties {
+                term.after_update(weights, index < encoder_depth, learning_rate);
+            }
+        }
     }
 
     /// Updates all layers that are not frozen.
