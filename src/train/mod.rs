@@ -8,6 +8,7 @@ mod history;
 mod optimizer;
 mod schedule;
 mod step;
+mod targets;
 mod trainer;
 
 pub use crate::random::shuffled;

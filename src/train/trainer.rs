@@ -8,6 +8,7 @@ use crate::{
         Batch, BatchLoss, Checkpoint, CheckpointPolicy, EpochRecord, History, Monitor, Objective, Step,
         TrainConfig,
         checkpoint::{CheckpointWriter, Identity, Progress},
+        targets,
     },
 };
 use std::{fmt, ops::ControlFlow, time::Instant};
@@ -118,11 +119,12 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// These errors leave the model unchanged: [`Error::Setting`], [`Error::Shape`] or [`Error::Data`] if a setting or the
-    /// data do not fit, [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs to another run.
+    /// data do not fit, [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs
+    /// to another run. Data do not fit if a target is outside [0, 1] with sigmoid outputs or outside [-1, 1] with tanh outputs:
+    /// the outputs cannot reach it. The error names row and column.
     ///
     /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as a row, the loss, a
-    /// gradient, a weight or the validation error is not finite, [`Error::Data`] at a row outside [0, 1] under the
-    /// cross-entropy, and [`Error::Io`] if a checkpoint cannot be written.
+    /// gradient, a weight or the validation error is not finite, and [`Error::Io`] if a checkpoint cannot be written.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         self.config.check()?;
         match self.config.threads {
@@ -137,7 +139,6 @@ impl<'a> Trainer<'a> {
         if samples.is_empty() {
             return Err(Error::shape("rows to train on", "at least 1", 0));
         }
-        check_weights(samples)?;
         if let Some(rows) = self.validation.filter(|v| v.is_empty() || v.features() != model.inputs()) {
             let expected = format!("at least 1 of {} features", model.inputs());
             let found = format!("{} of {}", rows.len(), rows.features());
@@ -149,6 +150,10 @@ impl<'a> Trainer<'a> {
         {
             let expected = "rows to validate on, or the training loss";
             return Err(Error::setting("monitor", stopping.monitor, expected));
+        }
+        check_weights(samples)?;
+        if samples.features() == model.inputs() {
+            targets::check(samples, model.output_layer().activation)?;
         }
         Ok(())
     }
