@@ -63,8 +63,9 @@ fn a_step() {
     let pairs = Pairs::new(&dark, &digits).unwrap();
     let rows: Vec<_> = (0..300).collect();
     let weighted = Weighted::new(&pairs, (0..300).map(|row| (row % 3) as f32).collect::<Vec<_>>()).unwrap();
-    let kinds = [&digits as &dyn Dataset, &pairs, &weighted];
-    for (threads, samples) in [1, 2, 4, 16].into_iter().flat_map(|threads| kinds.map(|kind| (threads, kind)))
+    let kinds = [("rows", &digits as &dyn Dataset), ("pairs", &pairs), ("weighted pairs", &weighted)];
+    for (threads, (name, samples)) in
+        [1, 2, 4, 16].into_iter().flat_map(|threads| kinds.map(|kind| (threads, kind)))
     {
         let mut model = Autoencoder::builder(784).hidden(&[128, 64]).code(20).dropout(0.3).build().unwrap();
         let mut state = OptimizerState::new(Optimizer::adam(), &model).unwrap();
@@ -85,6 +86,6 @@ fn a_step() {
             }
             ALLOCATIONS.load(Ordering::Relaxed) - before
         });
-        assert_eq!(counted, 0, "{threads} threads");
+        assert_eq!(counted, 0, "{name}, {threads} threads");
     }
 }
