@@ -31,7 +31,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`data`] | data sets, image sets, noise; IDX, NPY and PNG files; MNIST |
+//! | [`data`] | data sets, image sets, pairs, weights of rows, noise; IDX, NPY and PNG files; MNIST |
 //! | [`nn`] | the model, its layers, losses, penalties and files |
 //! | [`train`] | training over epochs or step by step; optimizers, schedules, early stopping, checkpoints |
 //! | [`metrics`] | MSE, PSNR, SSIM, ROC; evaluation of a model |

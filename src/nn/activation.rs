@@ -41,6 +41,15 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// The values that the function can approach, if it is bounded on both sides.
+    pub(crate) fn range(self) -> Option<[f32; 2]> {
+        match self {
+            Self::Identity | Self::Relu | Self::LeakyRelu { .. } => None,
+            Self::Sigmoid => Some([0.0, 1.0]),
+            Self::Tanh => Some([-1.0, 1.0]),
+        }
+    }
+
     /// Applies the function to each value in place.
     pub fn apply(self, values: &mut [f32]) {
         match self {

@@ -35,7 +35,7 @@ pub enum Loss {
         /// in [0, 1] never exceed.
         delta: f32,
     },
-    /// The binary cross-entropy `-t ln y - (1 - t) ln(1 - y)` of a sigmoid output. Targets must be in [0, 1].
+    /// The binary cross-entropy `-t ln y - (1 - t) ln(1 - y)` of a sigmoid output.
     ///
     /// It is computed from the logits z as `max(z, 0) - z t + ln(1 + e^-|z|)`, which cannot overflow.
     Bce,
@@ -66,11 +66,6 @@ impl Loss {
             return Err(Error::setting("loss", value, "a sigmoid output for bce, or another loss"));
         }
         Ok(())
-    }
-
-    /// Returns whether the loss is defined for a target: the cross-entropy only for values in [0, 1].
-    pub(crate) fn is_defined_for(self, target: &[f32]) -> bool {
-        self != Self::Bce || elementwise::in_unit_interval(target)
     }
 
     /// Returns the loss of one row, summed over its features, if the loss is computed from the logits.

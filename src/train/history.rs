@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 
 /// The results of one epoch.
 ///
-/// Losses, MSE and PSNR are training values: those of each batch before its update, with noise and dropout applied.
+/// Losses, MSE and PSNR are training values: those of each batch before its update, with noise and dropout applied, and
+/// means over the rows with their [weights](crate::data::Weighted).
 /// `validation` holds the results of the finished epoch on other rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -10,6 +10,7 @@ mod history;
 mod optimizer;
 mod schedule;
 mod step;
+mod targets;
 mod trainer;
 mod validation;
 

@@ -8,7 +8,7 @@ use crate::{
         Batch, BatchLoss, Checkpoint, CheckpointPolicy, EarlyStopping, EpochRecord, History, Monitor,
         Objective, RunEnd, Step, TrainConfig,
         checkpoint::{CheckpointWriter, Identity, Progress},
-        validation,
+        targets, validation,
     },
 };
 use std::{fmt, ops::ControlFlow, time::Instant};
@@ -149,11 +149,13 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// These errors leave the model unchanged: [`Error::Setting`], [`Error::Shape`] or [`Error::Data`] if a setting or the
-    /// data do not fit, [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs to another run.
+    /// data do not fit, [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs
+    /// to another run. Data do not fit if a target is outside [0, 1] with sigmoid outputs or outside [-1, 1] with tanh outputs:
+    /// the outputs cannot reach it. The error names row and column.
     ///
     /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as a row, the loss, a
-    /// gradient, a weight, the validation error or a score is not finite, [`Error::Data`] at a row outside [0, 1] under the
-    /// cross-entropy, and [`Error::Io`] if a checkpoint cannot be written.
+    /// gradient, a weight, the validation error or a score is not finite, and [`Error::Io`] if a checkpoint cannot be
+    /// written.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         self.config.check()?;
         match self.config.threads {
@@ -168,7 +170,6 @@ impl<'a> Trainer<'a> {
         if samples.is_empty() {
             return Err(Error::shape("rows to train on", "at least 1", 0));
         }
-        check_weights(samples)?;
         if let Some(rows) = self.validation.filter(|v| v.is_empty() || v.features() != model.inputs()) {
             let expected = format!("at least 1 of {} features", model.inputs());
             let found = format!("{} of {}", rows.len(), rows.features());
@@ -185,6 +186,10 @@ impl<'a> Trainer<'a> {
             && self.score.is_none()
         {
             return Err(Error::setting("monitor", Monitor::Score, "a function set with `Trainer::score`"));
+        }
+        check_weights(samples)?;
+        if samples.features() == model.inputs() {
+            targets::check(samples, model.output_layer().activation)?;
         }
         Ok(())
     }

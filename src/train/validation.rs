@@ -1,8 +1,9 @@
 use crate::{
     data::{Dataset, Noise},
-    error::{Error, Result},
+    error::Result,
     kernels::{self, elementwise, rows_mut},
     nn::{Activation, Autoencoder, Loss, inference_block_rows},
+    train::targets,
 };
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -10,7 +11,7 @@ use rayon::prelude::*;
 /// The mean loss on rows, corrupted as in [`evaluate`](crate::metrics::evaluate), without penalties and dropout.
 ///
 /// # Errors
-/// [`Error::Data`] at a row for which the loss is not defined.
+/// [`Error::Data`](crate::Error::Data) at a target outside [0, 1] under the cross-entropy.
 pub(super) fn loss(
     model: &Autoencoder,
     rows: &dyn Dataset,
@@ -28,32 +29,29 @@ pub(super) fn loss(
     let block_rows = inference_block_rows(rows.len());
     losses.par_chunks_mut(block_rows).enumerate().try_for_each(|(block, losses)| {
         let start = block * block_rows;
-        let mut clean = Array2::zeros((losses.len(), rows.features()));
-        for (offset, row) in rows_mut(clean.view_mut()).enumerate() {
-            rows.copy_row(start + offset, row);
-            if !loss.is_defined_for(row) {
-                let found = format_args!("others in row {}", start + offset);
-                return Err(Error::data(
-                    "rows to validate on",
-                    "values in [0, 1] for the cross-entropy",
-                    found,
-                ));
+        let mut targets = Array2::zeros((losses.len(), rows.features()));
+        let mut inputs = targets.clone();
+        for (offset, (target, input)) in
+            rows_mut(targets.view_mut()).zip(rows_mut(inputs.view_mut())).enumerate()
+        {
+            targets::copy(rows, start + offset, target);
+            rows.copy_row(start + offset, input);
+            if loss == Loss::Bce
+                && let Some(error) = targets::unreachable(start + offset, target, activation)
+            {
+                return Err(error);
             }
         }
-        let mut inputs = clean.clone();
         if let Some(noise) = noise {
             noise.corrupt_rows(inputs.view_mut(), seed, start);
         }
         let mut logits = to_logits.reconstruct(&inputs)?;
-        let pairs = rows_mut(logits.view_mut()).zip(kernels::rows(clean.view()));
-        for (result, (logits, clean)) in losses.iter_mut().zip(pairs) {
-            *result = match loss.of_logits(logits, clean) {
-                Some(loss) => loss,
-                None => {
-                    activation.apply(logits);
-                    elementwise::squared_error(logits, clean)
-                }
-            };
+        let pairs = rows_mut(logits.view_mut()).zip(kernels::rows(targets.view()));
+        for (result, (logits, target)) in losses.iter_mut().zip(pairs) {
+            *result = loss.of_logits(logits, target).unwrap_or_else(|| {
+                activation.apply(logits);
+                loss.of_outputs(logits, target).unwrap_or_else(|| elementwise::squared_error(logits, target))
+            });
         }
         Ok(())
     })?;

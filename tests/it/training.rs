@@ -284,8 +284,10 @@ fn each_epoch_goes_through_all_rows_in_its_own_random_order() {
     let config = TrainConfig::new().epochs(2).batch_size(50).seed(6).threads(1);
     Trainer::new(config).fit(&mut model(0.0), &rows).unwrap();
     let asked = rows.asked.into_inner().unwrap();
-    assert_eq!(asked[..300], shuffled(300, 6, 1));
-    assert_eq!(asked[300..], shuffled(300, 6, 2));
+    // First their values are checked.
+    assert!(asked[..300].iter().copied().eq(0..300));
+    assert_eq!(asked[300..600], shuffled(300, 6, 1));
+    assert_eq!(asked[600..], shuffled(300, 6, 2));
 }
 
 /// The trainer is a loop over `Step` and nothing else.
@@ -348,14 +350,41 @@ fn a_step_refuses_what_it_was_not_made_for() {
 }
 
 #[test]
-fn the_cross_entropy_refuses_targets_outside_its_range() {
-    for bad in [-0.1, 1.1] {
-        let mut rows = images().to_array();
-        rows[[250, 783]] = bad;
-        let error = failure(TrainConfig::new().loss(Loss::Bce), &rows);
-        let place = shuffled(300, 0, 1).iter().position(|&row| row == 250).unwrap() / 128 + 1;
-        assert!(matches!(error, Error::Data { .. }), "{error}");
-        assert!(error.to_string().ends_with(&format!("in epoch 1, batch {place}")), "{error}");
+fn targets_that_the_outputs_cannot_reach_are_refused_before_training() {
+    let outputs = |output| Autoencoder::builder(784).code(5).output_activation(output).build().unwrap();
+    let losses = [Loss::Mse, Loss::Mae, Loss::Huber { delta: 1.0 }, Loss::Bce];
+    let cases = losses.map(|loss| (loss, Activation::Sigmoid, [-0.1, 1.1], "[0, 1]"));
+    for (loss, output, bad, range) in
+        cases.into_iter().chain([(Loss::Mse, Activation::Tanh, [-1.1, 1.1], "[-1, 1]")])
+    {
+        for bad in bad {
+            let mut rows = images().to_array();
+            (rows[[250, 783]], rows[[251, 3]]) = (bad, bad);
+            let expected = format!(
+                "targets: expected values in {range} for a model with {output} outputs, \
+                 found {bad} at row 250, column 783"
+            );
+            let mut trained = outputs(output);
+            for threads in [1, 3] {
+                let config = TrainConfig::new().loss(loss).threads(threads);
+                let error = Trainer::new(config).fit(&mut trained, &rows).unwrap_err();
+                assert!(matches!(error, Error::Data { .. }) && error.to_string() == expected, "{error}");
+            }
+            let mut state = OptimizerState::new(Optimizer::adam(), &trained).unwrap();
+            let mut step = Step::new(&trained, Objective { loss, penalties: vec![] }, 300).unwrap();
+            let order: Vec<_> = (0..300).collect();
+            let batch = Batch { samples: &rows, rows: &order, noise: None, seed: 0, epoch: 1, number: 1 };
+            let error = step.run(&mut trained, &mut state, 1e-3, &batch).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(digest(&trained), digest(&outputs(output)));
+
+            // Inputs may have any values, and so may targets of unbounded outputs.
+            let images = images();
+            let config = || TrainConfig::new().epochs(1);
+            let pairs = Pairs::new(&rows, &images).unwrap();
+            Trainer::new(config().loss(loss)).fit(&mut trained, &pairs).unwrap();
+            Trainer::new(config()).fit(&mut outputs(Activation::Identity), &rows).unwrap();
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use autoencoder::{
     Autoencoder, Error, TrainConfig,
     data::{
-        ImageSet, Noise, NoiseKind, Standardizer,
+        ImageSet, Noise, NoiseKind, Pairs, Standardizer, Weighted,
         catalog::{PublishedDataset, Split},
         idx::IdxArray,
     },
@@ -26,6 +26,7 @@ fn types_are_shared_and_stored() {
     all!(shared: Autoencoder, AutoencoderBuilder, Dense, Dropout, Layer, Activation, Init, Loss, Penalty, Scope);
     all!(shared: ImageSet, Noise, NoiseKind, Standardizer, PublishedDataset, Split, IdxArray, ImageQuality, Roc, Error);
     all!(shared: TrainConfig, Optimizer, OptimizerState, Step, Objective, Parameters);
+    all!(shared: Pairs, Weighted);
     all!(shared: History, EpochRecord, Evaluation);
     all!(stored: TrainConfig, Noise, NoiseKind, Optimizer, Loss, Penalty, Scope, Init, Activation);
     all!(stored: History, EpochRecord, Evaluation, ImageQuality, RunEnd, Standardizer);

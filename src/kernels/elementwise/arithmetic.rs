@@ -58,11 +58,11 @@ dispatched! {
         finite
     }
 
-    /// Returns whether every value is in [0, 1].
-    pub fn in_unit_interval(values: &[f32]) -> bool {
+    /// Returns whether every value is at least `low` and at most `high`.
+    pub fn are_between(values: &[f32], low: f32, high: f32) -> bool {
         let mut inside = true;
         for &x in values {
-            inside &= (0.0..=1.0).contains(&x);
+            inside &= (low..=high).contains(&x);
         }
         inside
     }

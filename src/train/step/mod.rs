@@ -26,7 +26,7 @@ use crate::{
     error::{Error, Quantity, Result},
     files::memory,
     nn::{Activation, Autoencoder, Dropout, Layer, Parameters},
-    train::{Frozen, OptimizerState},
+    train::{Frozen, OptimizerState, targets},
 };
 use crew::Crew;
 use rayon::prelude::*;
@@ -138,8 +138,8 @@ impl Step {
     ///
     /// # Errors
     /// [`Error::Shape`] if the batch is empty or larger than the step's batch size, if its rows do not have the model's width,
-    /// or if the layers of model or optimizer are not those that the step was created for. [`Error::Data`] if the loss is
-    /// the cross-entropy and a target is outside [0, 1], or a weight is negative or not finite. [`Error::NotFinite`] if a row, the loss, a gradient or a weight is not
+    /// or if the layers of model or optimizer are not those that the step was created for. [`Error::Data`] if a target is
+    /// outside [0, 1] with sigmoid outputs or outside [-1, 1] with tanh outputs, or a weight is negative or not finite. [`Error::NotFinite`] if a row, the loss, a gradient or a weight is not
     /// finite. The weights have been updated only if the error reports a gradient or a weight.
     ///
     /// # Panics
@@ -237,20 +237,23 @@ impl Step {
         let loss = self.rows_phase(model, batch, batch.weight()?);
         let fits = |row: &RowResult| row.input_is_finite && row.target_fits;
         if !loss.data.is_finite() || !self.results().all(fits) {
-            return Err(self.cause(batch));
+            return Err(self.cause(batch, model.output_layer().activation));
         }
         Ok(loss)
     }
 
     /// The reason why the rows phase has no result that can be used.
-    fn cause(&self, batch: &Batch) -> Error {
+    fn cause(&self, batch: &Batch, output: Activation) -> Error {
         if let Some(row) = batch.first_not_finite() {
             return batch.not_finite(Quantity::Input, None, Some(row));
         }
-        if !self.results().all(|row| row.target_fits) {
-            let expected = format_args!("values in [0, 1], as the loss {} needs", self.objective.loss);
-            let found = format_args!("others in epoch {}, batch {}", batch.epoch, batch.number);
-            return Error::data("targets", expected, found);
+        if let Some(place) = self.results().position(|row| !row.target_fits) {
+            let row = batch.rows[place];
+            let mut target = vec![0.0; batch.samples.features()];
+            targets::copy(batch.samples, row, &mut target);
+            if let Some(error) = targets::unreachable(row, &target, output) {
+                return error;
+            }
         }
         let place = self.results().position(|row| !row.loss.is_finite());
         batch.not_finite(Quantity::Loss, None, place.map(|place| batch.rows[place]))

@@ -3,6 +3,7 @@ use crate::{
     kernels::{self, buffers::Buffer, elementwise, rows_mut},
     nn::{Autoencoder, Layer},
     random::{self, Stream},
+    train::targets,
 };
 use ndarray::{ArrayView2, Axis, Slice};
 
@@ -39,7 +40,7 @@ pub(super) struct RowResult {
     pub squared_error: f64,
     /// The penalties on the row's code.
     pub code_penalty: f64,
-    /// Whether the loss is defined for the target.
+    /// Whether the outputs can reach the target.
     pub target_fits: bool,
     /// Whether an input that is not the target is finite; the loss shows whether the target is.
     pub input_is_finite: bool,
@@ -204,17 +205,17 @@ impl RowBlock {
         let mut deltas = self.deltas[last].view_mut(self.rows);
         let chunks =
             outputs.axis_chunks_iter_mut(Axis(0), each).zip(deltas.axis_chunks_iter_mut(Axis(0), each));
-        let targets = self.target.view(self.rows);
+        let target = self.target.view(self.rows);
         let codes = before[code].view(self.rows);
-        let read = targets.axis_chunks_iter(Axis(0), each).zip(codes.axis_chunks_iter(Axis(0), each));
+        let read = target.axis_chunks_iter(Axis(0), each).zip(codes.axis_chunks_iter(Axis(0), each));
         let chunks = chunks.zip(read).zip(self.results.chunks_mut(each));
-        crew.for_each(chunks, |(((outputs, deltas), (targets, codes)), results)| {
+        crew.for_each(chunks, |(((outputs, deltas), (target, codes)), results)| {
             let rows =
-                rows_mut(outputs).zip(rows_mut(deltas)).zip(kernels::rows(targets)).zip(kernels::rows(codes));
+                rows_mut(outputs).zip(rows_mut(deltas)).zip(kernels::rows(target)).zip(kernels::rows(codes));
             for ((((output, delta), target), code), result) in rows.zip(results) {
                 let penalties = objective.penalties.iter().map(|penalty| penalty.of_code(code, batch_rows));
                 let code_penalty = penalties.sum();
-                let target_fits = objective.loss.is_defined_for(target);
+                let target_fits = targets::are_reachable(target, activation);
                 let of_logits = objective.loss.of_logits(output, target);
                 // From here on `output` holds the outputs instead of the logits.
                 activation.apply(output);
