@@ -654,7 +654,7 @@ fn the_validation_loss_is_that_of_training_without_penalties() {
     let bright = test.to_array() + 0.5;
     let trainer = Trainer::new(config).validation(&bright);
     let error = trainer.fit(&mut self::model(0.3), &images()).unwrap_err();
-    assert!(error.to_string().contains("rows to validate on: expected values in [0, 1]"), "{error}");
+    assert!(error.to_string().contains("targets: expected values in [0, 1]"), "{error}");
 }
 
 #[test]
