@@ -37,7 +37,7 @@ pub struct LayerParameters {
     pub weight: Array2<f32>,
     /// For the biases, `[out]`.
     pub bias: Array1<f32>,
-    /// Whether these are the gradients of a frozen layer, which norms and updates leave out.
+    /// True for the gradients of a frozen layer, which norms and updates skip.
     pub(crate) frozen: bool,
 }
 

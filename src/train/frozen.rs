@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 /// Layers that training leaves as they are, to the bit.
 ///
-/// This is a setting of a run or a [`Step`](crate::train::Step) and no property of the model: a model file never says
-/// what a later training may change.
+/// This is a setting of a run or a [`Step`](crate::train::Step), not a property of the model, so model files do not contain
+/// it.
 ///
 /// ```
 /// use autoencoder::{Autoencoder, TrainConfig, Trainer, data::digits, train::Frozen};

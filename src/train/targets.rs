@@ -36,7 +36,7 @@ pub(super) fn copy(samples: &dyn Dataset, row: usize, target: &mut [f32]) {
     if samples.has_targets() { samples.copy_target(row, target) } else { samples.copy_row(row, target) }
 }
 
-/// Whether an output activation can reach all of a target.
+/// Returns true if the output activation can reach all of a target.
 pub(super) fn are_reachable(target: &[f32], output: Activation) -> bool {
     output.range().is_none_or(|[low, high]| elementwise::are_between(target, low, high))
 }

@@ -79,7 +79,7 @@ impl<'a> Trainer<'a> {
         Self { config, validation: None, callback: None, score: None, checkpoints: None, resume: None }
     }
 
-    /// Rows to evaluate the model on after each epoch, with the run's noise if it has any. Validation affects training only
+    /// Sets the rows to evaluate the model on after each epoch, with the run's noise if it has any. Validation affects training only
     /// through early stopping.
     pub fn validation(mut self, samples: &'a dyn Dataset) -> Self {
         self.validation = Some(samples);
@@ -113,7 +113,7 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Function to call after each batch and each epoch, on a worker thread. If it breaks, training stops, and the model
+    /// Sets the function to call after each batch and each epoch, on a worker thread. If it breaks, training stops, and the model
     /// keeps its weights unless early stopping [restores the best](crate::train::EarlyStopping::restore_best).
     pub fn callback(mut self, callback: impl FnMut(TrainEvent) -> ControlFlow<()> + Send + 'a) -> Self {
         self.callback = Some(Box::new(callback));
@@ -256,7 +256,7 @@ impl<'t, 'a> Session<'t, 'a> {
         Ok(Self { config, samples, validation, callback, score, step, progress, checkpoints, batches })
     }
 
-    /// One epoch: steps, validation, record, checkpoint. Breaks if a callback says so.
+    /// One epoch: steps, validation, record, checkpoint. Returns `Break` if the callback asks to stop.
     fn epoch(&mut self, model: &mut Autoencoder) -> Result<ControlFlow<()>> {
         let epoch = self.progress.epoch();
         if self.steps(model, epoch)?.is_break() {
@@ -344,7 +344,7 @@ impl<'t, 'a> Session<'t, 'a> {
         Ok(self.end(RunEnd::Callback, model))
     }
 
-    /// Ends a run that took all its steps.
+    /// Ends a run that a callback did not stop.
     fn finish(mut self, model: &mut Autoencoder) -> Result<History> {
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.at_end(model, &self.progress)?;

@@ -1,4 +1,4 @@
-//! Loops of one's own: gradients and updates apart, clipping, frozen layers, checkpoints.
+//! Custom training loops: gradients and updates apart, clipping, frozen layers, checkpoints.
 
 use crate::common::digest;
 use autoencoder::{

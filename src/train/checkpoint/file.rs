@@ -53,7 +53,7 @@ pub struct Checkpoint {
 pub struct Damaged {
     /// The file. It is not removed.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The error that reading it gave.
     pub reason: String,
 }
 

@@ -7,7 +7,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Multiply-adds that occupy a worker for longer than it takes to hand them over, a few microseconds.
+/// Multiply-adds that outweigh the cost of scheduling a task, a few microseconds.
 const MIN_OPERATIONS: usize = 1_000_000;
 /// Elements copied or passed through an activation in the same time.
 const MIN_ELEMENTS: usize = 10_000;

@@ -1,9 +1,9 @@
 //! The training step: the rows phase, then the weights phase.
 //!
-//! *Rows phase* ([`rows`]). The batch's rows go through gather, noise, every layer forward, the loss, and every delta
-//! backward. It reads the weights and writes outputs and deltas. If every worker can have a block of at least
-//! [`MIN_BLOCK_ROWS`] rows, it takes that block through all of this on its own. With fewer rows per worker all of them share
-//! one block: in each layer, forward and backward, a worker computes some of the columns.
+//! *Rows phase* ([`rows`]). Each row is gathered, corrupted and run forward through all layers; its loss is computed, and its
+//! deltas are propagated back. The phase reads the weights and writes outputs and deltas. If the batch has about
+//! [`MIN_BLOCK_ROWS`] rows or more per worker, a worker takes a block of rows through all of this on its own. With fewer rows
+//! per worker, all workers share one block: in each layer, forward and backward, a worker computes some of the columns.
 //!
 //! *Weights phase* ([`weights`]). Each layer's weights are cut into tiles. A tile goes through its gradient over the whole
 //! batch, the penalties and the optimizer. It reads outputs and deltas and writes its own weights.
@@ -11,7 +11,7 @@
 //! *Why the number of threads does not change a bit.* Every element of a matrix product is one chain of multiply-adds in a
 //! fixed order, wherever rows, columns or tiles are cut. A gradient sums over the rows in their order. Noise and dropout of
 //! a row are functions of seed, epoch and row. Losses and penalties are kept per row and summed in order. So the cuts decide
-//! who computes a number, never the number.
+//! who computes a number, never its value.
 
 mod batch;
 mod crew;
@@ -259,7 +259,7 @@ impl Step {
         batch.not_finite(Quantity::Loss, None, place.map(|place| batch.rows[place]))
     }
 
-    /// What each row of the batch adds to the loss, in the batch's order.
+    /// The results of the batch's rows, in order.
     fn results(&self) -> impl Iterator<Item = &RowResult> {
         self.blocks.iter().flat_map(RowBlock::results)
     }

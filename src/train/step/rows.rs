@@ -18,7 +18,7 @@ pub(super) struct RowBlock {
     target: Buffer,
     /// The inputs, if they are not the targets.
     input: Buffer,
-    /// Whether they are not: with noise, or if rows have targets of their own.
+    /// True with noise, or if rows have targets of their own.
     has_input: bool,
     /// Each layer's outputs after its dropout.
     outputs: Vec<Buffer>,
@@ -29,7 +29,7 @@ pub(super) struct RowBlock {
     results: Vec<RowResult>,
 }
 
-/// What a row adds to the loss. Kept per row, so that sums have one order however a batch is cut into blocks.
+/// A row's contribution to the loss. Kept per row, so that sums have one order however a batch is cut into blocks.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RowResult {
     /// The row's weight, relative to the mean weight of the batch: exactly 1 where all weights are equal.
@@ -40,9 +40,9 @@ pub(super) struct RowResult {
     pub squared_error: f64,
     /// The penalties on the row's code.
     pub code_penalty: f64,
-    /// Whether the outputs can reach the target.
+    /// True if the outputs can reach the target.
     pub target_fits: bool,
-    /// Whether an input that is not the target is finite; the loss shows whether the target is.
+    /// False if an input that is not the target is not finite. The loss reveals a non-finite target.
     pub input_is_finite: bool,
 }
 
@@ -70,7 +70,7 @@ impl RowBlock {
         2 * row(&widths[0]) + 3 * widths[1..].iter().map(row).sum::<usize>()
     }
 
-    /// Whether the block has none of the batch's rows, as when the last batch is short.
+    /// Returns true if the block has none of the batch's rows, as when the last batch is short.
     pub(super) fn is_empty(&self) -> bool {
         self.rows == 0
     }

@@ -18,8 +18,8 @@ const TILE_WEIGHTS: usize = 49_152;
 /// Rows of a tile, where the layer has them, below which its product slows down.
 const MIN_TILE_ROWS: usize = 12;
 
-/// Rows of each tile of a layer; the last one may have fewer. With more than two workers their number is a multiple of
-/// the workers', so that none has more than another.
+/// Rows of each tile of a layer; the last tile may have fewer. With more than two workers, the number of tiles is a multiple
+/// of the number of workers if the layer has enough rows, so that no worker gets much more than another.
 fn tile_rows((inputs, outputs): (usize, usize), workers: usize) -> usize {
     let mut tiles = (inputs * outputs).div_ceil(TILE_WEIGHTS);
     if workers > 2 {
@@ -29,7 +29,7 @@ fn tile_rows((inputs, outputs): (usize, usize), workers: usize) -> usize {
 }
 
 /// The weights phase: every tile of every layer goes through its gradient over the whole batch, the penalties and the
-/// optimizer. A tile sums the blocks in their order, whoever has it.
+/// optimizer. A tile sums the blocks in their order, regardless of which worker runs it.
 #[derive(Debug)]
 pub(super) struct WeightsPhase {
     workers: usize,
@@ -56,7 +56,7 @@ struct LayerState {
     bias_finite: bool,
 }
 
-/// What is left of a tile after its update.
+/// The record of a tile's update.
 #[derive(Debug, Clone)]
 struct Tile {
     gradient_finite: bool,
@@ -137,7 +137,7 @@ impl WeightsPhase {
         self.layers.iter().flat_map(|layer| &layer.penalties).sum()
     }
 
-    /// The first layer that is not finite after the update, and what of it is not.
+    /// The first layer that is not finite after the update, and which quantity is not.
     pub(super) fn not_finite(&self) -> Option<(usize, Quantity)> {
         self.layers.iter().enumerate().find_map(|(index, layer)| Some((index, layer.not_finite()?)))
     }
@@ -240,7 +240,8 @@ fn crew(model: &Autoencoder, blocks: &[RowBlock]) -> Crew {
     Crew::of_pool().for_operations(rows * model.parameter_count())
 }
 
-/// An empty vector for another lifetime, with the memory of this one: the standard library collects in place.
+/// Returns an empty vector for another lifetime with the memory of this one. The standard library collects in place, which it
+/// does not promise; `tests/allocation.rs` would notice.
 fn recycle<'a>(mut slots: Vec<Slot<Task<'_>>>) -> Vec<Slot<Task<'a>>> {
     slots.clear();
     slots.into_iter().map(|_| unreachable!("the vector is empty")).collect()
@@ -286,7 +287,7 @@ enum Task<'a> {
     },
 }
 
-/// What the tasks of a layer share.
+/// The data that the tasks of a layer share.
 #[derive(Debug, Clone, Copy)]
 struct Phase<'a> {
     objective: &'a Objective,
