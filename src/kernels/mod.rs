@@ -14,7 +14,7 @@ pub use gemm::{Accum, gemm, gemm_sum};
 #[cfg(feature = "bench")]
 pub use peak::peak_gflops;
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView, ArrayView2, ArrayViewMut, ArrayViewMut2, Dimension};
 
 /// Returns the rows of a matrix as slices.
 ///
@@ -32,6 +32,24 @@ pub fn rows<'a>(matrix: ArrayView2<'a, f32>) -> impl Iterator<Item = &'a [f32]> 
 #[track_caller]
 pub fn rows_mut<'a>(matrix: ArrayViewMut2<'a, f32>) -> impl Iterator<Item = &'a mut [f32]> {
     matrix.into_outer_iter_mut().map(|row| row.into_slice().expect("contiguous rows"))
+}
+
+/// Returns the elements of an array in standard layout.
+///
+/// # Panics
+/// If the array is not in standard layout.
+#[track_caller]
+pub(crate) fn slice<D: Dimension>(array: ArrayView<'_, f32, D>) -> &[f32] {
+    array.to_slice().expect("standard layout")
+}
+
+/// Returns the elements of an array in standard layout, to be changed.
+///
+/// # Panics
+/// If the array is not in standard layout.
+#[track_caller]
+pub(crate) fn slice_mut<D: Dimension>(array: ArrayViewMut<'_, f32, D>) -> &mut [f32] {
+    array.into_slice().expect("standard layout")
 }
 
 /// Returns whether every row of a matrix is contiguous, as [`gemm()`] and [`rows_mut`] require of what they write.

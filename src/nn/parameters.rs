@@ -1,6 +1,6 @@
 use crate::{
     error::{Error, Result},
-    kernels::elementwise,
+    kernels::{elementwise, slice},
     nn::Autoencoder,
 };
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
@@ -78,9 +78,7 @@ impl Parameters {
     /// by row of the weights.
     pub fn norm(&self) -> f64 {
         let trained = self.layers.iter().filter(|layer| !layer.frozen);
-        let square_sum = |row: ArrayView1<f32>| {
-            elementwise::square_sum(row.to_slice().expect("`from_iter` makes them contiguous"))
-        };
+        let square_sum = |row: ArrayView1<f32>| elementwise::square_sum(slice(row));
         let sums = trained.flat_map(|layer| {
             layer.weight.outer_iter().map(square_sum).chain([square_sum(layer.bias.view())])
         });

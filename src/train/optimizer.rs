@@ -1,9 +1,11 @@
 use crate::{
     error::{Error, Result},
-    kernels::elementwise::{self, AdamStep},
+    kernels::{
+        elementwise::{self, AdamStep},
+        slice, slice_mut,
+    },
     nn::{Autoencoder, Parameters, Spelling},
 };
-use ndarray::{ArrayViewMut, Dimension};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -177,7 +179,7 @@ impl FromStr for Optimizer {
 /// An optimizer with its state for a model's parameters.
 ///
 /// Gradients, moments and weights that are too small to matter become zero before they turn into subnormal numbers, which
-/// many CPUs handle slowly: gradients below 1e-15 in magnitude, first moments, velocities and weights below 1e-30, second
+/// Intel CPUs handle slowly: gradients below 1e-15 in magnitude, first moments, velocities and weights below 1e-30, second
 /// moments below 1e-36.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OptimizerState {
@@ -280,13 +282,13 @@ impl OptimizerState {
                     slice_mut(weight),
                     slice_mut(first.weight.view_mut()),
                     slice_mut(second.weight.view_mut()),
-                    gradient.weight.as_slice().expect("gradients are in standard layout"),
+                    slice(gradient.weight.view()),
                 ),
                 update.apply_parallel(
                     slice_mut(bias),
                     slice_mut(first.bias.view_mut()),
                     slice_mut(second.bias.view_mut()),
-                    gradient.bias.as_slice().expect("gradients are in standard layout"),
+                    slice(gradient.bias.view()),
                 ),
             ];
             if finite != [true, true] {
@@ -367,10 +369,6 @@ impl Update {
             Self::Sgd { rate, momentum } => elementwise::sgd(parameters, first, gradient, rate, momentum),
         }
     }
-}
-
-fn slice_mut<D: Dimension>(array: ArrayViewMut<'_, f32, D>) -> &mut [f32] {
-    array.into_slice().expect("parameters are in standard layout")
 }
 
 #[cfg(test)]

@@ -232,7 +232,7 @@ impl Step {
         Ok(())
     }
 
-    /// The rows phase, and an error if a row or the loss is not as it should be. The penalty is that on the code.
+    /// Runs the rows phase. Fails if a row or the loss is invalid. The penalty is that on the code.
     fn rows(&mut self, model: &Autoencoder, batch: &Batch) -> Result<BatchLoss> {
         let loss = self.rows_phase(model, batch, batch.weight()?);
         let fits = |row: &RowResult| row.input_is_finite && row.target_fits;
@@ -242,7 +242,7 @@ impl Step {
         Ok(loss)
     }
 
-    /// The reason why the rows phase has no result that can be used.
+    /// The reason why the rows phase failed.
     fn cause(&self, batch: &Batch, output: Activation) -> Error {
         if let Some(row) = batch.first_not_finite() {
             return batch.not_finite(Quantity::Input, None, Some(row));

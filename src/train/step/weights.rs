@@ -5,11 +5,11 @@ use super::{
 };
 use crate::{
     error::Quantity,
-    kernels::{buffers, elementwise},
+    kernels::{buffers, elementwise, slice, slice_mut},
     nn::{Autoencoder, Dense, Layer, LayerParameters, Parameters, clip_factor},
     train::optimizer::{OptimizerState, Update},
 };
-use ndarray::{Array1, ArrayView, ArrayViewMut, ArrayViewMut2, Dimension, s};
+use ndarray::{Array1, ArrayViewMut2, s};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Maximum weights per tile, to within one row: small enough that a tile's gradient stays in a core's cache until the
@@ -176,9 +176,7 @@ impl WeightsPhase {
             let phase = Phase { objective, blocks, index, depth, in_encoder: index < encoder_depth };
             phase.add_gradient_tasks(layer, state, gradient, crew, &mut slots);
         }
-        crew.run_slots(&slots, |task| task.run(&self.gradients));
-        slots.clear();
-        self.slots = recycle(slots);
+        self.slots = run_tasks(crew, slots, &self.gradients);
         let not_finite = self.gradient_not_finite();
         if let Some(max_norm) = max_norm
             && not_finite.is_none()
@@ -215,7 +213,7 @@ impl WeightsPhase {
         let largest = shapes.map(|shape| tile_rows(shape, self.workers) * shape.1).max();
         self.gradients.prepare(largest.unwrap_or(0));
         let crew = crew(model, blocks);
-        let update = state.begin_step(learning_rate);
+        let change = Change { update: state.begin_step(learning_rate), learning_rate };
         let (depth, encoder_depth) = (model.layers().len(), model.encoder_depth());
 
         let mut slots = recycle(std::mem::take(&mut self.slots));
@@ -226,11 +224,9 @@ impl WeightsPhase {
                 continue;
             }
             let phase = Phase { objective, blocks, index, depth, in_encoder: index < encoder_depth };
-            phase.add_tasks(layer, state, [first, second], (update, learning_rate), crew, &mut slots);
+            phase.add_tasks(layer, state, [first, second], change, crew, &mut slots);
         }
-        crew.run_slots(&slots, |task| task.run(&self.gradients));
-        slots.clear();
-        self.slots = recycle(slots);
+        self.slots = run_tasks(crew, slots, &self.gradients);
     }
 }
 
@@ -238,6 +234,12 @@ impl WeightsPhase {
 fn crew(model: &Autoencoder, blocks: &[RowBlock]) -> Crew {
     let rows: usize = blocks.iter().map(|block| block.results().len()).sum();
     Crew::of_pool().for_operations(rows * model.parameter_count())
+}
+
+/// Runs all tasks. Returns an empty vector with the memory of theirs.
+fn run_tasks(crew: Crew, tasks: Vec<Slot<Task>>, gradients: &TileGradients) -> Vec<Slot<Task<'static>>> {
+    crew.run_slots(&tasks, |task| task.run(gradients));
+    recycle(tasks)
 }
 
 /// Returns an empty vector for another lifetime with the memory of this one. The standard library collects in place, which it
@@ -252,8 +254,7 @@ fn recycle<'a>(mut slots: Vec<Slot<Task<'_>>>) -> Vec<Slot<Task<'a>>> {
 enum Task<'a> {
     Tile {
         phase: Phase<'a>,
-        update: Update,
-        learning_rate: f32,
+        change: Change,
         tile: &'a mut Tile,
         /// The first of its rows of the weights.
         start: usize,
@@ -287,6 +288,14 @@ enum Task<'a> {
     },
 }
 
+/// A step's change of all parameters.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    update: Update,
+    /// The threshold of proximal penalties depends on it.
+    learning_rate: f32,
+}
+
 /// The data that the tasks of a layer share.
 #[derive(Debug, Clone, Copy)]
 struct Phase<'a> {
@@ -303,7 +312,7 @@ impl<'a> Phase<'a> {
         layer: &'a mut Layer,
         state: &'a mut LayerState,
         moments: [&'a mut LayerParameters; 2],
-        (update, learning_rate): (Update, f32),
+        change: Change,
         crew: Crew,
         slots: &mut Vec<Slot<Task<'a>>>,
     ) {
@@ -320,22 +329,12 @@ impl<'a> Phase<'a> {
         {
             let (start, moments) = (index * rows, [first, second]);
             let phase = self;
-            let task = Task::Tile {
-                phase,
-                update,
-                learning_rate,
-                tile,
-                start,
-                outputs,
-                weights,
-                moments,
-                penalties,
-            };
+            let task = Task::Tile { phase, change, tile, start, outputs, weights, moments, penalties };
             slots.push(Slot::new(crew.owner(index, count), task));
         }
         let task = Task::Bias {
             phase: self,
-            update,
+            update: change.update,
             bias: slice_mut(bias),
             moments: [slice_mut(first.bias.view_mut()), slice_mut(second.bias.view_mut())],
             gradient: slice_mut(state.bias_gradient.view_mut()),
@@ -416,8 +415,7 @@ impl Task<'_> {
         match self {
             Self::Tile {
                 phase,
-                update,
-                learning_rate,
+                change,
                 tile,
                 start,
                 outputs,
@@ -428,10 +426,10 @@ impl Task<'_> {
                 let mut gradient = gradients.of_this_worker();
                 let gradient = &mut slice_mut(gradient.view_mut())[..weights.len()];
                 phase.penalized_gradient(start, outputs, weights, gradient, penalties);
-                tile.weights_finite = update.apply(weights, first, second, gradient);
+                tile.weights_finite = change.update.apply(weights, first, second, gradient);
                 tile.gradient_finite = tile.weights_finite || gradient.iter().all(|g| g.is_finite());
                 for term in &phase.objective.penalties {
-                    term.after_update(weights, phase.in_encoder, learning_rate);
+                    term.after_update(weights, phase.in_encoder, change.learning_rate);
                 }
             }
             Self::Bias { phase, update, bias, moments: [first, second], gradient, finite } => {
@@ -450,12 +448,4 @@ impl Task<'_> {
             }
         }
     }
-}
-
-fn slice<D: Dimension>(array: ArrayView<'_, f32, D>) -> &[f32] {
-    array.to_slice().expect("parameters are in standard layout")
-}
-
-fn slice_mut<D: Dimension>(array: ArrayViewMut<'_, f32, D>) -> &mut [f32] {
-    array.into_slice().expect("parameters and gradients are in standard layout")
 }
