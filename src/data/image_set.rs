@@ -5,9 +5,13 @@ use crate::{
 };
 use ndarray::{Array2, ArrayRef2};
 
-/// Gray images of one size with one byte per pixel, and optionally one label per image.
+/// Channels of a color: red, green and blue.
+pub(crate) const COLORS: usize = 3;
+
+/// Gray or color images of one size, with one byte per pixel and channel, and optionally one label per image.
 ///
-/// A byte `b` means the value `b / 255`. A set has at least one image, and an image at least one pixel.
+/// A byte `b` means the value `b / 255`. A pixel has one channel, gray, or three: red, green and blue, one after the other.
+/// A set has at least one image, and an image at least one pixel.
 ///
 /// ```
 /// use autoencoder::data::ImageSet;
@@ -19,17 +23,45 @@ use ndarray::{Array2, ArrayRef2};
 pub struct ImageSet {
     name: String,
     shape: (usize, usize),
+    channels: usize,
     pixels: Vec<u8>,
     labels: Option<Vec<u8>>,
+    notices: Vec<String>,
 }
 
 impl ImageSet {
-    /// Creates a set of images of `shape` (height, width). `pixels` holds one image after the other, each row by row.
+    /// Creates a set of gray images of `shape` (height, width). `pixels` holds one image after the other, each row by row.
     ///
     /// # Errors
     /// [`Error::Shape`] if the height or width is 0, there are no pixels, or the last image is incomplete.
     pub fn new(name: impl Into<String>, shape: (usize, usize), pixels: Vec<u8>) -> Result<Self> {
-        let features = shape.0.checked_mul(shape.1).unwrap_or(0);
+        Self::with_channels(name.into(), shape, 1, pixels)
+    }
+
+    /// Creates a set of color images of `shape` (height, width). `pixels` holds one image after the other, each row by row,
+    /// with red, green and blue for each pixel.
+    ///
+    /// ```
+    /// use autoencoder::data::ImageSet;
+    /// let red_and_gray = ImageSet::color("one", (1, 2), vec![255, 0, 0, 128, 128, 128])?;
+    /// assert_eq!((red_and_gray.len(), red_and_gray.channels(), red_and_gray.features()), (1, 3, 6));
+    /// assert_eq!(red_and_gray.into_gray().pixels(), [76, 128]);
+    /// # Ok::<(), autoencoder::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn color(name: impl Into<String>, shape: (usize, usize), pixels: Vec<u8>) -> Result<Self> {
+        Self::with_channels(name.into(), shape, COLORS, pixels)
+    }
+
+    pub(crate) fn with_channels(
+        name: String,
+        shape: (usize, usize),
+        channels: usize,
+        pixels: Vec<u8>,
+    ) -> Result<Self> {
+        let features = shape.0.checked_mul(shape.1).and_then(|area| area.checked_mul(channels)).unwrap_or(0);
         if features == 0 {
             return Err(Error::shape("(height, width) of an image", "at least 1 each", shape));
         }
@@ -37,29 +69,28 @@ impl ImageSet {
             let expected = format!("a positive multiple of {features}");
             return Err(Error::Shape { what: "pixels", expected, found: pixels.len().to_string() });
         }
-        Ok(Self { name: name.into(), shape, pixels, labels: None })
+        Ok(Self { name, shape, channels, pixels, labels: None, notices: Vec::new() })
     }
 
-    /// Creates a set from pixels in [0, 1], `[images, height * width]`. Each pixel is rounded to the nearest of 256
-    /// levels, an error of at most 1/510 (PSNR 58.9 dB). To train on unrounded values, pass the array itself to the
-    /// trainer: it is a [`Dataset`], too.
+    /// Creates a set from pixels in [0, 1], `[images, height * width]` for gray images and
+    /// `[images, height * width * 3]` for color. Each value is rounded to the nearest of 256 levels, an error of at most
+    /// 1/510 (PSNR 58.9 dB). To train on unrounded values, pass the array itself to the trainer: it is a [`Dataset`], too.
     ///
     /// # Errors
-    /// [`Error::Shape`] if there are no rows or not height * width columns, [`Error::Data`] if a pixel is outside [0, 1]
-    /// or NaN.
+    /// [`Error::Shape`] if there are no rows or the number of columns is another, [`Error::Data`] if a pixel is outside
+    /// [0, 1] or NaN.
     pub fn from_array(
         name: impl Into<String>,
         shape: (usize, usize),
         pixels: &ArrayRef2<f32>,
     ) -> Result<Self> {
-        if shape.0.checked_mul(shape.1) != Some(pixels.ncols()) {
-            return Err(Error::shape("columns for images of (height, width)", shape, pixels.ncols()));
-        }
+        let channels = channels(shape, pixels.ncols())?;
         if let Some(((row, column), bad)) = pixels.indexed_iter().find(|(_, p)| !(0.0..=1.0).contains(*p)) {
             let found = format_args!("{bad} at row {row}, column {column}");
             return Err(Error::data("pixel", "a number in [0, 1]", found));
         }
-        Self::new(name, shape, pixels.iter().map(|p| (p * 255.0).round() as u8).collect())
+        let pixels = pixels.iter().map(|p| (p * 255.0).round() as u8).collect();
+        Self::with_channels(name.into(), shape, channels, pixels)
     }
 
     /// Adds labels, one per image.
@@ -74,9 +105,28 @@ impl ImageSet {
         Ok(self)
     }
 
+    #[cfg_attr(
+        not(any(feature = "npy", feature = "png")),
+        allow(dead_code, reason = "readers behind features")
+    )]
+    pub(crate) fn with_notices(mut self, notices: Vec<String>) -> Self {
+        self.notices = notices;
+        self
+    }
+
     /// Replaces the name.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Converts color to gray by Rec. 601's luma as Pillow's `convert("L")` computes it,
+    /// `(19595 R + 38470 G + 7471 B + 32768) / 65536`. Gray images stay as they are.
+    pub fn into_gray(mut self) -> Self {
+        if self.channels == COLORS {
+            self.pixels = self.pixels.chunks_exact(COLORS).map(luma).collect();
+            self.channels = 1;
+        }
         self
     }
 
@@ -118,7 +168,9 @@ impl ImageSet {
         let features = self.features();
         let pixels = indices.iter().flat_map(|index| &self.pixels[index * features..][..features]);
         let labels = self.labels.as_ref().map(|labels| indices.iter().map(|&index| labels[index]).collect());
-        Ok(Self { labels, ..Self::new(self.name.clone(), self.shape, pixels.copied().collect())? })
+        let pixels = pixels.copied().collect();
+        let selected = Self::with_channels(self.name.clone(), self.shape, self.channels, pixels)?;
+        Ok(Self { labels, notices: self.notices.clone(), ..selected })
     }
 
     /// Returns the name of the set, for messages and tables.
@@ -131,18 +183,29 @@ impl ImageSet {
         self.shape
     }
 
+    /// Returns the number of values per pixel: 1 for gray, 3 for color.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Returns what reading the images converted or skipped, one sentence each, for a person to read. It is empty if the
+    /// pixels are exactly those of the file, or come from no file.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
     /// Returns the number of images, at least 1.
     #[allow(clippy::len_without_is_empty, reason = "a set is never empty")]
     pub fn len(&self) -> usize {
         self.pixels.len() / self.features()
     }
 
-    /// Returns the number of pixels of each image, height * width.
+    /// Returns the number of values of each image, height * width * channels.
     pub fn features(&self) -> usize {
-        self.shape.0 * self.shape.1
+        self.shape.0 * self.shape.1 * self.channels
     }
 
-    /// Returns all pixels, one image after the other, each row by row.
+    /// Returns all pixels, one image after the other, each row by row, the channels of a pixel together.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
@@ -152,12 +215,25 @@ impl ImageSet {
         self.labels.as_deref()
     }
 
-    /// Converts all images to `[images, height * width]` with values in [0, 1].
+    /// Converts all images to `[images, height * width * channels]` with values in [0, 1].
     pub fn to_array(&self) -> Array2<f32> {
         let mut values = vec![0.0; self.pixels.len()];
         elementwise::unit_from_bytes(&mut values, &self.pixels);
         Array2::from_shape_vec((self.len(), self.features()), values).expect("whole images: `new` checks")
     }
+}
+
+/// Returns the number of channels of rows with `columns` values that are images of `shape`.
+pub(crate) fn channels(shape: (usize, usize), columns: usize) -> Result<usize> {
+    let area = shape.0.checked_mul(shape.1).filter(|&area| area > 0);
+    let found = area.and_then(|area| [1, COLORS].into_iter().find(|c| area.checked_mul(*c) == Some(columns)));
+    found.ok_or_else(|| Error::shape("columns for gray or color images of (height, width)", shape, columns))
+}
+
+/// The gray level of a color.
+fn luma(color: &[u8]) -> u8 {
+    let [red, green, blue] = [0, 1, 2].map(|channel| u32::from(color[channel]));
+    ((19_595 * red + 38_470 * green + 7_471 * blue + 32_768) >> 16) as u8
 }
 
 impl Dataset for ImageSet {
@@ -200,6 +276,27 @@ mod tests {
         }
         assert!(ImageSet::from_array("a", (2, 2), &array![[0.0, 1.0]]).is_err());
         assert!(ImageSet::from_array("a", (usize::MAX, 2), &array![[0.0, 1.0]]).is_err());
+    }
+
+    #[test]
+    fn colors_keep_their_channels() {
+        let pixels: Vec<u8> = (0..18).collect();
+        let images = ImageSet::color("c", (1, 2), pixels.clone()).unwrap();
+        assert_eq!((images.len(), images.channels(), images.features()), (3, 3, 6));
+        let chosen = images.select(&[2, 0]).unwrap();
+        assert_eq!(chosen.pixels(), [&pixels[12..], &pixels[..6]].concat());
+        assert_eq!(images.clone().head(1).unwrap().pixels(), &pixels[..6]);
+        assert_eq!(ImageSet::from_array("c", (1, 2), &images.to_array()).unwrap(), images);
+        let mut row = [0.0; 6];
+        images.copy_row(1, &mut row);
+        assert_eq!(row.to_vec(), images.to_array().row(1).to_vec());
+        assert!(ImageSet::color("c", (1, 2), vec![0; 8]).is_err());
+        assert!(ImageSet::color("c", (usize::MAX / 2, 1), vec![0; 8]).is_err());
+        // Levels that Pillow 13's `convert("L")` gives.
+        let colors = [255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255, 1, 2, 3, 200, 100, 50];
+        let gray = ImageSet::color("c", (2, 3), colors.to_vec()).unwrap().into_gray();
+        assert_eq!((gray.channels(), gray.pixels()), (1, &[76, 150, 29, 255, 2, 124][..]));
+        assert_eq!(gray.clone().into_gray(), gray);
     }
 
     #[test]

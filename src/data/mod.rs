@@ -1,8 +1,8 @@
 //! Data sets: where they come from, how they are stored, and the noise that corrupts them.
 //!
 //! Training and evaluation accept any [`Dataset`]: an [`ImageSet`], whose pixels are bytes, an `Array2<f32>`, or your own
-//! type. [`Pairs`] joins inputs and targets that differ, and [`Weighted`] gives rows weights. A [`Standardizer`] scales
-//! the columns of a table.
+//! type. [`Pairs`] joins inputs and targets that differ, [`Weighted`] gives rows weights, and [`Holdout`] chooses test rows. A
+//! [`Standardizer`] scales the columns of a table.
 //!
 //! | module | feature | contents |
 //! |---|---|---|
@@ -19,6 +19,7 @@ pub mod digits;
 #[cfg(feature = "download")]
 pub mod download;
 mod formats;
+mod holdout;
 mod image_set;
 mod noise;
 mod pairs;
@@ -32,7 +33,9 @@ pub use formats::idx;
 pub use formats::npy;
 #[cfg(feature = "png")]
 pub use formats::png;
+pub use holdout::{Holdout, Subset};
 pub use image_set::ImageSet;
+pub(crate) use image_set::{COLORS, channels};
 pub use noise::{Noise, NoiseKind};
 pub use pairs::Pairs;
 pub use standardizer::Standardizer;

@@ -1,5 +1,8 @@
-use crate::error::{Error, Result};
-use ndarray::{ArrayRef1, ArrayRef2};
+use crate::{
+    data::channels,
+    error::{Error, Result},
+};
+use ndarray::{ArrayRef1, ArrayRef2, s};
 use rayon::prelude::*;
 
 /// Taps of the window: a Gaussian with standard deviation 1.5, truncated at 3.5 deviations.
@@ -11,9 +14,12 @@ const K2: f64 = 0.03;
 /// Returns the structural similarity of two images of `shape` (height, width), whose values have the range `data_range`. It
 /// is at most 1 (Wang et al. 2004, <https://doi.org/10.1109/TIP.2003.819861>).
 ///
-/// The result is the mean over all positions of a window of 11 x 11 pixels with Gaussian weights (standard deviation 1.5), with
+/// Images are gray, with height * width values, or in color, with 3 * height * width, the channels of a pixel together; the
+/// similarity is then the mean over the channels.
+///
+/// For one channel, the result is the mean over all positions of a window of 11 x 11 pixels with Gaussian weights (standard deviation 1.5), with
 /// population covariances. It equals scikit-image's with `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`
-/// and the same data range.
+/// and the same data range; for color, also `channel_axis=2`.
 ///
 /// ```
 /// use autoencoder::{data::digits, metrics::ssim};
@@ -24,8 +30,8 @@ const K2: f64 = 0.03;
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] if an image does not have height * width pixels or is smaller than the window, [`Error::Setting`] if the
-/// data range is not a finite number above 0.
+/// [`Error::Shape`] if an image does not have that many values or is smaller than the window, [`Error::Setting`] if the data
+/// range is not a finite number above 0.
 pub fn ssim(
     image: &ArrayRef1<f32>,
     reference: &ArrayRef1<f32>,
@@ -38,13 +44,21 @@ pub fn ssim(
     if shape.0.min(shape.1) < TAPS {
         return Err(Error::shape("(height, width) of images for SSIM", "at least 11 each", shape));
     }
-    for image in [image, reference] {
-        if shape.0.checked_mul(shape.1) != Some(image.len()) {
-            return Err(Error::shape("pixels of an image of (height, width)", shape, image.len()));
-        }
+    let channels = channels(shape, reference.len())?;
+    if image.len() != reference.len() {
+        return Err(Error::shape("pixels of an image to compare", reference.len(), image.len()));
     }
-    let x = image.mapv(f64::from).to_vec();
-    let y = reference.mapv(f64::from).to_vec();
+    let channel = |first: usize| {
+        let values = |image: &ArrayRef1<f32>| {
+            image.slice(s![first..; channels]).iter().map(|&value| f64::from(value)).collect::<Vec<_>>()
+        };
+        similarity(&values(image), &values(reference), shape, data_range)
+    };
+    Ok((0..channels).map(channel).sum::<f64>() / channels as f64)
+}
+
+/// The similarity of one channel.
+fn similarity(x: &[f64], y: &[f64], shape: (usize, usize), data_range: f64) -> f64 {
     let smooth = |value: &dyn Fn(usize) -> f64| windows(&(0..x.len()).map(value).collect::<Vec<_>>(), shape);
     let mean_x = smooth(&|i| x[i]);
     let mean_y = smooth(&|i| y[i]);
@@ -53,7 +67,7 @@ pub fn ssim(
     let mean_xy = smooth(&|i| x[i] * y[i]);
     let c1 = (K1 * data_range).powi(2);
     let c2 = (K2 * data_range).powi(2);
-    let similarity = |i: usize| {
+    let at = |i: usize| {
         let square_x = mean_x[i] * mean_x[i];
         let square_y = mean_y[i] * mean_y[i];
         let product = mean_x[i] * mean_y[i];
@@ -62,10 +76,10 @@ pub fn ssim(
         (2.0 * mean_x[i] * mean_y[i] + c1) * (2.0 * covariance + c2)
             / ((square_x + square_y + c1) * (variances + c2))
     };
-    Ok((0..mean_x.len()).map(similarity).sum::<f64>() / mean_x.len() as f64)
+    (0..mean_x.len()).map(at).sum::<f64>() / mean_x.len() as f64
 }
 
-/// Returns the mean of [`ssim`] over pairs of images, both `[images, height * width]`.
+/// Returns the mean of [`ssim`] over pairs of images, both `[images, height * width]`, or three times as wide for color.
 ///
 /// # Errors
 /// As [`ssim`], and [`Error::Shape`] if the shapes differ or there are no images.
@@ -151,6 +165,18 @@ mod tests {
         let (black, gray) = (Array1::zeros(144), Array1::from_elem(144, 0.5));
         let found = ssim(&black, &gray, (12, 12), 1.0).unwrap();
         assert_abs_diff_eq!(found, 1e-4 / (0.25 + 1e-4), epsilon = 1e-9);
+    }
+
+    #[test]
+    fn colors_are_compared_channel_by_channel() {
+        let shape = (12, 15);
+        let pairs = [0.0, 1.0, 2.0].map(|i| pair(shape, i));
+        let interleaved =
+            |which: usize| Array1::from_shape_fn(3 * 180, |index| pairs[index % 3][which][index / 3]);
+        let expected = pairs.iter().map(|[a, b]| ssim(a, b, shape, 1.0).unwrap()).sum::<f64>() / 3.0;
+        let found = ssim(&interleaved(0), &interleaved(1), shape, 1.0).unwrap();
+        assert_abs_diff_eq!(found, expected, epsilon = 1e-12);
+        assert!(ssim(&interleaved(0), &pairs[0][1], shape, 1.0).is_err());
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn a_megabyte_that_claims_gigabytes() {
 
 #[test]
 fn pixels_that_are_no_pixels() {
-    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1e-6, 1.000_001, f32::MAX] {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.002, 1.002, f32::MAX] {
         refused(&of("<f4", "(1, 1, 1)", &bad.to_le_bytes()), 3, read);
         refused(&of(">f8", "(1, 1, 1)", &f64::from(bad).to_be_bytes()), 3, read);
     }

@@ -2,6 +2,12 @@
 
 pub mod idx;
 #[cfg(feature = "npy")]
+mod layout;
+#[cfg(feature = "npy")]
 pub mod npy;
+#[cfg(feature = "npy")]
+mod numbers;
+#[cfg(feature = "npy")]
+mod pixels;
 #[cfg(feature = "png")]
 pub mod png;

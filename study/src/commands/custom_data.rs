@@ -119,7 +119,7 @@ fn load(flags: &Flags) -> Result<ImageSet, Failure> {
     };
     if flags.images.is_dir() {
         no_shape("no shape: PNG files state their own")?;
-        let (images, classes) = png::load_folder(&flags.images)?;
+        let png::Folder { images, classes, .. } = png::load_folder(&flags.images, Default::default())?;
         if !classes.is_empty() {
             say(&format!("{} classes", classes.len()))?;
         }

@@ -5,8 +5,10 @@ use crate::{
 use ndarray_npy::npy::header::Header;
 use std::io::Read;
 
-/// A header has about 128 bytes. Longer ones are refused.
-const MAX_HEADER: usize = 1 << 10;
+/// Headers have about 128 bytes. Some writers pad them to a page.
+const MAX_HEADER: usize = 1 << 16;
+/// Maximum length of a header without its padding.
+const MAX_LITERAL: usize = 1 << 10;
 
 /// Reads the header. The parser of its Python literal takes exponential time for nested brackets, so more than the two
 /// pairs that a header needs, the dictionary's and the shape's, are refused before.
@@ -14,21 +16,46 @@ pub(super) fn header(stream: &mut impl Read, name: &str) -> Result<Header> {
     let bad = |found: &dyn std::fmt::Display| Error::format(name, "header", "a valid .npy header", found);
     let mut take = |len| memory::read(stream, len).map_err(Error::io(name));
     let mut bytes = take(8)?;
-    let length = take(if bytes.get(6) == Some(&1) { 2 } else { 4 })?;
-    bytes.extend(&length);
-    let length = length.iter().rev().fold(0, |length, &byte| length << 8 | usize::from(byte));
     if !bytes.starts_with(b"\x93NUMPY") {
         return Err(bad(&describe(&bytes)));
     }
-    if length > MAX_HEADER {
-        return Err(Error::format(name, "length of the header", format!("at most {MAX_HEADER}"), length));
+    let length = take(if bytes.get(6) == Some(&1) { 2 } else { 4 })?;
+    let size = length.iter().rev().fold(0, |size, &byte| size << 8 | usize::from(byte));
+    if size > MAX_HEADER {
+        return Err(Error::format(name, "length of the header", format!("at most {MAX_HEADER}"), size));
     }
-    let literal = take(length)?;
+    let padded = take(size)?;
+    if padded.len() < size {
+        return Err(Error::format(name, "header", format_args!("{size} bytes"), padded.len()));
+    }
+    let literal = normalized(&padded);
+    if literal.len() > MAX_LITERAL {
+        return Err(Error::format(
+            name,
+            "length of the header",
+            format!("at most {MAX_LITERAL}"),
+            literal.len(),
+        ));
+    }
     if literal.iter().filter(|&byte| b"([{".contains(byte)).count() > 2 {
-        return Err(bad(&"too many brackets"));
+        return Err(bad(&"nested brackets, as of a structured type; save a plain array of numbers"));
     }
+    bytes.extend(&(literal.len() as u32).to_le_bytes()[..length.len()]);
     bytes.extend(&literal);
     Header::from_reader(&mut bytes.as_slice()).map_err(|error| bad(&error))
+}
+
+/// The literal without its padding, with the newline that some writers omit, and with the numbers of Python 3 in place of
+/// Python 2's `40L`.
+fn normalized(padded: &[u8]) -> Vec<u8> {
+    let mut literal = Vec::new();
+    for &byte in padded.trim_ascii_end() {
+        if byte != b'L' || !literal.last().is_some_and(u8::is_ascii_digit) {
+            literal.push(byte);
+        }
+    }
+    literal.push(b'\n');
+    literal
 }
 
 /// Reads the elements of `size` bytes each, which must be the rest of the file.
@@ -46,22 +73,6 @@ pub(super) fn elements(stream: &mut impl Read, name: &str, header: &Header, size
         return Err(Error::format(name, "end", "nothing after the elements", "more bytes"));
     }
     Ok(bytes)
-}
-
-/// Decodes the bytes of one element.
-pub(super) type Decode = fn(&[u8]) -> f32;
-
-/// Returns the size of an element in bytes and its decoder, which divides a byte by 255. `None` for other types than
-/// bytes and floats.
-pub(super) fn element(header: &Header) -> Option<(usize, Decode)> {
-    Some(match header.type_descriptor.as_string()?.as_str() {
-        "|u1" | "u1" | "<u1" | ">u1" => (1, |b| f32::from(b[0]) / 255.0),
-        "<f4" => (4, |b| f32::from_le_bytes(b.try_into().unwrap_or_default())),
-        ">f4" => (4, |b| f32::from_be_bytes(b.try_into().unwrap_or_default())),
-        "<f8" => (8, |b| f64::from_le_bytes(b.try_into().unwrap_or_default()) as f32),
-        ">f8" => (8, |b| f64::from_be_bytes(b.try_into().unwrap_or_default()) as f32),
-        _ => return None,
-    })
 }
 
 /// Names what a file is that is no `.npy` file.

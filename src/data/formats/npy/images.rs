@@ -1,22 +1,29 @@
-use super::header::{element, elements, header};
+use super::{
+    elements::{element, rows_first},
+    header::{elements, header},
+};
 use crate::{
-    data::ImageSet,
+    data::{
+        ImageSet,
+        formats::{layout::Layout, pixels::levels},
+    },
     error::{Error, Result},
     files::write_atomic,
 };
-use ndarray::{Array3, ArrayView3, ShapeBuilder};
-use ndarray_npy::{WriteNpyExt, npy::header::Layout};
+use ndarray::ArrayViewD;
+use ndarray_npy::WriteNpyExt;
 use std::{
     fs::File,
     io::{self, Read},
     path::Path,
 };
 
-/// Loads images `[images, height, width]`, or `[images, features]` if `shape` gives their (height, width). The set is named
-/// after the file.
+/// Loads images `[images, height, width]`, `[images, height, width, 3]`, or `[images, features]` if `shape` gives their
+/// (height, width). The set is named after the file.
 ///
-/// Pixels are `uint8`, or `float32` or `float64` in [0, 1], which are rounded to 256 levels as by
-/// [`ImageSet::from_array`].
+/// Dimensions of 1 have no effect. Color may also be stored as planes, `[images, 3, height, width]`. Pixels are `uint8`;
+/// `uint16`, of which 65,535 is white; `bool`; floats in [0, 1], which are rounded to 256 levels as by
+/// [`ImageSet::from_array`]; or other integers from 0 to 255. What was converted is in [`ImageSet::notices`].
 ///
 /// ```
 /// use autoencoder::data::{digits, npy};
@@ -37,14 +44,16 @@ pub fn load(path: impl AsRef<Path>, shape: Option<(usize, usize)>) -> Result<Ima
     read(file, &path.display().to_string(), shape)
 }
 
-/// Saves images as `uint8` `[images, height, width]`, without their labels. The file is
-/// [written atomically](write_atomic).
+/// Saves images as `uint8` `[images, height, width]`, or `[images, height, width, 3]` for color, without their labels. The
+/// file is [written atomically](write_atomic).
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be written.
 pub fn save(path: impl AsRef<Path>, images: &ImageSet) -> Result<()> {
     let (height, width) = images.image_shape();
-    let pixels = ArrayView3::from_shape((images.len(), height, width), images.pixels());
+    let mut shape = vec![images.len(), height, width];
+    shape.extend(Some(images.channels()).filter(|&channels| channels > 1));
+    let pixels = ArrayViewD::from_shape(shape, images.pixels());
     write_atomic(path, |out| pixels.map_err(io::Error::other)?.write_npy(out).map_err(io::Error::other))
 }
 
@@ -54,49 +63,20 @@ pub fn save(path: impl AsRef<Path>, images: &ImageSet) -> Result<()> {
 /// As [`load`].
 pub fn read(mut stream: impl Read, name: &str, shape: Option<(usize, usize)>) -> Result<ImageSet> {
     let header = header(&mut stream, name)?;
-    let (count, (height, width)) = match (header.shape.as_slice(), shape) {
-        (&[count, height, width], None) => (count, (height, width)),
-        (&[count, height, width], Some(shape)) if shape == (height, width) => (count, shape),
-        (&[count, features], Some(shape)) if shape.0.checked_mul(shape.1) == Some(features) => (count, shape),
-        (found, shape) => {
-            let expected = match shape {
-                Some((height, width)) => {
-                    format!("(images, {height}, {width}) or (images, {height} * {width})")
-                }
-                None => "(images, height, width)".to_owned(),
-            };
-            return Err(Error::format(name, "shape", expected, format!("{found:?}")));
-        }
-    };
-    let (size, decode) = element(&header).ok_or_else(|| {
-        let found = &header.type_descriptor;
-        Error::format(name, "type of the elements", "uint8, float32 or float64", found)
-    })?;
-    let bytes = elements(&mut stream, name, &header, size)?;
-    let pixel = |element: &[u8]| {
-        let pixel = decode(element);
-        let inside = (0.0..=1.0).contains(&pixel);
-        let level = inside.then_some((pixel * 255.0).round() as u8);
-        level.ok_or_else(|| Error::format(name, "pixel", "a number in [0, 1]", pixel))
-    };
-    let mut pixels = bytes.chunks_exact(size).map(pixel).collect::<Result<Vec<_>>>()?;
-    if header.layout == Layout::Fortran && !pixels.is_empty() {
-        // Column-major order reverses the axes that the file has, two or three.
-        let columns_first = match header.shape.len() {
-            2 => (count, height * width, 1),
-            _ => (count, height, width),
-        };
-        let array = Array3::from_shape_vec(columns_first.f(), pixels)
-            .map_err(|error| Error::format(name, "shape", "a shape that fits in memory", error))?;
-        pixels = array.iter().copied().collect();
-    }
-    ImageSet::new(name, (height, width), pixels)
+    let layout = Layout::new(name, &header.shape, shape)?;
+    let element = element(name, &header)?;
+    let bytes = elements(&mut stream, name, &header, element.size)?;
+    let mut notices: Vec<_> = layout.notice(name, &header.shape).into_iter().collect();
+    let bytes = rows_first(name, &header, element.size, bytes)?;
+    let pixels = layout.arrange(levels(name, element, bytes, &layout, &mut notices)?);
+    let images = ImageSet::with_channels(name.to_owned(), layout.shape, layout.channels, pixels)?;
+    Ok(images.with_notices(notices))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array, Array3, ShapeBuilder, array};
+    use ndarray::{Array, Array3, Array4, Axis, ShapeBuilder, array};
     use ndarray_npy::{WritableElement, WriteNpyExt};
 
     fn npy<A: WritableElement, D: ndarray::Dimension>(array: &Array<A, D>) -> Vec<u8> {
@@ -120,9 +100,75 @@ mod tests {
             (npy(&real.mapv(f64::from)), None),
             (npy(&columns_first), None),
             (npy(&flat), Some((2, 2))),
+            (npy(&flat.clone().insert_axis(Axis(2))), Some((2, 2))),
+            (npy(&bytes.clone().insert_axis(Axis(3))), None),
+            (npy(&bytes.clone().insert_axis(Axis(1))), None),
+            (npy(&bytes.mapv(|b| u16::from(b) * 257)), None),
+            (npy(&bytes.mapv(i64::from)), None),
+            (npy(&bytes.mapv(i16::from)), None),
+            (npy(&bytes.mapv(u32::from)), None),
+            (retyped(npy(&bytes), "|u1", "B"), None),
+            (retyped(npy(&real), "<f4", "=f4"), None),
         ] {
-            assert_eq!(read(&file[..], "x", shape).unwrap(), expected);
+            let found = read(&file[..], "x", shape).unwrap();
+            assert_eq!(found.with_notices(Vec::new()), expected);
         }
+        let halves: Vec<u8> = [0_u16, 0x3c00, 0x3800].iter().flat_map(|half| half.to_le_bytes()).collect();
+        let file = written("{'descr': '<f2', 'fortran_order': False, 'shape': (1, 1, 3), }", &halves);
+        assert_eq!(read(&file[..], "x", Some((1, 3))).unwrap().pixels(), [0, 255, 128]);
+        let mask = npy(&bytes.mapv(|b| b > 100));
+        assert_eq!(read(&mask[..], "x", None).unwrap().pixels()[..4], [0, 0, 255, 255]);
+    }
+
+    /// A file with this header, not padded, and these elements.
+    fn written(header: &str, elements: &[u8]) -> Vec<u8> {
+        [b"\x93NUMPY\x01\0", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), elements].concat()
+    }
+
+    /// The file with another name for the type of its elements.
+    fn retyped(mut file: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+        let position = file.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
+        // The name is followed by a quote; spaces keep the length.
+        let tail = format!("{to}'{}", " ".repeat(from.len() - to.len()));
+        file[position..position + tail.len()].copy_from_slice(tail.as_bytes());
+        file
+    }
+
+    #[test]
+    fn headers_of_other_writers_are_read() {
+        let old = "{'descr': '|u1', 'fortran_order': False, 'shape': (1L, 2L, 2L), }\n";
+        let bare = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2, 2), }";
+        let page = format!("{bare:4085}\n");
+        for header in [old, bare, &page] {
+            assert_eq!(read(&*written(header, &[1, 2, 3, 4]), "x", None).unwrap().pixels(), [1, 2, 3, 4]);
+        }
+        let long = format!("{bare:65000}{:5000}", "");
+        let endless = [b"\x93NUMPY\x02\0", &70_000_u32.to_le_bytes()[..], long.as_bytes()].concat();
+        assert!(read(&*endless, "x", None).unwrap_err().to_string().contains("at most 65536"));
+    }
+
+    #[test]
+    fn colors_are_pixels_or_planes() {
+        let pixels =
+            Array4::from_shape_fn((2, 4, 5, 3), |(image, y, x, c)| (image * 100 + y * 20 + x * 3 + c) as u8);
+        let expected = ImageSet::color("x", (4, 5), pixels.iter().copied().collect()).unwrap();
+        let planes = pixels.view().permuted_axes([0, 3, 1, 2]).as_standard_layout().into_owned();
+        let flat = pixels.clone().into_shape_with_order((2, 60)).unwrap();
+        for (file, shape, notices) in
+            [(npy(&pixels), None, 0), (npy(&planes), None, 1), (npy(&flat), Some((4, 5)), 1)]
+        {
+            let found = read(&file[..], "x", shape).unwrap();
+            assert_eq!(found.notices().len(), notices, "{:?}", found.notices());
+            assert_eq!(found.with_notices(Vec::new()), expected);
+        }
+    }
+
+    #[test]
+    fn floats_a_hair_outside_are_clamped_and_counted() {
+        let file = npy(&array![[[1.001_f32, -0.001], [0.5, 1.0]]]);
+        let images = read(&file[..], "x", None).unwrap();
+        assert_eq!(images.pixels(), [255, 0, 128, 255]);
+        assert_eq!(images.notices(), ["x: 2 pixels slightly outside [0, 1] were clamped"]);
     }
 
     #[test]
@@ -132,9 +178,23 @@ mod tests {
             (three.clone(), Some((4, 3)), "(images, 4, 3)"),
             (npy(&array![[1_u8, 2]]), None, "(images, height, width)"),
             (npy(&array![[1_u8, 2]]), Some((2, 2)), "(images, 2 * 2)"),
-            (npy(&array![[[1_i32]]]), None, "<i4"),
-            (npy(&array![[[1.5_f32]]]), None, "in [0, 1]"),
-            (npy(&array![[[f64::NAN]]]), None, "in [0, 1]"),
+            (npy(&array![[[1_i32, 256], [0, 0]]]), None, "256 at image 0, row 0, column 1"),
+            (npy(&array![[[0, -1], [0, 0]]]), None, "an integer from 0 to 255"),
+            (
+                npy(&array![[[0_f32, 0.0], [77.0, 255.0]]]),
+                None,
+                "77 at image 0, row 1, column 0; divide by 255",
+            ),
+            (npy(&array![[[0_f32, 0.0], [-1.0, 1.0]]]), None, "(x + 1) / 2"),
+            (npy(&array![[[0_f32, 0.0], [-7.0, 1.0]]]), None, "rescale"),
+            (npy(&array![[[0.0, f64::NAN], [0.0, 0.0]]]), None, "NaN at image 0, row 0, column 1; replace"),
+            (retyped(npy(&array![[[1_u8]]]), "|u1", "|O"), None, "|O"),
+            (retyped(npy(&array![[[1_u8]]]), "|u1", "<c8"), None, "<c8"),
+            (
+                b"\x93NUMPY\x01\0\x30\0{'descr': [('image', '|u1', (28, 28))], 'a': ()}".to_vec(),
+                None,
+                "structured",
+            ),
             (npy(&Array3::<u8>::zeros((0, 3, 4))), None, "positive multiple"),
             (npy(&Array3::<u8>::zeros((2, 0, 4))), None, "at least 1"),
             ([&three[..], &[0]].concat(), None, "nothing after the elements"),
@@ -155,6 +215,10 @@ mod tests {
         let images = ImageSet::new(name, (2, 3), (0..24).collect()).unwrap();
         save(&path, &images).unwrap();
         assert_eq!(load(&path, None).unwrap(), images);
+        let color = ImageSet::color(images.name(), (2, 2), (0..24).collect()).unwrap();
+        save(&path, &color).unwrap();
+        assert_eq!(load(&path, None).unwrap(), color);
+        save(&path, &images).unwrap();
         assert!(std::fs::read(&path).unwrap().windows(12).any(|part| part == b"'descr': '|u"));
     }
 

@@ -1,10 +1,13 @@
-//! NumPy's `.npy` files (feature `npy`): image sets, and rows of any finite numbers.
+//! NumPy's `.npy` files (feature `npy`): image sets, rows of any finite numbers, and integers such as labels.
 //!
 //! The format is documented at <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
+mod elements;
 mod header;
 mod images;
+mod integers;
 mod rows;
 
 pub use images::{load, read, save};
+pub use integers::{load_integers, load_labels, read_integers, save_integers, save_labels};
 pub use rows::{load_rows, read_rows, save_rows};

@@ -1,17 +1,24 @@
-use super::header::{element, elements, header};
+use super::{
+    elements::{element, rows_first},
+    header::{elements, header},
+};
 use crate::{
     error::{Error, Result},
     files::write_atomic,
 };
-use ndarray::{Array2, ArrayRef2, CowArray, ShapeBuilder};
-use ndarray_npy::{WriteNpyExt, npy::header::Layout};
+use ndarray::{Array2, ArrayRef2, CowArray};
+use ndarray_npy::WriteNpyExt;
 use std::{
     fs::File,
     io::{self, Read},
     path::Path,
 };
 
-/// Loads rows of finite numbers, `[rows, features]`, of type `float32` or `float64`, which is rounded to f32.
+/// Loads rows of finite numbers, `[rows, features]`. Floats of 16, 32 or 64 bits and integers become f32, rounded where they
+/// have to be. Further dimensions are joined: `[rows, 8, 8]` becomes `[rows, 64]`.
+///
+/// Bytes (`uint8`) are refused: in images, they mean `byte / 255`, in tables often the number itself. Load images with
+/// [`load`](super::load), and convert tables with NumPy's `astype("float32")`.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not an NPY file of rows or a number is not finite
@@ -50,24 +57,29 @@ pub fn save_rows(path: impl AsRef<Path>, rows: &ArrayRef2<f32>) -> Result<()> {
 /// As [`load_rows`].
 pub fn read_rows(mut stream: impl Read, name: &str) -> Result<Array2<f32>> {
     let header = header(&mut stream, name)?;
-    let &[rows, features] = header.shape.as_slice() else {
+    let Some((&rows, features)) = header.shape.split_first().filter(|(_, features)| !features.is_empty())
+    else {
         return Err(Error::format(name, "shape", "(rows, features)", format!("{:?}", header.shape)));
     };
-    // In images a byte means value/255, so the scale of `uint8` rows would be ambiguous.
-    let (size, decode) = element(&header).filter(|(size, _)| *size > 1).ok_or_else(|| {
-        let found = &header.type_descriptor;
-        Error::format(name, "type of the elements", "float32 or float64", found)
-    })?;
-    let bytes = elements(&mut stream, name, &header, size)?;
-    let shape = (rows, features).set_f(header.layout == Layout::Fortran);
-    let rows = Array2::from_shape_vec(shape, bytes.chunks_exact(size).map(decode).collect())
+    let element = element(name, &header)?;
+    if element.is_byte() {
+        let expected = "floats, or integers of more than 8 bits; convert by astype(\"float32\")";
+        return Err(Error::format(name, "type of the elements", expected, "uint8"));
+    }
+    let bytes = elements(&mut stream, name, &header, element.size)?;
+    let bytes = rows_first(name, &header, element.size, bytes)?;
+    let numbers: Vec<f32> = bytes.chunks_exact(element.size).map(|b| element.number(b) as f32).collect();
+    // The product of the dimensions after a 0 was never computed.
+    let features =
+        features.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim)).unwrap_or(usize::MAX);
+    let rows = Array2::from_shape_vec((rows, features), numbers)
         .map_err(|error| Error::format(name, "shape", "a shape that fits in memory", error))?;
     match rows.indexed_iter().find(|(_, value)| !value.is_finite()) {
         Some(((row, column), value)) => {
             let found = format!("{value} at row {row}, column {column}");
             Err(Error::format(name, "number", "a finite f32", found))
         }
-        None => Ok(rows.as_standard_layout().into_owned()),
+        None => Ok(rows),
     }
 }
 
@@ -104,10 +116,8 @@ mod tests {
         for (file, expected) in [
             (bytes(&rows), "inf at row 1, column 1"),
             (bytes(&array![[0.0, f32::NAN]].into_dyn()), "NaN at row 0, column 1"),
-            (bytes(&array![[1_u8, 2]].into_dyn()), "|u1"),
-            (bytes(&array![[1_i32, 2]].into_dyn()), "<i4"),
+            (bytes(&array![[1_u8, 2]].into_dyn()), "found uint8"),
             (bytes(&array![1.0, 2.0].into_dyn()), "(rows, features)"),
-            (bytes(&array![[[1.0]]].into_dyn()), "(rows, features)"),
             ([&bytes(&rows)[..], &[0]].concat(), "nothing after"),
             (b"\x93NUMPY\x02\0\xff\xff\xff\xff   ".to_vec(), "header"),
             (b"rows".to_vec(), "another format"),
@@ -119,6 +129,11 @@ mod tests {
         for length in 0..file.len() {
             assert!(read_rows(&file[..length], "x.npy").is_err(), "{length} bytes");
         }
-        assert_eq!(read_rows(&*bytes(&array![[1.0, 2.0]].into_dyn()), "x").unwrap(), array![[1.0, 2.0]]);
+        for file in [array![[1.0, 2.0], [3.0, 4.0]].into_dyn(), array![[[1.0, 2.0]], [[3.0, 4.0]]].into_dyn()]
+        {
+            assert_eq!(read_rows(&*bytes(&file), "x").unwrap(), array![[1.0, 2.0], [3.0, 4.0]]);
+        }
+        let integers = array![[-1_i32, 7]].into_dyn();
+        assert_eq!(read_rows(&*bytes(&integers), "x").unwrap(), array![[-1.0, 7.0]]);
     }
 }

@@ -1,160 +1,241 @@
+use super::decode::{self, Conversions, Image};
 use crate::{
-    data::ImageSet,
+    data::{COLORS, ImageSet},
     error::{Error, Result},
 };
-use png::{BitDepth, ColorType, Decoder, Transformations};
 use std::{
-    ffi::OsString,
     fs::{self, File},
-    io::BufReader,
+    io::Read,
     path::{Path, PathBuf},
 };
 
-/// Maximum pixels of an image. The decoder allocates what the header claims, up to 8 bytes per pixel.
-const MAX_PIXELS: usize = 1 << 24;
 /// Labels are bytes.
 const MAX_CLASSES: usize = 256;
+/// What operating systems leave in folders.
+const CLUTTER: [&str; 3] = ["thumbs.db", "desktop.ini", "__macosx"];
+const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// Loads a folder of PNG files, and the names of its classes.
+/// What shows through transparent pixels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Background {
+    /// Level 0, the default.
+    #[default]
+    Black,
+    /// Level 255.
+    White,
+}
+
+/// A folder of PNG files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Folder {
+    /// The images, with labels if there are classes.
+    pub images: ImageSet,
+    /// The names of the classes, by label.
+    pub classes: Vec<String>,
+    /// The file of each image, relative to the folder.
+    pub files: Vec<PathBuf>,
+}
+
+/// Loads a folder of PNG files.
 ///
 /// Either the folder holds the images and there are no classes, or each of its subfolders holds the images of one class.
-/// Classes and images follow in the order of their names, and labels are indices of classes. Names that start with a dot
-/// are skipped; anything else that is not a PNG file of the right size is an error.
+/// Images follow in the order of their names. So do classes, in the order of their numbers if all names are numbers; a label is
+/// the index of a class.
 ///
-/// All images have the same size. Color becomes gray by Rec. 601's luma as Pillow's `convert("L")` computes it,
-/// `(19595 R + 38470 G + 7471 B + 32768) / 65536`, and alpha is ignored, as there. Values of 16 bits become the nearest of
-/// 256 levels after that.
+/// All images have the same size. They are in color if a pixel of any of them is; gray images among them get three equal
+/// channels. Use [`ImageSet::into_gray`] for gray levels. Transparent pixels are blended with the background, and
+/// 16 bits become the nearest of 256 levels. Of an animation, the first frame counts. [`ImageSet::notices`] says what was
+/// converted.
+///
+/// Hidden files, files that operating systems leave, and files that are no images are skipped. Notices count all but
+/// the hidden ones.
 ///
 /// ```no_run
-/// use autoencoder::data::png;
-/// let (leaves, classes) = png::load_folder("leaves")?; // leaves/ash/*.png, leaves/oak/*.png
-/// println!("{} images of {:?} in {} classes", leaves.len(), leaves.image_shape(), classes.len());
+/// use autoencoder::data::png::{self, Background};
+/// let leaves = png::load_folder("leaves", Background::White)?; // leaves/ash/*.png, leaves/oak/*.png
+/// println!("{} images of {:?}", leaves.images.len(), leaves.classes);
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`Error::Io`] if a file or folder cannot be read. [`Error::Format`] if a file is not a valid PNG file, is an animation,
-/// differs in size from the first one or has more than 2^24 pixels; or if a folder has no images, both images and
-/// subfolders, or more than 256 subfolders.
-pub fn load_folder(path: impl AsRef<Path>) -> Result<(ImageSet, Vec<String>)> {
+/// [`Error::Io`] if a file or folder cannot be read. [`Error::Format`] if a PNG file is invalid, differs in size from
+/// the first one or has more than 2^24 pixels; if a file is an image of another format; or if a folder has no images, both
+/// images and subfolders, subfolders of subfolders, or more than 256 subfolders.
+pub fn load_folder(path: impl AsRef<Path>, background: Background) -> Result<Folder> {
     let path = path.as_ref();
-    let mut images = Loader::default();
-    let (folders, files): (Vec<_>, Vec<_>) = entries(path)?.into_iter().partition(|entry| entry.is_dir());
-    let wrong = |expected: String, found: String| {
-        Err(Error::format(&path.display().to_string(), "folder", expected, found))
-    };
-    if !folders.is_empty() && !files.is_empty() {
-        return wrong("PNG files or subfolders of them".to_owned(), "both".to_owned());
+    let mut loader = Loader { root: path.to_owned(), background, channels: 1, ..Loader::default() };
+    let (mut folders, files) = loader.entries(path)?;
+    if folders.is_empty() {
+        loader.add(&files, None)?;
+    } else {
+        if let Some(image) = files.iter().find(|file| is_png(file)) {
+            let found = format!("both, such as {}", image.display());
+            return Err(loader.wrong("PNG files or subfolders of them", found));
+        }
+        loader.skipped += files.len();
+        in_order(&mut folders);
     }
     if folders.len() > MAX_CLASSES {
-        return wrong(format!("at most {MAX_CLASSES} subfolders"), folders.len().to_string());
+        return Err(loader.wrong(format!("at most {MAX_CLASSES} subfolders"), folders.len()));
     }
-    images.add(path, &files, folders.is_empty())?;
-    let mut labels = Vec::new();
-    let mut classes = Vec::new();
     for (label, folder) in (0_u8..=u8::MAX).zip(&folders) {
-        let files = entries(folder)?;
-        images.add(folder, &files, true)?;
-        labels.extend(vec![label; files.len()]);
-        classes.push(folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        let (nested, files) = loader.entries(folder)?;
+        if let Some(nested) = nested.first() {
+            let expected = "one level of subfolders, one per class; of train/ and test/, pass one";
+            return Err(loader.wrong(expected, format!("a folder in a subfolder, {}", nested.display())));
+        }
+        loader.add(&files, Some((folder, label)))?;
     }
-    let set = ImageSet::new(path.display().to_string(), images.shape, images.pixels)?;
-    Ok((if folders.is_empty() { set } else { set.with_labels(labels)? }, classes))
+    loader.finish(folders)
 }
 
-/// The entries of a folder in the order of their names, without hidden ones.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let names: Result<Vec<OsString>, _> =
-        fs::read_dir(folder).and_then(|found| found.map(|entry| entry.map(|e| e.file_name())).collect());
-    let mut names = names.map_err(Error::io(folder))?;
-    names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
-    names.sort_unstable();
-    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+/// Sorts folders by number if all their names are numbers.
+fn in_order(folders: &mut [PathBuf]) {
+    let number = |folder: &PathBuf| name(folder).parse::<u64>().ok();
+    if folders.iter().all(|folder| number(folder).is_some()) {
+        folders.sort_by_key(number);
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn is_png(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let file = File::open(path).map(|file| file.take(SIGNATURE.len() as u64).read_to_end(&mut start));
+    file.is_ok() && start == SIGNATURE
 }
 
 /// The images so far. The first one sets the size.
 #[derive(Default)]
 struct Loader {
+    root: PathBuf,
+    background: Background,
     shape: (usize, usize),
+    channels: usize,
     pixels: Vec<u8>,
+    labels: Vec<u8>,
+    files: Vec<PathBuf>,
+    skipped: usize,
+    notices: Vec<String>,
+    in_color: usize,
+    transparent: usize,
+    sixteen_bits: usize,
+    animated: usize,
+    cut_short: Vec<String>,
 }
 
 impl Loader {
-    fn add(&mut self, folder: &Path, files: &[PathBuf], needed: bool) -> Result<()> {
-        if needed && files.is_empty() {
-            return Err(Error::format(&folder.display().to_string(), "folder", "PNG files", "none"));
-        }
+    fn wrong(&self, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Error {
+        Error::format(&self.root.display().to_string(), "folder", expected, found)
+    }
+
+    /// Returns the folders and the files in a folder, in the order of their names, without what is skipped.
+    fn entries(&mut self, folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+        let names: Result<Vec<_>, _> =
+            fs::read_dir(folder).and_then(|found| found.map(|entry| entry.map(|e| e.file_name())).collect());
+        let mut names = names.map_err(Error::io(folder))?;
+        names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
+        let count = names.len();
+        names.retain(|name| !CLUTTER.iter().any(|clutter| name.eq_ignore_ascii_case(clutter)));
+        self.skipped += count - names.len();
+        names.sort_unstable();
+        Ok(names.into_iter().map(|name| folder.join(name)).partition(|entry| entry.is_dir()))
+    }
+
+    /// Adds the images of a class, or of the whole folder if there are no classes.
+    fn add(&mut self, files: &[PathBuf], class: Option<(&Path, u8)>) -> Result<()> {
+        let before = self.files.len();
         for file in files {
-            let expected = Some(self.shape).filter(|_| !self.pixels.is_empty());
-            self.shape = read(file, expected, &mut self.pixels)?;
+            // Without this name, text and the like is no damaged image.
+            let named = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
+            if !named && !is_png(file) && !is_other_image(file)? {
+                self.skipped += 1;
+                continue;
+            }
+            let expected = Some(self.shape).filter(|_| !self.files.is_empty());
+            self.push(decode::read(file, expected, self.background)?, file);
+            self.labels.extend(class.map(|(_, label)| label));
+        }
+        if let Some((folder, _)) = class.filter(|_| self.files.len() == before) {
+            self.notices.push(format!("class {} has no images", name(folder)));
         }
         Ok(())
     }
+
+    fn push(&mut self, image: Image, file: &Path) {
+        let Image { shape, channels, pixels, conversions } = image;
+        self.shape = shape;
+        if channels > self.channels {
+            self.pixels = in_three_channels(&self.pixels);
+            self.channels = channels;
+        }
+        self.in_color += usize::from(channels == COLORS);
+        self.pixels.extend(if channels < self.channels { in_three_channels(&pixels) } else { pixels });
+        self.files.push(file.strip_prefix(&self.root).unwrap_or(file).to_owned());
+        let Conversions { transparent, sixteen_bits, animated, cut_short } = conversions;
+        self.transparent += usize::from(transparent);
+        self.sixteen_bits += usize::from(sixteen_bits);
+        self.animated += usize::from(animated);
+        self.cut_short.extend(cut_short.then(|| file.display().to_string()));
+    }
+
+    fn finish(mut self, folders: Vec<PathBuf>) -> Result<Folder> {
+        if self.files.is_empty() {
+            let found =
+                if self.skipped == 0 { "none".to_owned() } else { format!("{} other files", self.skipped) };
+            return Err(self.wrong("PNG files", found));
+        }
+        let notices = self.all_notices();
+        let name_of_set = self.root.display().to_string();
+        let set = ImageSet::with_channels(name_of_set, self.shape, self.channels, self.pixels)?;
+        let set = set.with_notices(notices);
+        let images = if folders.is_empty() { set } else { set.with_labels(self.labels)? };
+        Ok(Folder { images, classes: folders.iter().map(|folder| name(folder)).collect(), files: self.files })
+    }
+
+    fn all_notices(&mut self) -> Vec<String> {
+        let root = self.root.display();
+        let gray = self.files.len() - self.in_color;
+        let background = if self.background == Background::White { "white" } else { "black" };
+        let mut notices = std::mem::take(&mut self.notices);
+        let mut count = |count: usize, text: &str| {
+            if count > 0 {
+                notices.push(format!("{root}: {count} {text}"));
+            }
+        };
+        if self.channels == COLORS {
+            count(gray, "gray images among color images: they got three equal channels");
+        }
+        count(
+            self.transparent,
+            &format!("images with transparent pixels: blended with a {background} background"),
+        );
+        count(self.sixteen_bits, "images of 16 bits per sample: rounded to 8 bits");
+        count(self.animated, "animations: the first frame of each is used");
+        count(self.skipped, "files that are no images: skipped");
+        for file in &self.cut_short {
+            notices.push(format!("{file}: the end of the file is missing, but all pixels are there"));
+        }
+        notices
+    }
 }
 
-/// Appends the gray pixels of a file and returns its size, which must be the expected one, if any.
-fn read(path: &Path, expected: Option<(usize, usize)>, pixels: &mut Vec<u8>) -> Result<(usize, usize)> {
-    let name = path.display().to_string();
-    // A pipe or a device might never end.
-    if !fs::metadata(path).map_err(Error::io(path))?.is_file() {
-        return Err(Error::format(&name, "PNG", "a regular file", "something else"));
-    }
-    let bad = |error: png::DecodingError| match error {
-        png::DecodingError::IoError(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
-            Error::Io { path: path.to_owned(), cause: source }
-        }
-        error => Error::format(&name, "PNG", "a valid image", error),
-    };
-    let mut decoder = Decoder::new(BufReader::new(File::open(path).map_err(Error::io(path))?));
-    // Expands palettes to colors and fewer than 8 bits to 8.
-    decoder.set_transformations(Transformations::EXPAND);
-    let mut reader = decoder.read_info().map_err(bad)?;
-    let info = reader.info();
-    let shape = (info.height as usize, info.width as usize);
-    if info.animation_control().is_some() {
-        return Err(Error::format(&name, "PNG", "one image", "an animation"));
-    }
-    if let Some((height, width)) = expected.filter(|&expected| expected != shape) {
-        let expected = format!("{height} x {width}, as in the images before");
-        return Err(Error::format(&name, "size", expected, format!("{} x {}", shape.0, shape.1)));
-    }
-    let size = reader.output_buffer_size();
-    let count = shape.0.checked_mul(shape.1).filter(|&count| count <= MAX_PIXELS);
-    let (Some(size), Some(_)) = (size, count) else {
-        let found = format!("{} x {}", shape.0, shape.1);
-        return Err(Error::format(&name, "size", format!("at most {MAX_PIXELS} pixels"), found));
-    };
-    let mut bytes = vec![0; size];
-    let frame = reader.next_frame(&mut bytes).map_err(bad)?;
-    reader.finish().map_err(bad)?;
-
-    let channels = match frame.color_type {
-        ColorType::Grayscale => 1,
-        ColorType::GrayscaleAlpha => 2,
-        ColorType::Rgb => 3,
-        ColorType::Rgba => 4,
-        ColorType::Indexed => {
-            return Err(Error::format(&name, "PNG", "colors", "a palette that was not expanded"));
-        }
-    };
-    if frame.bit_depth == BitDepth::Sixteen {
-        let sample = |bytes: &[u8]| u32::from(u16::from_be_bytes([bytes[0], bytes[1]]));
-        let level = |pixel: &[u8]| ((gray(pixel, 2, sample) + 128) / 257) as u8;
-        pixels.extend(bytes.chunks_exact(2 * channels).map(level));
-    } else {
-        let level = |pixel: &[u8]| gray(pixel, 1, |bytes| bytes[0].into()) as u8;
-        pixels.extend(bytes.chunks_exact(channels).map(level));
-    }
-    Ok(shape)
+/// Gray pixels as colors.
+fn in_three_channels(pixels: &[u8]) -> Vec<u8> {
+    pixels.iter().flat_map(|&level| [level; COLORS]).collect()
 }
 
-/// The gray level of a pixel whose samples have `width` bytes each. Alpha comes last and is ignored.
-fn gray(pixel: &[u8], width: usize, sample: impl Fn(&[u8]) -> u32) -> u32 {
-    let at = |channel: usize| sample(&pixel[channel * width..]);
-    // The weights sum to 2^16, so sums of 16-bit samples stay below 2^32.
-    if pixel.len() < 3 * width {
-        at(0)
-    } else {
-        (19_595 * at(0) + 38_470 * at(1) + 7_471 * at(2) + 32_768) >> 16
+/// Returns whether a file is an image of another format, which is better refused than skipped.
+fn is_other_image(path: &Path) -> Result<bool> {
+    const STARTS: [&[u8]; 7] = [b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"RIFF", b"P5"];
+    if !path.is_file() {
+        return Ok(true);
     }
+    let mut start = Vec::new();
+    File::open(path).and_then(|file| file.take(4).read_to_end(&mut start)).map_err(Error::io(path))?;
+    Ok(STARTS.iter().any(|known| start.starts_with(known)))
 }

@@ -1,4 +1,5 @@
 use crate::{
+    data::channels,
     error::{Error, Result},
     files::write_atomic,
 };
@@ -8,10 +9,11 @@ use std::{io, path::Path};
 /// Gray level between the images.
 const GAP_LEVEL: u8 = 96;
 
-/// Saves a grid of images as one gray PNG file.
+/// Saves a grid of images as one PNG file.
 ///
-/// Each array `[images, height * width]` becomes one row of the grid, its images side by side with a thin gap. Each pixel is
-/// enlarged to `zoom` x `zoom`. Values are clamped to [0, 1]; NaN becomes black. The file is
+/// Each array becomes one row of the grid, its images side by side with a thin gap. It is `[images, height * width]` for gray
+/// images, or `[images, height * width * 3]` for color, the channels of a pixel together. If any row is in color, the file
+/// is. Each pixel is enlarged to `zoom` x `zoom`. Values are clamped to [0, 1]; NaN becomes black. The file is
 /// [written atomically](write_atomic).
 ///
 /// ```
@@ -25,8 +27,8 @@ const GAP_LEVEL: u8 = 96;
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] if there is nothing to draw, an array does not have height * width columns, or the grid exceeds 2^31
-/// pixels; [`Error::Io`] if the file cannot be written.
+/// [`Error::Shape`] if there is nothing to draw, an array has another number of columns, or the grid exceeds 2^31
+/// bytes; [`Error::Io`] if the file cannot be written.
 pub fn save_grid(
     path: impl AsRef<Path>,
     (height, width): (usize, usize),
@@ -34,36 +36,44 @@ pub fn save_grid(
     zoom: usize,
 ) -> Result<()> {
     let columns = rows.iter().map(|row| row.nrows()).max().unwrap_or(0);
-    if let Some(row) = rows.iter().find(|row| height.checked_mul(width) != Some(row.ncols())) {
-        return Err(Error::shape("columns for images of (height, width)", (height, width), row.ncols()));
-    }
+    let channels =
+        rows.iter().map(|row| channels((height, width), row.ncols())).collect::<Result<Vec<_>>>()?;
+    let depth = channels.iter().copied().max().unwrap_or(1);
     let gap = zoom.div_ceil(2);
     let side = |images: usize, pixels: usize| {
         let length = images.checked_mul(pixels.checked_mul(zoom)?.checked_add(gap)?)?.checked_add(gap)?;
         u32::try_from(length).ok().filter(|_| images * pixels * zoom > 0)
     };
     let size = side(columns, width).zip(side(rows.len(), height));
-    let Some((across, down)) = size.filter(|&(a, d)| u64::from(a) * u64::from(d) < 1 << 31) else {
+    let Some((across, down)) =
+        size.filter(|&(a, d)| (u64::from(a) * u64::from(d)).saturating_mul(depth as u64) < 1 << 31)
+    else {
         let found = format!("{} x {columns} of {height} x {width}, zoom {zoom}", rows.len());
-        return Err(Error::Shape { what: "grid of images", expected: "1 to 2^31 pixels".to_owned(), found });
+        return Err(Error::Shape { what: "grid of images", expected: "1 to 2^31 bytes".to_owned(), found });
     };
 
-    let mut pixels = vec![GAP_LEVEL; across as usize * down as usize];
-    for (grid_row, row) in rows.iter().enumerate() {
+    let stride = across as usize * depth;
+    let mut pixels = vec![GAP_LEVEL; stride * down as usize];
+    for (grid_row, (row, channels)) in rows.iter().zip(channels).enumerate() {
         for (grid_column, image) in row.outer_iter().enumerate() {
             let top = gap + grid_row * (height * zoom + gap);
             let left = gap + grid_column * (width * zoom + gap);
             for y in 0..height * zoom {
-                let start = (top + y) * across as usize + left;
-                for (x, pixel) in pixels[start..start + width * zoom].iter_mut().enumerate() {
-                    *pixel = (image[y / zoom * width + x / zoom] * 255.0).round() as u8;
+                let start = (top + y) * stride + left * depth;
+                let line = &mut pixels[start..start + width * zoom * depth];
+                for (x, color) in line.chunks_exact_mut(depth).enumerate() {
+                    let pixel = (y / zoom * width + x / zoom) * channels;
+                    for (channel, level) in color.iter_mut().enumerate() {
+                        *level = (image[pixel + channel.min(channels - 1)] * 255.0).round() as u8;
+                    }
                 }
             }
         }
     }
     write_atomic(path, |file| {
         let mut encoder = ::png::Encoder::new(file, across, down);
-        encoder.set_color(::png::ColorType::Grayscale);
+        let gray = depth == 1;
+        encoder.set_color(if gray { ::png::ColorType::Grayscale } else { ::png::ColorType::Rgb });
         let mut writer = encoder.write_header().map_err(io::Error::other)?;
         writer.write_image_data(&pixels).map_err(io::Error::other)?;
         writer.finish().map_err(io::Error::other)
@@ -94,6 +104,21 @@ mod tests {
         assert_eq!(row(1), [g, 0, 0, 255, 255, g, 51, 51, 0, 0, g]);
         assert_eq!(row(2), row(1));
         assert_eq!(row(4), [g, 255, 255, 0, 0, g, g, g, g, g, g]);
+    }
+
+    #[test]
+    fn one_row_in_color_makes_a_grid_in_color() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grid.png");
+        let (color, gray) = (array![[1.0, 0.0, 0.2, 0.0, 1.0, 0.0]], array![[0.4, 1.0]]);
+        save_grid(&path, (1, 2), &[color.view(), gray.view()], 1).unwrap();
+        let mut reader =
+            ::png::Decoder::new(io::BufReader::new(File::open(&path).unwrap())).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.width, info.height, info.color_type), (4, 5, ::png::ColorType::Rgb));
+        assert_eq!(pixels[12..24], [96, 96, 96, 255, 0, 51, 0, 255, 0, 96, 96, 96]);
+        assert_eq!(pixels[36..48], [96, 96, 96, 102, 102, 102, 255, 255, 255, 96, 96, 96]);
     }
 
     #[test]

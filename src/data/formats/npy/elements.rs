@@ -1,0 +1,56 @@
+use crate::{
+    data::formats::numbers::{Element, Kind},
+    error::{Error, Result},
+};
+use ndarray::{ArrayView, IxDyn, ShapeBuilder};
+use ndarray_npy::npy::header::{Header, Layout};
+use std::iter;
+
+/// Returns the type of the elements, if they are numbers.
+pub(super) fn element(name: &str, header: &Header) -> Result<Element> {
+    let descriptor = &header.type_descriptor;
+    descriptor.as_string().and_then(|text| parse(text)).ok_or_else(|| {
+        let expected = "bool, integers of at most 64 bits, or floats of 16, 32 or 64 bits";
+        Error::format(name, "type of the elements", expected, descriptor)
+    })
+}
+
+/// Parses a type in NumPy's notation, such as `<f4`.
+fn parse(text: &str) -> Option<Element> {
+    let native = cfg!(target_endian = "big");
+    let (big_endian, text) = match text.as_bytes().first()? {
+        b'<' => (false, &text[1..]),
+        b'>' | b'!' => (true, &text[1..]),
+        b'=' | b'|' => (native, &text[1..]),
+        _ => (native, text),
+    };
+    let (kind, size) = match text {
+        "b1" | "?" => (Kind::Bool, 1),
+        "u1" | "B" => (Kind::Unsigned, 1),
+        "u2" | "H" => (Kind::Unsigned, 2),
+        "u4" | "I" => (Kind::Unsigned, 4),
+        "u8" | "Q" => (Kind::Unsigned, 8),
+        "i1" | "b" => (Kind::Signed, 1),
+        "i2" | "h" => (Kind::Signed, 2),
+        "i4" | "i" => (Kind::Signed, 4),
+        "i8" | "q" => (Kind::Signed, 8),
+        "f2" | "e" => (Kind::Float, 2),
+        "f4" | "f" => (Kind::Float, 4),
+        "f8" | "d" => (Kind::Float, 8),
+        _ => return None,
+    };
+    Some(Element { kind, size, big_endian })
+}
+
+/// Puts the elements of a column-major array in row-major order.
+pub(super) fn rows_first(name: &str, header: &Header, size: usize, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    if header.layout != Layout::Fortran || bytes.is_empty() {
+        return Ok(bytes);
+    }
+    // In column-major order, the bytes of an element come before its position.
+    let shape: Vec<usize> = iter::once(size).chain(header.shape.iter().copied()).collect();
+    let array = ArrayView::from_shape(IxDyn(&shape).f(), &bytes)
+        .map_err(|error| Error::format(name, "shape", "a shape that fits in memory", error))?;
+    let bytes_last: Vec<usize> = (1..shape.len()).chain([0]).collect();
+    Ok(array.permuted_axes(bytes_last).iter().copied().collect())
+}
