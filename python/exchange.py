@@ -139,7 +139,8 @@ def describe(model):
             layers[-1][key] = value
         if not layers:
             raise ValueError(f"{stack}: no Linear found; {LAYERS}")
-        architecture[stack] = [{"activation": "identity", "dropout": 0.0} | layer for layer in layers]
+        defaults = {"outputs": None, "activation": "identity", "dropout": 0.0}
+        architecture[stack] = [defaults | layer for layer in layers]
     if width != architecture["inputs"]:
         raise ValueError(f"{last}: expected {architecture['inputs']} outputs, as many as inputs, found {width}")
     if "dropout" in layers[-1]:
