@@ -6,8 +6,9 @@
 
 By default, MODEL is `tests/golden/exchange/crate.safetensors`, which the crate wrote, and VALUES is
 `crate-values.safetensors` beside it. VALUES has the tensors `inputs`, `codes` and `outputs`, as the crate computed
-them. `cargo test --release --test it exchange -- --ignored` writes both files. The model becomes an `nn.Sequential`. It must
-reproduce the values to within 1e-6. Saved again, it must have the same architecture and exactly the same weights.
+them. `cargo test --release --test it exchange::write -- --ignored` writes both files. The model becomes an
+`nn.Sequential`. It must reproduce the values to within 1e-6. Saved again, it must have the same architecture and exactly
+the same weights.
 """
 
 import json

@@ -1,7 +1,7 @@
 //! Model exchange: files from PyTorch load here, and the files that `python/` checks are the ones we still write.
 //!
 //! `python/write_torch.py` wrote `tests/golden/exchange/torch*`; the ignored test below wrote `crate*`, which
-//! `python/check_torch.py` compares with PyTorch.
+//! `python/check_torch.py` compares with PyTorch. `python/test_exchange.py` runs `files_of_the_python_tests`.
 
 use autoencoder::{
     Autoencoder,
@@ -9,7 +9,10 @@ use autoencoder::{
     nn::{Activation, Dropout, Init, Layer},
 };
 use safetensors::{SafeTensors, tensor::TensorView};
-use std::{fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 const TOLERANCE: f32 = 1e-6;
 const ROWS: usize = 17;
@@ -25,25 +28,25 @@ fn numbers(file: &SafeTensors, name: &str) -> Vec<f32> {
 }
 
 /// A tensor of a file of values, `[rows, features]`.
-fn values(file: &str, name: &str) -> Array2<f32> {
-    let bytes = fs::read(golden(file)).unwrap();
+fn values(file: &Path, name: &str) -> Array2<f32> {
+    let bytes = fs::read(file).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     Array2::from_shape_vec((ROWS, file.tensor(name).unwrap().shape()[1]), numbers(&file, name)).unwrap()
 }
 
 #[track_caller]
-fn assert_near(found: &Array2<f32>, expected: &Array2<f32>) {
+fn assert_near(found: &Array2<f32>, expected: &Array2<f32>, tolerance: f32) {
     assert_eq!(found.dim(), expected.dim());
     let errors = found.iter().zip(expected).map(|(found, expected)| (found - expected).abs());
     let error = errors.fold(0.0, f32::max);
-    assert!(error <= TOLERANCE, "{error:e}");
+    assert!(error <= tolerance, "{error:e}");
 }
 
 fn assert_values(model: &Autoencoder, file: &str) {
-    let [inputs, codes, outputs] = ["inputs", "codes", "outputs"].map(|name| values(file, name));
-    assert_near(&model.encode(&inputs).unwrap(), &codes);
-    assert_near(&model.decode(&codes).unwrap(), &outputs);
-    assert_near(&model.reconstruct(&inputs).unwrap(), &outputs);
+    let [inputs, codes, outputs] = ["inputs", "codes", "outputs"].map(|name| values(&golden(file), name));
+    assert_near(&model.encode(&inputs).unwrap(), &codes, TOLERANCE);
+    assert_near(&model.decode(&codes).unwrap(), &outputs, TOLERANCE);
+    assert_near(&model.reconstruct(&inputs).unwrap(), &outputs, TOLERANCE);
 }
 
 /// Unequal widths and every activation, so that a transposed weight or a swapped name fails.
@@ -105,6 +108,22 @@ fn our_file_is_the_one_that_pytorch_read() {
     model().save(&path).unwrap();
     assert!(fs::read(path).unwrap() == fs::read(golden("crate.safetensors")).unwrap());
     assert_values(&Autoencoder::load(golden("crate.safetensors")).unwrap(), "crate-values.safetensors");
+}
+
+#[test]
+#[ignore = "reads a folder that python/test_exchange.py writes"]
+fn files_of_the_python_tests() {
+    let folder = env::var_os("AUTOENCODER_EXCHANGE").expect("AUTOENCODER_EXCHANGE, a folder");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let models: Vec<_> = files.filter(|path| path.extension() == Some("safetensors".as_ref())).collect();
+    assert!(!models.is_empty());
+    for path in models {
+        println!("{}", path.display());
+        let model = Autoencoder::load(&path).unwrap();
+        let [inputs, outputs] =
+            ["inputs", "outputs"].map(|name| values(&path.with_extension("values"), name));
+        assert_near(&model.reconstruct(&inputs).unwrap(), &outputs, 1e-5);
+    }
 }
 
 #[test]
