@@ -3,8 +3,9 @@
 use super::{example, fail, picture, succeed, text};
 use autoencoder::{
     Autoencoder,
-    data::{digits, idx, npy},
+    data::{ImageSet, digits, idx, npy},
     ndarray::Array3,
+    train::Checkpoint,
 };
 use ndarray_npy::write_npy;
 use serde_json::Value;
@@ -89,8 +90,8 @@ fn custom_data_goes_from_a_file_to_a_model_and_pictures() {
     assert!(fail("custom_data", &["--images", flat, "--out", out], 1).contains("(images, height, width)"));
     let png = pngs.to_str().unwrap();
     assert!(fail("custom_data", &["--images", png, "--shape", "24x28", "--out", out], 2).contains("PNG"));
-    fs::write(pngs.join("notes.txt"), "no image").unwrap();
-    assert!(fail("custom_data", &["--images", png, "--out", out], 1).contains("notes.txt"));
+    fs::write(pngs.join("photo.jpg"), b"\xff\xd8\xff\xe0").unwrap();
+    assert!(fail("custom_data", &["--images", png, "--out", out], 1).contains("photo.jpg"));
     assert!(fail("custom_data", &["--images", "/nowhere.idx", "--out", out], 1).contains("/nowhere.idx"));
     let plain = plain.to_str().unwrap();
     for flags in [
@@ -107,5 +108,114 @@ fn custom_data_goes_from_a_file_to_a_model_and_pictures() {
     ] {
         let flags: Vec<_> = ["--images", plain, "--out", out].into_iter().chain(flags.split(' ')).collect();
         fail("custom_data", &flags, 2);
+    }
+}
+
+/// Classes and file names from a folder reach `rows.csv`, and a stopped run continues to the same model.
+#[test]
+fn custom_data_knows_each_row_and_continues() {
+    let folder = tempfile::tempdir().unwrap();
+    let digits = digits::generate(40, 3).unwrap();
+    for (index, image) in digits.pixels().chunks(784).enumerate() {
+        let class = folder.path().join("images").join(if index % 4 == 0 { "few" } else { "many" });
+        fs::create_dir_all(&class).unwrap();
+        let file = fs::File::create(class.join(format!("{index:02}.png"))).unwrap();
+        let mut encoder = png::Encoder::new(file, 28, 28);
+        encoder.set_color(png::ColorType::Rgb);
+        let ink: Vec<u8> = image.iter().flat_map(|&level| [level, level / 2, 0]).collect();
+        encoder.write_header().unwrap().write_image_data(&ink).unwrap();
+    }
+    let images = folder.path().join("images");
+    let flags = |epochs: usize, more: &str| {
+        format!("--images {} --test-share 0.2 --hidden 8 --code 2 --epochs {epochs} {more}", images.display())
+    };
+    let (whole, out) = (folder.path().join("whole"), folder.path().join("parts"));
+    let said = succeed("custom_data", &flags(3, "--masking 0.3 --loss huber --learning-rate 0.01"), &whole);
+    assert!(said.contains("32 training and 8 test images of 28 x 28 in color"), "{said}");
+    assert!(said.contains("starting") || !said.contains("resum"), "{said}");
+    let model = Autoencoder::load(whole.join("model.safetensors")).unwrap();
+    assert_eq!(model.inputs(), 784 * 3);
+    assert_eq!(picture(whole.join("denoised.png")).0, 8 * 57 + 1);
+
+    let mut rows = csv::Reader::from_path(whole.join("rows.csv")).unwrap();
+    let rows: Vec<_> = rows.records().map(Result::unwrap).collect();
+    assert_eq!((&rows[0][1], &rows[0][2], &rows[0][3]), ("0", "few", "few/00.png"));
+    assert_eq!((&rows[39][0], &rows[39][1], &rows[39][2], &rows[39][3]), ("39", "1", "many", "many/39.png"));
+    let held_out = |class: &str| rows.iter().filter(|row| &row[2] == class && &row[4] == "true").count();
+    assert_eq!((held_out("few"), held_out("many")), (2, 6));
+    assert!(rows.iter().all(|row| row[5].parse::<f64>().unwrap() > 0.0));
+    assert_eq!(fs::read_to_string(whole.join("history.csv")).unwrap().lines().count(), 4);
+    assert!(fs::read_to_string(whole.join("history.svg")).unwrap().contains("test images"));
+
+    let settings = "--masking 0.3 --loss huber --learning-rate 0.01";
+    succeed("custom_data", &flags(1, &format!("{settings} --checkpoint-every 1")), &out);
+    let said = succeed("custom_data", &flags(3, &format!("{settings} --resume")), &out);
+    assert!(said.contains("resuming after step 1 in epoch 2"), "{said}");
+    assert_eq!(Autoencoder::load(out.join("model.safetensors")).unwrap(), model);
+    let latest = Checkpoint::latest(out.join("checkpoints")).unwrap().expect("checkpoints are still saved");
+    assert_eq!(latest.step(), 3);
+    let said = succeed("custom_data", &flags(1, "--resume"), &folder.path().join("none"));
+    assert!(said.contains("no checkpoint in"), "{said}");
+
+    let said = succeed("custom_data", &flags(1, "--gray --noise-variance 0"), &out);
+    assert!(
+        said.contains("color was converted to gray") && said.contains("test images: reconstructed"),
+        "{said}"
+    );
+    assert_eq!(Autoencoder::load(out.join("model.safetensors")).unwrap().inputs(), 784);
+    assert!(out.join("reconstructed.png").exists() && !out.join("denoised.png").exists());
+}
+
+/// The targets are measured images, and the held-out ones are closer to them after the model than before.
+#[test]
+fn custom_data_learns_pairs_and_reads_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let clean = digits::generate(600, 3).unwrap();
+    let negative = clean.pixels().iter().map(|level| 255 - level).collect();
+    let negative = ImageSet::new("negative", (28, 28), negative).unwrap();
+    npy::save(path("clean.npy"), &clean).unwrap();
+    npy::save(path("negative.npy"), &negative).unwrap();
+    npy::save_labels(path("labels.npy"), clean.labels().unwrap()).unwrap();
+    let (inputs, targets, labels) = (path("negative.npy"), path("clean.npy"), path("labels.npy"));
+    let out = folder.path().join("out");
+    let flags =
+        format!("--images {inputs} --targets {targets} --labels {labels} --epochs 3 --hidden 64 --code 16");
+    let said = succeed("custom_data", &flags, &out);
+    let decibels = |word: &str| -> f64 {
+        let line = said.lines().find(|line| line.starts_with("test images")).unwrap();
+        line.split(word).nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+    };
+    assert!(decibels("denoised ") > decibels("noisy ") + 3.0, "{said}");
+    let codes = npy::load_rows(out.join("codes.npy")).unwrap();
+    let model = Autoencoder::load(out.join("model.safetensors")).unwrap();
+    assert_eq!(codes, model.encode(&negative.to_array()).unwrap());
+    let mut rows = csv::Reader::from_path(out.join("rows.csv")).unwrap();
+    let found: Vec<u8> = rows.records().map(|row| row.unwrap()[1].parse().unwrap()).collect();
+    assert_eq!(found, clean.labels().unwrap());
+
+    npy::save(path("few.npy"), &clean.clone().head(599).unwrap()).unwrap();
+    let few = path("few.npy");
+    let out = out.to_str().unwrap();
+    let error = fail("custom_data", &["--images", &inputs, "--targets", &few, "--out", out], 1);
+    assert!(error.contains("expected 600 images") && error.contains("found 599 images"), "{error}");
+    let error = fail("custom_data", &["--images", &few, "--labels", &labels, "--out", out], 1);
+    assert!(error.contains("labels: expected 599, found 600"), "{error}");
+}
+
+#[test]
+fn custom_data_warns_of_images_without_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dark.npy");
+    for (pixels, expected) in [
+        ((0..40 * 16).map(|index| (index % 16) as u8).collect::<Vec<_>>(), "all images are equal"),
+        ((0..40 * 16).map(|index| (index % 15) as u8).collect(), "nearly blank"),
+    ] {
+        npy::save(&path, &ImageSet::new("dark", (4, 4), pixels).unwrap()).unwrap();
+        let [images, out] = [&path, folder.path()].map(|path| path.to_str().unwrap());
+        let output =
+            example("custom_data", &["--images", images, "--epochs", "1", "--code", "2", "--out", out]);
+        let said = text(&output.stderr);
+        assert!(output.status.success() && said.contains(expected), "{said}");
     }
 }

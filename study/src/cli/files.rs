@@ -7,7 +7,11 @@ use autoencoder::{
     train::History,
 };
 use serde::Serialize;
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+};
 
 /// Columns of `history.csv`. Validation uses the test images, which are noisy if the run has noise.
 pub const HISTORY_COLUMNS: [&str; 10] = [
@@ -67,6 +71,13 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
 /// Reads a file.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(failure(path))
+}
+
+/// Returns the first bytes of a file, by which its format is recognized.
+pub fn start(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut start = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
+    read.map(|_| start).map_err(failure(path))
 }
 
 /// Writes text.

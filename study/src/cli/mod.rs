@@ -1,5 +1,6 @@
 //! Shared by the commands: common flags, data sets by name, files, and exit codes.
 
+pub mod checkpoints;
 pub mod files;
 pub mod progress;
 
@@ -224,6 +225,21 @@ impl Images {
     pub fn known(known: PublishedDataset, data_dir: Option<&Path>) -> Result<Self, Error> {
         let load = |split| known.load(split, data_dir);
         Ok(Self { train: load(Split::Train)?, test: load(Split::Test)?, notice: None })
+    }
+}
+
+/// Warns about images in which there is nothing to see.
+pub fn warn_if_blank(images: &ImageSet) {
+    let pixels = images.pixels();
+    let (first, name) = (&pixels[..images.features()], images.name());
+    if images.len() > 1 && pixels.chunks_exact(images.features()).all(|image| image == first) {
+        complain(&format!("warning: {name}: all images are equal"));
+    }
+    if pixels.iter().all(|&level| u16::from(level) * 16 <= 255) {
+        complain(&format!(
+            "warning: {name}: no pixel is above 1/16, so these images are nearly blank: alpha only (see --background)? \
+             a 12-bit range?"
+        ));
     }
 }
 

@@ -1,18 +1,18 @@
 //! Trains a denoising autoencoder, prints its test metrics and writes pictures.
 
 use crate::cli::{
-    self, DataFlags, Failure, Images, OutputFlags, WidthFlags, decibels, files, progress::Progress, say,
+    self, DataFlags, Failure, Images, OutputFlags, WidthFlags, checkpoints::CheckpointFlags, decibels, files,
+    progress::Progress, say,
 };
 use autoencoder::{
     Init, Loss, Noise, Penalty, TrainConfig, Trainer,
     data::png,
     metrics::{ImageQuality, evaluate},
     ndarray::ArrayView2,
-    train::{Checkpoint, CheckpointPolicy},
 };
 use clap::Parser;
 use serde::Serialize;
-use std::{num::NonZeroU64, path::PathBuf, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
 /// Trains a denoising autoencoder, prints its test metrics and writes pictures.
 #[derive(Debug, Parser)]
@@ -46,12 +46,8 @@ pub(super) struct Flags {
     /// Worker threads [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
-    /// Saves a checkpoint every N steps, in checkpoints/ in the folder for the results
-    #[arg(long)]
-    checkpoint_every: Option<NonZeroU64>,
-    /// Continues from the last checkpoint, if there is one
-    #[arg(long)]
-    resume: bool,
+    #[command(flatten)]
+    checkpoints: CheckpointFlags,
     /// Folder for the results
     #[arg(long, default_value = "out/quickstart")]
     out: PathBuf,
@@ -80,14 +76,6 @@ impl Flags {
         }
         Ok(config)
     }
-
-    fn checkpoint_folder(&self) -> PathBuf {
-        self.out.join("checkpoints")
-    }
-
-    fn checkpoints(&self) -> Option<CheckpointPolicy> {
-        self.checkpoint_every.map(|steps| CheckpointPolicy::new(self.checkpoint_folder()).every(steps.get()))
-    }
 }
 
 pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
@@ -96,7 +84,6 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     let noise = flags.noise()?;
     let config = flags.config()?;
     config.check()?;
-    let checkpoints = flags.checkpoints();
     files::create_folder(&flags.out)?;
 
     let Images { train, test, notice } = flags.data.load()?;
@@ -119,25 +106,11 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         model.parameter_count()
     ))?;
 
-    let resumed = if flags.resume { Checkpoint::latest(flags.checkpoint_folder())? } else { None };
-    if let Some(checkpoint) = &resumed {
-        for damaged in checkpoint.damaged() {
-            say(&format!("passed over a damaged checkpoint: {damaged}"))?;
-        }
-        say(&format!("resuming after step {} in epoch {}", checkpoint.step(), checkpoint.epoch()))?;
-    }
-
+    let checkpoints = flags.checkpoints.load(&flags.out)?;
     let start = Instant::now();
     let mut progress = Progress::new(flags.epochs, noise.is_some());
-    let mut trainer = Trainer::new(config).validation(&test);
-    if let Some(checkpoint) = resumed {
-        trainer = trainer.resume(checkpoint);
-    }
-    if let Some(checkpoints) = checkpoints {
-        trainer = trainer.checkpoint(checkpoints);
-    }
-    let trainer = trainer.callback(|event| progress.show(event));
-    let history = trainer.fit(&mut model, &train)?;
+    let trainer = checkpoints.apply(Trainer::new(config).validation(&test));
+    let history = trainer.callback(|event| progress.show(event)).fit(&mut model, &train)?;
     drop(progress);
     let seconds = start.elapsed().as_secs_f64();
 

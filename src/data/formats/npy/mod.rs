@@ -10,4 +10,4 @@ mod rows;
 
 pub use images::{load, read, save};
 pub use integers::{load_integers, load_labels, read_integers, save_integers, save_labels};
-pub use rows::{load_rows, read_rows, save_rows};
+pub use rows::{load_rows, read_rows, save_row_blocks, save_rows};

@@ -7,7 +7,10 @@ use crate::{
     files::write_atomic,
 };
 use ndarray::{Array2, ArrayRef2, CowArray};
-use ndarray_npy::WriteNpyExt;
+use ndarray_npy::{
+    WritableElement, WriteNpyExt,
+    npy::header::{Header, Layout},
+};
 use std::{
     fs::File,
     io::{self, Read},
@@ -49,6 +52,60 @@ pub fn save_rows(path: impl AsRef<Path>, rows: &ArrayRef2<f32>) -> Result<()> {
     // The writer panics on an empty view with non-standard strides.
     let rows = if rows.is_empty() { Array2::zeros(rows.dim()).into() } else { CowArray::from(rows.view()) };
     write_atomic(path, |out| rows.write_npy(out).map_err(io::Error::other))
+}
+
+/// Saves rows as [`save_rows`] does, block by block, so that they need not be in memory all at once.
+///
+/// ```
+/// use autoencoder::{data::npy, ndarray::Array2};
+/// # let folder = tempfile::tempdir().expect("a scratch folder");
+/// # let path = folder.path().join("rows.npy");
+/// let blocks = (0..3).map(|block| Ok(Array2::from_elem((100, 5), block as f32)));
+/// npy::save_row_blocks(&path, (300, 5), blocks)?;
+/// assert_eq!(npy::load_rows(&path)?[[299, 0]], 2.0);
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+///
+/// # Errors
+/// The first error among the blocks. [`Error::Shape`] if the blocks do not have `shape` (rows, features) together;
+/// [`Error::Io`] if the file cannot be written. After an error, there is no new file.
+pub fn save_row_blocks(
+    path: impl AsRef<Path>,
+    shape: (usize, usize),
+    blocks: impl IntoIterator<Item = Result<Array2<f32>>>,
+) -> Result<()> {
+    let header = Header {
+        type_descriptor: f32::type_descriptor(),
+        layout: Layout::Standard,
+        shape: vec![shape.0, shape.1],
+    };
+    let mut failure = None;
+    let written = write_atomic(path, |out| {
+        header.write(&mut *out).map_err(io::Error::other)?;
+        let mut rows = 0;
+        for block in blocks {
+            let block = block.and_then(|block| {
+                rows += block.nrows();
+                let fits = block.ncols() == shape.1 && rows <= shape.0;
+                fits.then_some(block).ok_or_else(|| Error::shape("blocks of rows", shape, (rows, shape.1)))
+            });
+            let block = block.map_err(|error| stop(&mut failure, error))?;
+            for value in &block {
+                out.write_all(&value.to_ne_bytes())?;
+            }
+        }
+        if rows < shape.0 {
+            return Err(stop(&mut failure, Error::shape("blocks of rows", shape, (rows, shape.1))));
+        }
+        Ok(())
+    });
+    failure.map_or(written, Err)
+}
+
+/// Keeps an error, and returns one that ends the writing.
+fn stop(failure: &mut Option<Error>, error: Error) -> io::Error {
+    *failure = Some(error);
+    io::Error::other("no more rows")
 }
 
 /// Reads rows from a stream as [`load_rows`] does from a file. Errors call the stream `name`.
@@ -108,6 +165,28 @@ mod tests {
             assert!(found.iter().zip(view).all(|(a, b)| a.to_bits() == b.to_bits()));
         }
         assert!(matches!(save_rows("/nowhere/rows.npy", &rows), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn blocks_make_the_file_of_the_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, parts) = (folder.path().join("whole.npy"), folder.path().join("parts.npy"));
+        let rows = Array2::from_shape_fn((7, 3), |(row, column)| (row * 3 + column) as f32 / 7.0);
+        save_rows(&whole, &rows).unwrap();
+        let block = |range: std::ops::Range<usize>| Ok(rows.slice(ndarray::s![range, ..]).to_owned());
+        save_row_blocks(&parts, (7, 3), [block(0..2), block(2..2), block(2..7)]).unwrap();
+        assert_eq!(std::fs::read(&parts).unwrap(), std::fs::read(&whole).unwrap());
+        for (shape, blocks) in [
+            ((8, 3), vec![block(0..7)]),
+            ((6, 3), vec![block(0..7)]),
+            ((7, 2), vec![block(0..7)]),
+            ((7, 3), vec![block(0..3), Err(Error::setting("x", 1, "2"))]),
+        ] {
+            let error = save_row_blocks(&parts, shape, blocks).unwrap_err();
+            assert!(!matches!(error, Error::Io { .. }), "{error}");
+            assert_eq!(load_rows(&parts).unwrap(), rows);
+        }
+        assert!(matches!(save_row_blocks("/nowhere/x.npy", (0, 3), []), Err(Error::Io { .. })));
     }
 
     #[test]

@@ -1,0 +1,77 @@
+//! Checkpoints of a command's run, in a folder beside its results.
+
+use super::{Failure, files, say};
+use autoencoder::{
+    Trainer,
+    train::{Checkpoint, CheckpointPolicy},
+};
+use clap::Args;
+use std::{
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+};
+
+/// Flags for checkpoints.
+#[derive(Debug, Args)]
+pub struct CheckpointFlags {
+    /// Saves a checkpoint every N steps, in checkpoints/ in the folder for the results
+    #[arg(long)]
+    checkpoint_every: Option<NonZeroU64>,
+    /// Continues from the last checkpoint, if there is one, and keeps saving checkpoints
+    #[arg(long)]
+    resume: bool,
+}
+
+/// The checkpoint to continue from, if any, and those to write.
+pub struct Checkpoints {
+    latest: Option<Checkpoint>,
+    policy: Option<CheckpointPolicy>,
+}
+
+impl CheckpointFlags {
+    /// Loads the last checkpoint if the run is to be continued, and says so.
+    pub fn load(&self, out: &Path) -> Result<Checkpoints, Failure> {
+        let folder = out.join("checkpoints");
+        let latest = if self.resume { Checkpoint::latest(&folder)? } else { None };
+        if self.resume && latest.is_none() {
+            say(&format!("no checkpoint in {}: starting from the first step", folder.display()))?;
+        }
+        if let Some(checkpoint) = &latest {
+            for damaged in checkpoint.damaged() {
+                say(&format!("passed over a damaged checkpoint: {damaged}"))?;
+            }
+            say(&format!("resuming after step {} in epoch {}", checkpoint.step(), checkpoint.epoch()))?;
+        }
+        // A continued run saves checkpoints as before, unless a flag says otherwise.
+        let interval = folder.join("interval.txt");
+        let every = match self.checkpoint_every {
+            Some(every) => Some(every.get()),
+            None if latest.is_some() => stored(&interval),
+            None => None,
+        };
+        if let Some(every) = every {
+            files::create_folder(&folder)?;
+            files::write_text(&interval, &format!("{every}\n"))?;
+        }
+        let keeps = every.is_some() || latest.is_some();
+        let policy = CheckpointPolicy { every, ..CheckpointPolicy::new(folder) };
+        Ok(Checkpoints { latest, policy: keeps.then_some(policy) })
+    }
+}
+
+fn stored(interval: &PathBuf) -> Option<u64> {
+    std::fs::read_to_string(interval).ok()?.trim().parse().ok().filter(|&every| every > 0)
+}
+
+impl Checkpoints {
+    /// Sets the trainer up.
+    pub fn apply<'a>(self, mut trainer: Trainer<'a>) -> Trainer<'a> {
+        if let Some(latest) = self.latest {
+            trainer = trainer.resume(latest);
+        }
+        match self.policy {
+            Some(policy) => trainer.checkpoint(policy),
+            None => trainer,
+        }
+    }
+}

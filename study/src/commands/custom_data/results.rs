@@ -1,0 +1,111 @@
+//! The files that the command writes.
+
+use super::load::Loaded;
+use crate::{
+    cli::{Failure, files},
+    plots::{Chart, Curve},
+};
+use autoencoder::{
+    Autoencoder, Dataset, Result,
+    data::{Holdout, npy, png},
+    ndarray::{Array2, ArrayView2},
+    train::{EpochRecord, History},
+};
+use std::path::Path;
+
+/// Rows that are encoded at a time, so that memory does not grow with their number.
+const BLOCK_ROWS: usize = 1_024;
+
+/// Writes `codes.npy` and `reconstructions.npy`, of all rows in the order of the input files.
+pub(super) fn write_arrays(out: &Path, model: &Autoencoder, rows: &dyn Dataset) -> Result<()> {
+    let encode = |block: Array2<f32>| model.encode(&block);
+    let codes = blocks(rows).map(encode);
+    npy::save_row_blocks(out.join("codes.npy"), (rows.len(), model.code_width()), codes)?;
+    let outputs = blocks(rows).map(|block| model.reconstruct(&block));
+    npy::save_row_blocks(out.join("reconstructions.npy"), (rows.len(), rows.features()), outputs)
+}
+
+fn blocks(rows: &dyn Dataset) -> impl Iterator<Item = Array2<f32>> {
+    let copy = |start: usize| {
+        let end = rows.len().min(start + BLOCK_ROWS);
+        let mut block = Array2::zeros((end - start, rows.features()));
+        for (offset, mut row) in block.outer_iter_mut().enumerate() {
+            if let Some(row) = row.as_slice_mut() {
+                rows.copy_row(start + offset, row);
+            }
+        }
+        block
+    };
+    (0..rows.len()).step_by(BLOCK_ROWS).map(copy)
+}
+
+/// Writes `rows.csv`: what is known about each row of the arrays.
+pub(super) fn write_rows(
+    out: &Path,
+    loaded: &Loaded,
+    holdout: &Holdout,
+    errors: &[f64],
+) -> Result<(), Failure> {
+    let mut held_out = vec![false; errors.len()];
+    holdout.test.iter().for_each(|&row| held_out[row] = true);
+    let row = |row: usize| {
+        let label = loaded.images.labels().map(|labels| labels[row]);
+        let class = label.and_then(|label| loaded.classes.get(usize::from(label)));
+        let file = loaded.files.get(row).map(|file| file.display().to_string());
+        vec![
+            row.to_string(),
+            label.map_or_else(String::new, |label| label.to_string()),
+            class.cloned().unwrap_or_default(),
+            file.unwrap_or_default(),
+            held_out[row].to_string(),
+            errors[row].to_string(),
+        ]
+    };
+    let columns = ["row", "label", "class", "file", "held_out", "mse"];
+    files::write_csv(&out.join("rows.csv"), &columns, (0..errors.len()).map(row))
+}
+
+/// Writes `history.csv` and `history.svg`.
+pub(super) fn write_history(out: &Path, history: &History) -> Result<(), Failure> {
+    files::write_csv(&out.join("history.csv"), &files::HISTORY_COLUMNS, files::history_rows(history))?;
+    let curve = |label: &str, value: fn(&EpochRecord) -> Option<f64>| {
+        let point = |record| Some((record_epoch(record), value(record)?));
+        Curve {
+            label: label.to_owned(),
+            points: history.epochs.iter().filter_map(point).collect(),
+            ..Curve::default()
+        }
+    };
+    let chart = Chart {
+        title: "PSNR of the output".to_owned(),
+        x_label: "epoch".to_owned(),
+        y_label: "PSNR (dB)".to_owned(),
+        curves: vec![
+            curve("training images", |record| Some(record.psnr_db)),
+            curve("test images", |record| record.validation.map(|found| found.output.psnr_pooled_db)),
+        ],
+    };
+    let path = out.join("history.svg");
+    // A model that reproduces its images exactly has no finite PSNR to draw.
+    if chart.curves.iter().any(|curve| curve.points.iter().any(|point| point.1.is_finite())) {
+        return Ok(chart.save(path)?);
+    }
+    files::remove(&path)
+}
+
+fn record_epoch(record: &EpochRecord) -> f64 {
+    record.epoch as f64
+}
+
+/// Writes a picture with one row per array, and removes the one that a run of the other kind left.
+pub(super) fn write_picture(
+    out: &Path,
+    shape: (usize, usize),
+    rows: &[ArrayView2<f32>],
+) -> Result<&'static str, Failure> {
+    let names = ["reconstructed.png", "denoised.png"];
+    let (name, other) = if rows.len() == 2 { (names[0], names[1]) } else { (names[1], names[0]) };
+    files::remove(&out.join(other))?;
+    png::save_grid(out.join(name), shape, rows, 2)?;
+    Ok(name)
+}
