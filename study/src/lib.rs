@@ -9,8 +9,8 @@
 //! A sweep over the width of the code:
 //!
 //! ```
-//! use autoencoder::{TrainConfig, data::digits, nn::Init};
-//! use autoencoder_study::sweep::{Images, Run, Sweep};
+//! use autoencoder::{TrainConfig, data::digits};
+//! use autoencoder_study::sweep::{Rows, Run, Sweep};
 //! use std::ops::ControlFlow;
 //!
 //! # let scratch = tempfile::tempdir().expect("a scratch folder");
@@ -20,11 +20,10 @@
 //!     dataset: "digits".to_owned(),
 //!     hidden: vec![32],
 //!     code,
-//!     dropout: 0.0,
-//!     init: Init::He,
 //!     train: TrainConfig::new().epochs(2),
+//!     ..Run::default()
 //! };
-//! let find = |_: &str| Ok(Images { train: &train, test: &test });
+//! let find = |_: &str| Ok(Rows::images(&train, &test));
 //! let sweep = Sweep::new(folder).resume(true);
 //! for outcome in sweep.run(&[run(4), run(16)], find, |_, _| ControlFlow::Continue(()))? {
 //!     println!("code {}: {:.2} dB", outcome.run.code, outcome.record?.test.output.psnr_pooled_db);

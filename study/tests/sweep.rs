@@ -2,12 +2,13 @@
 
 use autoencoder::{
     Autoencoder, Error, Result,
-    data::{ImageSet, Noise, digits},
+    data::{ImageSet, Noise, Pairs, digits},
+    metrics::{evaluate, ssim_mean},
     ndarray::{Array1, Array2, array},
-    nn::{Activation, Dense, Dropout, Init, Layer, Penalty},
-    train::{TrainConfig, TrainEvent},
+    nn::{Activation, Dense, Dropout, Layer, Penalty},
+    train::{Optimizer, Schedule, TrainConfig, TrainEvent},
 };
-use autoencoder_study::sweep::{self, Images, Run, Sweep};
+use autoencoder_study::sweep::{self, Activations, Rows, Run, Sweep};
 use std::{fs, ops::ControlFlow, path::Path};
 
 fn grid() -> Vec<Run> {
@@ -17,8 +18,8 @@ fn grid() -> Vec<Run> {
         hidden: vec![24],
         code,
         dropout: 0.1,
-        init: Init::He,
         train,
+        ..Run::default()
     };
     vec![
         run(4, train()),
@@ -40,7 +41,7 @@ fn swept(
     let runs = grid();
     let mut heard = vec![false; runs.len()];
     let find = |name: &str| match name {
-        "digits" => Ok(Images { train: images.0, test: images.1 }),
+        "digits" => Ok(Rows::images(images.0, images.1)),
         _ => Err(Error::NotFound { dataset: "unknown", looked: vec![] }),
     };
     let callback = |run: usize, event: TrainEvent| {
@@ -136,7 +137,7 @@ fn a_callback_that_breaks_ends_the_sweep_and_keeps_nothing_of_its_run() -> Resul
     let (train, test) = (digits::generate(100, 1)?, digits::generate(30, 2)?);
     let folder = tempfile::tempdir().unwrap();
     let runs = [grid().remove(0), grid().remove(2), grid().remove(5)];
-    let find = |_: &str| Ok(Images { train: &train, test: &test });
+    let find = |_: &str| Ok(Rows::images(&train, &test));
     let outcomes = Sweep::new(folder.path()).run(&runs, find, |run, event| match event {
         TrainEvent::Epoch { .. } if run == 1 => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -153,7 +154,7 @@ fn a_break_ends_runs_side_by_side() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let mut runs = vec![grid().remove(0), grid().remove(5)];
     runs.iter_mut().for_each(|run| run.train = run.train.clone().epochs(100_000).threads(3));
-    let find = |_: &str| Ok(Images { train: &train, test: &test });
+    let find = |_: &str| Ok(Rows::images(&train, &test));
     let mut most = 0;
     let outcomes = Sweep::new(folder.path()).jobs(2).run(&runs, find, |_, event| match event {
         TrainEvent::Epoch { record, .. } if record.epoch > 3 => ControlFlow::Break(()),
@@ -165,6 +166,72 @@ fn a_break_ends_runs_side_by_side() -> Result<()> {
     assert!(outcomes.is_empty() && most < 3, "{most} threads");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     Ok(())
+}
+
+/// Pairs in color, an array, and images: one sweep over three data sets with a different model each.
+#[test]
+fn any_rows_and_any_setting_can_vary() -> Result<()> {
+    let gray = digits::generate(120, 1)?;
+    let ink = gray.pixels().iter().flat_map(|&level| [level, level / 2, 255 - level]).collect();
+    let color = ImageSet::color("ink", (28, 28), ink)?;
+    let dark = color.to_array() / 2.0;
+    let pairs = Pairs::new(&dark, &color)?;
+    let table = Array2::from_shape_fn((50, 6), |(row, column)| ((row * 5 + column) as f32).sin() * 3.0);
+    let find = |name: &str| match name {
+        "pairs" => Ok(Rows::new(&pairs, &pairs).image_shape((28, 28))),
+        "table" => Ok(Rows::new(&table, &table)),
+        _ => Ok(Rows::images(&gray, &gray)),
+    };
+    let train = TrainConfig::new().epochs(2).batch_size(20);
+    let run = |dataset: &str, train: TrainConfig| Run {
+        dataset: dataset.to_owned(),
+        hidden: vec![16, 8],
+        code: 3,
+        train,
+        ..Run::default()
+    };
+    let tanh =
+        Activations { hidden: Activation::Tanh, output: Activation::Identity, ..Activations::default() };
+    let cosine = Schedule::Cosine { warmup: 2, floor: 0.1 };
+    let runs = [
+        run("pairs", train.clone().optimizer(Optimizer::sgd(0.9)).noise(Noise::masking(0.1)?)),
+        Run { activations: tanh, ..run("table", train.clone().schedule(cosine)) },
+        Run { decoder_hidden: Some(vec![5]), ..run("images", train) },
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let outcomes = Sweep::new(folder.path()).run(&runs, find, |_, _| ControlFlow::Continue(()))?;
+    let records: Vec<_> = outcomes.into_iter().map(|outcome| outcome.record.unwrap()).collect();
+    let widths =
+        [vec![2352, 16, 8, 3, 8, 16, 2352], vec![6, 16, 8, 3, 8, 16, 6], vec![784, 16, 8, 3, 5, 784]];
+    assert_eq!(records.iter().map(|record| record.widths.clone()).collect::<Vec<_>>(), widths);
+    assert_eq!(
+        records.iter().map(|record| record.test_ssim.is_some()).collect::<Vec<_>>(),
+        [true, false, true]
+    );
+
+    let load = |run: &Run| Autoencoder::load(folder.path().join(run.id()).with_extension("safetensors"));
+    let model = load(&runs[0])?;
+    let noisy = Noise::masking(0.1)?.corrupt(&dark, 0);
+    let output = model.reconstruct(&noisy)?;
+    assert_eq!(records[0].test_ssim, Some(ssim_mean(&output, &color.to_array(), (28, 28), 1.0)?));
+    assert_eq!(records[0].test, evaluate(&model, &pairs, Some(&Noise::masking(0.1)?), 0)?);
+    let layers = load(&runs[1])?.layers().iter().map(|layer| layer.activation).collect::<Vec<_>>();
+    use Activation::{Identity, Tanh};
+    assert_eq!(layers, [Tanh, Tanh, Identity, Tanh, Tanh, Identity]);
+    Ok(())
+}
+
+/// Ids name the files of finished runs, so a new field must not change them.
+#[test]
+fn default_fields_do_not_change_the_id() {
+    let run = Run { hidden: vec![64], ..Run::default() };
+    let json = serde_json::to_value(&run).unwrap();
+    let fields: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(fields, ["code", "dataset", "dropout", "hidden", "init", "train"]);
+    assert_eq!(serde_json::from_value::<Run>(json).unwrap(), run);
+    let activations = Activations { code: Activation::Relu, ..Activations::default() };
+    assert_ne!(Run { activations, ..run.clone() }.id(), run.id());
+    assert_ne!(Run { decoder_hidden: Some(vec![64]), ..run.clone() }.id(), run.id());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use autoencoder::{
     data::{Noise, digits},
     nn::{Init, Loss},
 };
-use autoencoder_study::sweep::{Images, Run, Sweep};
+use autoencoder_study::sweep::{Rows, Run, Sweep};
 use rayon::prelude::*;
 use std::{
     ops::ControlFlow,
@@ -50,13 +50,13 @@ fn sweeps_inside_a_callers_pool_end() {
             hidden: vec![16],
             code,
             dropout: 0.1,
-            init: Init::He,
             train: config(),
+            ..Run::default()
         };
         let runs: Vec<_> = (1..5).map(run).collect();
         let sweep = |jobs| {
             let folder = tempfile::tempdir().unwrap();
-            let find = |_: &str| Ok(Images { train: &images, test: &images });
+            let find = |_: &str| Ok(Rows::images(&images, &images));
             let sweep = Sweep::new(folder.path()).jobs(jobs);
             let outcomes = sweep.run(&runs, find, |_, _| ControlFlow::Continue(())).unwrap();
             outcomes.into_iter().map(|outcome| outcome.record.unwrap().test).collect::<Vec<_>>()

@@ -6,7 +6,7 @@ use crate::{
     cli::{self, Failure, OutputFlags, files, say, set_threads},
     plots::Chart,
     report::{Picture, Section},
-    sweep::{Images, Record, Run, Sweep},
+    sweep::{Record, Rows, Run, Sweep},
 };
 use autoencoder::{
     Autoencoder, Error, Init, Loss, TrainConfig,
@@ -245,9 +245,9 @@ impl StudyFlags {
             dataset: dataset.to_owned(),
             hidden: hidden.to_vec(),
             code,
-            dropout: 0.0,
             init: self.init,
             train: self.config(seed),
+            ..Run::default()
         })
     }
 
@@ -280,7 +280,7 @@ impl Lab<'_> {
     /// error is returned.
     pub fn sweep(&self, runs: &[Run], sets: &[Set]) -> Result<Vec<Record>, Failure> {
         let find = |name: &str| match sets.iter().find(|set| set.name == name) {
-            Some(set) => Ok(Images { train: &set.train, test: &set.test }),
+            Some(set) => Ok(Rows::images(&set.train, &set.test)),
             None => Err(Error::NotFound { dataset: "the run's data set", looked: vec![] }),
         };
         let mut seen = HashSet::new();

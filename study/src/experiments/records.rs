@@ -10,9 +10,10 @@ use autoencoder::{
     nn::Penalty,
     train::{EpochRecord, TrainConfig},
 };
+use serde::Serialize;
 use std::path::Path;
 
-const COLUMNS: [&str; 26] = [
+const COLUMNS: [&str; 31] = [
     "dataset",
     "depth",
     "widths",
@@ -38,6 +39,11 @@ const COLUMNS: [&str; 26] = [
     "seconds",
     "images_per_second",
     "noise",
+    "hidden_activation",
+    "code_activation",
+    "output_activation",
+    "optimizer",
+    "schedule",
     "run",
 ];
 
@@ -100,6 +106,10 @@ fn variance(train: &TrainConfig) -> String {
     }
 }
 
+fn json(setting: &impl Serialize) -> String {
+    serde_json::to_string(setting).unwrap_or_default()
+}
+
 fn row(record: &Record) -> [String; COLUMNS.len()] {
     let Record { run, test, .. } = record;
     let lasso = lasso(&run.train);
@@ -137,6 +147,11 @@ fn row(record: &Record) -> [String; COLUMNS.len()] {
         record.seconds.to_string(),
         record.history.rows_per_second().map_or(String::new(), |speed| speed.to_string()),
         noise(&run.train),
+        run.activations.hidden.to_string(),
+        run.activations.code.to_string(),
+        run.activations.output.to_string(),
+        run.train.optimizer.to_string(),
+        json(&run.train.schedule),
         run.id(),
     ]
 }

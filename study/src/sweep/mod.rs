@@ -1,0 +1,160 @@
+//! Trains a grid of models and writes a record of each as soon as it is finished.
+//!
+//! A killed sweep loses at most the runs in flight. Restarted with `resume`, it reuses finished records and continues.
+//! A run that fails is reported, and the sweep continues.
+
+mod record;
+mod rows;
+mod run;
+
+pub use record::{NEAR_ZERO, Record, SSIM_IMAGES, encoder_sparsity, run_one};
+pub use rows::Rows;
+pub use run::{Activations, Run};
+
+use crate::errors;
+use autoencoder::{Autoencoder, Error, Result, files::write_atomic, train::TrainEvent};
+use std::{
+    fs, iter,
+    ops::ControlFlow,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+/// A run's record, or the error that prevented it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Settings of the run.
+    pub run: Run,
+    /// The record or the error.
+    pub record: Result<Record>,
+    /// True if the record existed before the sweep.
+    pub resumed: bool,
+}
+
+/// A sweep over a grid of runs.
+///
+/// Records and models are stored in its folder as `<id>.json` and `<id>.safetensors`.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Sweep<'a> {
+    folder: &'a Path,
+    resume: bool,
+    jobs: usize,
+}
+
+impl<'a> Sweep<'a> {
+    /// Creates a sweep that stores its records in `folder`, trains one model at a time, and repeats finished runs.
+    pub fn new(folder: &'a Path) -> Self {
+        Self { folder, resume: false, jobs: 1 }
+    }
+
+    /// Sets whether to skip runs that have a record. Default: false.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// Sets the number of concurrent runs. Default: 1.
+    ///
+    /// Each uses an equal fraction of the threads of the `rayon` pool that calls [`run`](Self::run), whatever its own
+    /// settings say. The results do not depend on it. Several runs at once use many cores better than one.
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        self.jobs = jobs;
+        self
+    }
+
+    /// Trains the models and returns the outcomes in the order of `runs`.
+    ///
+    /// `rows` finds a data set by its name. `callback` receives the index of a run and its events. If it breaks, the
+    /// sweep ends: runs in flight are discarded, and only outcomes of finished runs are returned.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be created, [`Error::Threads`] if threads cannot be started. Errors of a
+    /// single run, or of its files, are in its outcome.
+    pub fn run<'d>(
+        &self,
+        runs: &[Run],
+        rows: impl Fn(&str) -> Result<Rows<'d>> + Sync,
+        callback: impl FnMut(usize, TrainEvent) -> ControlFlow<()> + Send,
+    ) -> Result<Vec<Outcome>> {
+        fs::create_dir_all(self.folder).map_err(errors::io(self.folder))?;
+        let jobs = self.jobs.clamp(1, runs.len().max(1));
+        let threads = rayon::current_num_threads();
+        let share = |job: usize| (threads / jobs + usize::from(job < threads % jobs)).max(1);
+        let pools = (0..jobs).map(|job| pool(share(job))).collect::<Result<Vec<_>>>()?;
+
+        let waiting = Mutex::new(runs.iter().enumerate());
+        let callback = Mutex::new(callback);
+        let stopped = AtomicBool::new(false);
+        let next = || waiting.lock().ok()?.next().filter(|_| !stopped.load(Relaxed));
+        let tell = |number, event: TrainEvent| {
+            // Another run's callback may have asked to stop, or panicked.
+            let told = callback.lock().ok().filter(|_| !stopped.load(Relaxed));
+            let flow = told.map_or(ControlFlow::Break(()), |mut callback| callback(number, event));
+            stopped.fetch_or(flow.is_break(), Relaxed);
+            flow
+        };
+        // Not a parallel iterator: a thread that waits for a run's pool would start another run in the meantime.
+        let outcomes = pool(jobs)?.broadcast(|job| {
+            let outcome = |(number, run)| {
+                let tell = |event: TrainEvent| tell(number, event);
+                let outcome = pools[job.index()].install(|| self.outcome(run, &rows, tell));
+                outcome.map(|outcome| (number, outcome))
+            };
+            iter::from_fn(next).filter_map(outcome).collect::<Vec<_>>()
+        });
+        let mut outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
+        outcomes.sort_by_key(|(number, _)| *number);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    }
+
+    /// Returns the outcome of one run, or `None` if the callback stopped it.
+    fn outcome<'d>(
+        &self,
+        run: &Run,
+        rows: impl Fn(&str) -> Result<Rows<'d>>,
+        mut callback: impl FnMut(TrainEvent) -> ControlFlow<()> + Send,
+    ) -> Option<Outcome> {
+        let path = self.folder.join(run.id()).with_extension("json");
+        let (mut resumed, mut stopped) = (false, false);
+        let record = rows(&run.dataset).and_then(|rows| {
+            if let Some(record) = self.resume.then(|| stored(&path, run, rows)).flatten() {
+                resumed = true;
+                return Ok(record);
+            }
+            let mut shared = run.clone();
+            shared.train.threads = None;
+            let (model, record) = run_one(&shared, rows, |event| {
+                let flow = callback(event);
+                stopped |= flow.is_break();
+                flow
+            })?;
+            if stopped { Ok(record) } else { keep(&path, &model, record) }
+        });
+        (!stopped).then(|| Outcome { run: run.clone(), record, resumed })
+    }
+}
+
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| Error::Threads { threads, reason: error.to_string() })
+}
+
+/// Returns the stored record if it is of exactly this run and these rows, and its model is complete, too.
+fn stored(path: &Path, run: &Run, rows: Rows) -> Option<Record> {
+    let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let same = record.run.id() == run.id() && record.data == rows.fingerprints();
+    let model = Autoencoder::load(path.with_extension("safetensors")).ok().filter(|_| same)?;
+    (model.widths() == record.widths).then_some(record)
+}
+
+/// Stores the model, then the record: a record implies that its model is complete.
+fn keep(path: &Path, model: &Autoencoder, record: Record) -> Result<Record> {
+    model.save(path.with_extension("safetensors"))?;
+    let json = serde_json::to_vec_pretty(&record).map_err(std::io::Error::from).map_err(errors::io(path))?;
+    write_atomic(path, |file| file.write_all(&json))?;
+    Ok(record)
+}
