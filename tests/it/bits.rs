@@ -30,6 +30,7 @@ fn activation() -> impl Strategy<Value = Activation> {
     select(vec![
         Activation::Relu,
         Activation::LeakyRelu { slope: 0.1 },
+        Activation::Elu,
         Activation::Sigmoid,
         Activation::Tanh,
         Activation::Identity,
@@ -73,7 +74,12 @@ fn config() -> impl Strategy<Value = TrainConfig> {
         Penalty::L2 { lambda: 1e-4, scope: Scope::All },
         Penalty::CodeL1 { lambda: 1e-4 },
     ];
-    let optimizers = [Optimizer::adam(), Optimizer::adamw(0.01), Optimizer::Sgd { momentum: 0.9 }];
+    let optimizers = [
+        Optimizer::adam(),
+        Optimizer::adamw(0.01),
+        Optimizer::adamw_sparing_biases(0.03),
+        Optimizer::Sgd { momentum: 0.9 },
+    ];
     // Smaller than a block, a block, larger, larger than the set; few numbers divide 300.
     let batch_size = prop_oneof![1..64_usize, 64..200_usize, select(vec![64, 128, 256, 299, 300, 1000])];
     let sizes = (1..3_usize, batch_size, any::<u64>());

@@ -14,7 +14,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 const OPTIMIZERS: [Optimizer; 3] = [
     Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-    Optimizer::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 },
+    Optimizer::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, decay_biases: true },
     Optimizer::Sgd { momentum: 0.9 },
 ];
 
@@ -182,6 +182,7 @@ fn a_row_of_nan_spoils_no_other() {
     for activation in [
         Activation::Relu,
         Activation::LeakyRelu { slope: 0.1 },
+        Activation::Elu,
         Activation::Sigmoid,
         Activation::Tanh,
         Activation::Identity,
@@ -234,6 +235,7 @@ fn activation() -> impl Strategy<Value = Activation> {
     prop_oneof![
         Just(Activation::Relu),
         number().prop_map(|slope| Activation::LeakyRelu { slope }),
+        Just(Activation::Elu),
         Just(Activation::Sigmoid),
         Just(Activation::Tanh),
         Just(Activation::Identity),
@@ -244,7 +246,7 @@ fn optimizer() -> impl Strategy<Value = Optimizer> {
     prop_oneof![
         3 => select(OPTIMIZERS.to_vec()),
         1 => (number(), number(), number(), number()).prop_map(|(beta1, beta2, epsilon, weight_decay)| {
-            Optimizer::AdamW { beta1, beta2, epsilon, weight_decay }
+            Optimizer::AdamW { beta1, beta2, epsilon, weight_decay, decay_biases: beta1 < 0.5 }
         }),
         1 => number().prop_map(|momentum| Optimizer::Sgd { momentum }),
     ]
