@@ -3,7 +3,7 @@
 use crate::common::{digest, fixed};
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Dataset, ImageSet, Noise, NoiseKind, digits},
+    data::{Augmentation, Dataset, ImageSet, Noise, NoiseKind, digits},
     error::Quantity,
     metrics::{ImageQuality, evaluate, ssim},
     ndarray::{Array2, Axis, s},
@@ -339,6 +339,17 @@ proptest! {
         let setting = |result: Result<(), Error>| result.is_ok() || matches!(result, Err(Error::Setting { .. }));
         prop_assert!(setting(Dropout::new(number).map(|dropout| assert!(dropout.scale().is_finite()))));
         prop_assert!(setting(Noise::gaussian(number).map(drop)));
+        for shape in [(a, b), (3, 4)] {
+            let hostile = Augmentation { shift: number, ..Augmentation::new(shape) };
+            let hostile = hostile.rotation(number).scale(number).shear(number).unchanged(number / 4.0);
+            match hostile.augmented(&Array2::from_elem((4, 12), 1.0), 0, 1) {
+                Ok(rows) => prop_assert!(rows.iter().all(|x| (0.0..=1.0).contains(x))),
+                Err(error) => {
+                    let typed = matches!(error, Error::Setting { .. } | Error::Shape { .. });
+                    prop_assert!(typed, "{}", error);
+                }
+            }
+        }
         let fits = |result: Result<ImageSet, Error>| match result {
             Ok(images) => images.pixels().len() == images.len() * images.features(),
             Err(error) => matches!(error, Error::Setting { .. } | Error::Shape { .. } | Error::Data { .. }),
