@@ -1,11 +1,11 @@
-//! One training step on one thread and on all: plain, with noise, with dropout, with the Lasso, at two batch sizes.
+//! One training step on one thread and on all: plain, with noise, with dropout, with the Lasso, on augmented images, at two batch sizes.
 //!
 //! The model has been trained for three epochs before. Fresh weights would hide what later steps cost: moments that have
 //! decayed, saturated outputs, hidden units that are zero.
 
 use autoencoder::{
     Autoencoder,
-    data::{ImageSet, Noise, digits},
+    data::{Augmentation, ImageSet, Noise, digits},
     nn::Penalty,
     train::{Batch, Objective, Optimizer, OptimizerState, Step, shuffled},
 };
@@ -16,12 +16,17 @@ const IMAGES: usize = 20_000;
 const EPOCHS: usize = 3;
 const RATE: f32 = 1e-3;
 
+fn mild() -> Augmentation {
+    Augmentation::new((28, 28)).shift(0.5).rotation(0.08).scale(0.05).shear(0.08).unchanged(0.3)
+}
+
 /// A model and an optimizer after some epochs, and what the next step needs.
 struct Trained {
     model: Autoencoder,
     optimizer: OptimizerState,
     objective: Objective,
     noise: Option<Noise>,
+    augmentation: Option<Augmentation>,
     batch_size: usize,
 }
 
@@ -29,12 +34,13 @@ impl Trained {
     fn new(images: &ImageSet, hidden: &[usize], variant: &str, batch_size: usize) -> Self {
         let dropout = if variant == "dropout" { 0.2 } else { 0.0 };
         let noise = (variant == "noise").then(|| Noise::gaussian(0.25).expect("noise"));
+        let augmentation = (variant == "augmented").then(mild);
         let penalties = if variant == "lasso" { vec![Penalty::lasso(1e-5)] } else { vec![] };
         let builder = Autoencoder::builder(784).hidden(hidden).code(100).dropout(dropout);
         let model = builder.build().expect("model");
         let optimizer = OptimizerState::new(Optimizer::adam(), &model).expect("optimizer");
         let objective = Objective { penalties, ..Objective::default() };
-        let mut trained = Self { model, optimizer, objective, noise, batch_size };
+        let mut trained = Self { model, optimizer, objective, noise, augmentation, batch_size };
         let mut step = trained.step();
         for epoch in 1..=EPOCHS {
             for (index, rows) in shuffled(IMAGES, 0, epoch).chunks(batch_size).enumerate() {
@@ -45,7 +51,11 @@ impl Trained {
     }
 
     fn step(&self) -> Step {
-        Step::new(&self.model, self.objective.clone(), self.batch_size).expect("step")
+        let step = Step::new(&self.model, self.objective.clone(), self.batch_size).expect("step");
+        match self.augmentation {
+            Some(augmentation) => step.augmentation(augmentation).expect("images of this shape"),
+            None => step,
+        }
     }
 
     fn run(&mut self, step: &mut Step, images: &ImageSet, rows: &[usize], epoch: usize, number: usize) {
@@ -61,9 +71,14 @@ fn steps(c: &mut Criterion) {
     for (name, hidden) in
         [("784-512-256-100", &[512, 256][..]), ("784-512-384-256-128-100", &[512, 384, 256, 128])]
     {
-        for (variant, batch_size) in
-            [("plain", 128), ("plain", 512), ("noise", 128), ("dropout", 128), ("lasso", 128)]
-        {
+        for (variant, batch_size) in [
+            ("plain", 128),
+            ("plain", 512),
+            ("noise", 128),
+            ("dropout", 128),
+            ("lasso", 128),
+            ("augmented", 128),
+        ] {
             let mut trained = Trained::new(&images, hidden, variant, batch_size);
             group.throughput(Throughput::Elements(batch_size as u64));
             for threads in [1, cores] {

@@ -34,6 +34,7 @@ MAX_ENTRIES, MAX_BYTES = 1_000, 10_000_000  # of a user's metadata
 ACTIVATIONS = {
     "identity": (nn.Identity, {}),
     "relu": (nn.ReLU, {}),
+    "elu": (nn.ELU, {"alpha": 1.0}),
     "sigmoid": (nn.Sigmoid, {}),
     "tanh": (nn.Tanh, {}),
 }

@@ -27,6 +27,8 @@ pub enum Stream {
     },
     /// The drawn digits; the row is the image.
     Digits,
+    /// Augmentation of a training row.
+    Augmentation,
 }
 
 impl Stream {
@@ -37,6 +39,7 @@ impl Stream {
             Self::TrainNoise => 3,
             Self::TestNoise => 4,
             Self::Digits => 5,
+            Self::Augmentation => 6,
             Self::Dropout { layer } => (1_u64 << 32).saturating_add(layer as u64),
         }
     }
@@ -97,6 +100,7 @@ mod tests {
         for other in [
             first(2, Stream::TrainNoise, 1, 1),
             first(1, Stream::TestNoise, 1, 1),
+            first(1, Stream::Augmentation, 1, 1),
             first(1, Stream::Dropout { layer: 0 }, 1, 1),
             first(1, Stream::Dropout { layer: (u64::MAX - (1 << 32) + 4) as usize }, 1, 1),
             first(1, Stream::TrainNoise, 2, 1),

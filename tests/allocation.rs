@@ -2,7 +2,7 @@
 
 use autoencoder::{
     Autoencoder,
-    data::{Dataset, Noise, Pairs, Weighted, digits},
+    data::{Augmentation, Dataset, Noise, Pairs, Weighted, digits},
     ndarray::Array2,
     nn::{Loss, Parameters, Penalty},
     train::{Batch, Frozen, Objective, Optimizer, OptimizerState, Step},
@@ -77,7 +77,8 @@ fn steps(manner: Manner) {
     let pairs = Pairs::new(&dark, &digits).unwrap();
     let rows: Vec<_> = (0..300).collect();
     let weighted = Weighted::new(&pairs, (0..300).map(|row| (row % 3) as f32).collect::<Vec<_>>()).unwrap();
-    let kinds = [("rows", &digits as &dyn Dataset), ("pairs", &pairs), ("weighted pairs", &weighted)];
+    let kinds =
+        [("augmented rows", &digits as &dyn Dataset), ("pairs", &pairs), ("weighted pairs", &weighted)];
     for (threads, (name, samples)) in
         [1, 2, 4, 16].into_iter().flat_map(|threads| kinds.map(|kind| (threads, kind)))
     {
@@ -87,6 +88,9 @@ fn steps(manner: Manner) {
         let mut step = Step::new(&model, Objective { loss: Loss::Bce, penalties }, 128).unwrap();
         if manner != Manner::Plain {
             step = step.freeze(&Frozen::Layers(vec![1])).unwrap().clip_norm(&model, 0.01).unwrap();
+        }
+        if !samples.has_targets() {
+            step = step.augmentation(Augmentation::new((28, 28)).shift(1.0).rotation(0.1)).unwrap();
         }
         let mut gradients = Parameters::zeros(&model);
         let noise = Some(Noise::gaussian(0.3).unwrap().clamped());

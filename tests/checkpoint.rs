@@ -5,7 +5,7 @@ mod common;
 
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Dataset, Noise, Pairs, Weighted, digits},
+    data::{Augmentation, Dataset, Noise, Pairs, Weighted, digits},
     ndarray::{Array2, s},
     nn::{Activation, Init, Loss, Penalty},
     train::{
@@ -62,6 +62,10 @@ fn config() -> TrainConfig {
         .seed(9)
 }
 
+fn augmentation() -> Augmentation {
+    Augmentation::new((5, 13)).shift(1.0).rotation(0.1).scale(0.1).shear(0.1).unchanged(0.2)
+}
+
 /// Every optimizer and schedule, with and without early stopping, restoring the best weights or keeping the last.
 fn runs() -> [TrainConfig; 4] {
     let stopping = |patience, improvement| EarlyStopping::new(patience).min_improvement(improvement);
@@ -76,7 +80,7 @@ fn runs() -> [TrainConfig; 4] {
             .schedule(Schedule::StepDecay { factor: 0.5, every: 2 })
             .early_stopping(EarlyStopping::new(9).monitor(Monitor::TrainingLoss).restore_best()),
         config().optimizer(Optimizer::adamw(0.1)).early_stopping(stopping(1, 0.028)),
-        config().clip_norm(0.05).freeze(Frozen::Layers(vec![1])),
+        config().clip_norm(0.05).freeze(Frozen::Layers(vec![1])).augmentation(augmentation()),
     ]
 }
 
@@ -380,6 +384,7 @@ fn another_run_is_refused_and_the_difference_named() {
         ("early_stopping", base.clone().early_stopping(stopping)),
         ("clip_norm", base.clone().clip_norm(1.0)),
         ("freeze", base.clone().freeze(Frozen::Decoder)),
+        ("augmentation", base.clone().augmentation(augmentation())),
     ] {
         named(what, refused(trainer(&config), checkpoint.clone(), model(), &*TRAIN));
     }

@@ -1,8 +1,8 @@
 //! Data sets: where they come from, how they are stored, and the noise that corrupts them.
 //!
 //! Training and evaluation accept any [`Dataset`]: an [`ImageSet`], whose pixels are bytes, an `Array2<f32>`, or your own
-//! type. [`Pairs`] joins inputs and targets that differ, [`Weighted`] gives rows weights, and [`Holdout`] chooses test rows. A
-//! [`Standardizer`] scales the columns of a table.
+//! type. [`Augmentation`] varies images in training. [`Pairs`] joins inputs and targets that differ, [`Weighted`] gives
+//! rows weights, and [`Holdout`] chooses test rows. A [`Standardizer`] scales the columns of a table.
 //!
 //! | module | feature | contents |
 //! |---|---|---|
@@ -13,6 +13,7 @@
 //! | `npy` | `npy` | reads and writes NumPy's `.npy` files |
 //! | `png` | `png` | reads folders of PNG files, writes grids of images |
 
+mod augmentation;
 pub mod catalog;
 mod dataset;
 pub mod digits;
@@ -27,6 +28,7 @@ mod standardizer;
 mod strokes;
 mod weighted;
 
+pub use augmentation::Augmentation;
 pub use dataset::Dataset;
 pub use formats::idx;
 #[cfg(feature = "npy")]

@@ -1,7 +1,7 @@
 //! Numerical kernels: the only `unsafe` code, and the only code that knows the CPU.
 //!
 //! Everything here runs on the calling thread; callers decide what runs in parallel. [`gemm()`] is the matrix product,
-//! [`elementwise`] are loops over slices, `buffers` are aligned matrices, and `cpu` chooses the instruction set.
+//! [`elementwise`] are loops over slices, `resample` moves images, `buffers` are aligned matrices, and `cpu` chooses the instruction set.
 
 pub(crate) mod buffers;
 mod cpu;
@@ -9,6 +9,7 @@ pub mod elementwise;
 mod gemm;
 #[cfg(any(test, feature = "bench"))]
 mod peak;
+pub(crate) mod resample;
 
 pub use gemm::{Accum, gemm, gemm_sum};
 #[cfg(feature = "bench")]

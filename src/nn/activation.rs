@@ -11,7 +11,8 @@ const DEFAULT_SLOPE: f32 = 0.01;
 
 /// The activation function of a layer.
 ///
-/// It prints and parses as `identity`, `relu`, `leaky_relu` (slope 0.01), `leaky_relu(slope=0.2)`, `sigmoid` and `tanh`.
+/// It prints and parses as `identity`, `relu`, `leaky_relu` (slope 0.01), `leaky_relu(slope=0.2)`, `elu`, `sigmoid`
+/// and `tanh`.
 ///
 /// ```
 /// use autoencoder::Activation;
@@ -34,6 +35,9 @@ pub enum Activation {
         /// The slope below 0, a finite number above 0. Usually 0.01.
         slope: f32,
     },
+    /// `x` above 0 and `e^x - 1` below: the exponential linear unit with alpha 1 (Clevert et al. 2016,
+    /// <https://arxiv.org/abs/1511.07289>).
+    Elu,
     /// `1 / (1 + e^-x)`
     Sigmoid,
     /// The hyperbolic tangent.
@@ -44,7 +48,7 @@ impl Activation {
     /// The values that the function can approach, if it is bounded on both sides.
     pub(crate) fn range(self) -> Option<[f32; 2]> {
         match self {
-            Self::Identity | Self::Relu | Self::LeakyRelu { .. } => None,
+            Self::Identity | Self::Relu | Self::LeakyRelu { .. } | Self::Elu => None,
             Self::Sigmoid => Some([0.0, 1.0]),
             Self::Tanh => Some([-1.0, 1.0]),
         }
@@ -56,6 +60,7 @@ impl Activation {
             Self::Identity => {}
             Self::Relu => elementwise::relu(values),
             Self::LeakyRelu { slope } => elementwise::leaky_relu(values, slope),
+            Self::Elu => elementwise::elu(values),
             Self::Sigmoid => elementwise::sigmoid(values),
             Self::Tanh => elementwise::tanh(values),
         }
@@ -70,6 +75,7 @@ impl Activation {
             Self::Identity => elementwise::identity_backward(delta),
             Self::Relu => elementwise::relu_backward(delta, output),
             Self::LeakyRelu { slope } => elementwise::leaky_relu_backward(delta, output, slope),
+            Self::Elu => elementwise::elu_backward(delta, output, scale),
             Self::Sigmoid => elementwise::sigmoid_backward(delta, output, scale),
             Self::Tanh => elementwise::tanh_backward(delta, output, scale),
         }
@@ -83,6 +89,7 @@ impl fmt::Display for Activation {
             Self::Relu => f.write_str("relu"),
             Self::LeakyRelu { slope: DEFAULT_SLOPE } => f.write_str("leaky_relu"),
             Self::LeakyRelu { slope } => write!(f, "leaky_relu(slope={slope})"),
+            Self::Elu => f.write_str("elu"),
             Self::Sigmoid => f.write_str("sigmoid"),
             Self::Tanh => f.write_str("tanh"),
         }
@@ -93,13 +100,14 @@ impl FromStr for Activation {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let expected = "identity, relu, leaky_relu, leaky_relu(slope=...), sigmoid or tanh";
+        let expected = "identity, relu, leaky_relu, leaky_relu(slope=...), elu, sigmoid or tanh";
         let parse = || {
             let mut spelling = Spelling::parse(text)?;
             let activation = match spelling.name() {
                 "identity" => Self::Identity,
                 "relu" => Self::Relu,
                 "leaky_relu" => Self::LeakyRelu { slope: spelling.take("slope").unwrap_or(DEFAULT_SLOPE) },
+                "elu" => Self::Elu,
                 "sigmoid" => Self::Sigmoid,
                 "tanh" => Self::Tanh,
                 _ => return None,
@@ -125,8 +133,9 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        use Activation::{Identity, LeakyRelu, Relu, Sigmoid, Tanh};
-        for activation in [Identity, Relu, LeakyRelu { slope: 0.01 }, LeakyRelu { slope: 0.3 }, Sigmoid, Tanh]
+        use Activation::{Elu, Identity, LeakyRelu, Relu, Sigmoid, Tanh};
+        for activation in
+            [Identity, Relu, LeakyRelu { slope: 0.01 }, LeakyRelu { slope: 0.3 }, Elu, Sigmoid, Tanh]
         {
             assert_eq!(activation.to_string().parse::<Activation>().unwrap(), activation);
         }

@@ -1,5 +1,5 @@
 use crate::{
-    data::Noise,
+    data::{Augmentation, Noise},
     error::{Error, Result},
     nn::{Loss, Penalty},
     train::{EarlyStopping, Frozen, Optimizer, Schedule, step},
@@ -43,7 +43,7 @@ pub struct TrainConfig {
     pub optimizer: Optimizer,
     /// Noise applied to the inputs in training and validation. Default: none.
     pub noise: Option<Noise>,
-    /// Seed of the order of rows, noise and dropout. Default: 0.
+    /// Seed of the order of rows, augmentation, noise and dropout. Default: 0.
     pub seed: u64,
     /// Worker threads of the run's own pool. `None` uses the current `rayon` pool. Default: `None`.
     pub threads: Option<usize>,
@@ -59,6 +59,9 @@ pub struct TrainConfig {
     /// Layers that keep their weights and biases. Default: none.
     #[serde(skip_serializing_if = "is_default")]
     pub freeze: Option<Frozen>,
+    /// Random affine changes of the training images. Default: none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub augmentation: Option<Augmentation>,
 }
 
 /// Skips default values, so that adding a setting does not change existing files or run ids.
@@ -82,6 +85,7 @@ impl Default for TrainConfig {
             early_stopping: None,
             clip_norm: None,
             freeze: None,
+            augmentation: None,
         }
     }
 }
@@ -134,7 +138,7 @@ impl TrainConfig {
         self
     }
 
-    /// Sets the seed of the order of rows, noise and dropout. Initial weights depend on the builder's seed.
+    /// Sets the seed of the order of rows, augmentation, noise and dropout. Initial weights depend on the builder's seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -170,6 +174,13 @@ impl TrainConfig {
         self
     }
 
+    /// Sets random affine changes of the training images, drawn anew in each epoch. The training loss and MSE are those
+    /// of the changed images.
+    pub fn augmentation(mut self, augmentation: Augmentation) -> Self {
+        self.augmentation = Some(augmentation);
+        self
+    }
+
     /// Checks every setting. Training does so before it starts.
     ///
     /// # Errors
@@ -194,6 +205,7 @@ impl TrainConfig {
             stopping.check()?;
         }
         self.clip_norm.map_or(Ok(()), step::check_max_norm)?;
+        self.augmentation.map_or(Ok(()), |augmentation| augmentation.check())?;
         self.optimizer.check()
     }
 }

@@ -19,12 +19,13 @@ const WEIGHT_DECAY: f32 = 0.01;
 /// The rule by which parameters follow their gradients.
 ///
 /// It prints and parses as `adam`, `adamw` (weight decay 0.01) and `sgd` (without momentum), with other coefficients in
-/// brackets: `sgd(momentum=0.9)`, `adamw(weight_decay=0.1, beta2=0.99)`.
+/// brackets: `sgd(momentum=0.9)`, `adamw(weight_decay=0.1, beta2=0.99)`. `adamw(decay_biases=0)` spares the biases.
 ///
 /// ```
 /// use autoencoder::Optimizer;
 /// assert_eq!("sgd(momentum=0.9)".parse::<Optimizer>()?, Optimizer::sgd(0.9));
 /// assert_eq!(Optimizer::adamw(0.1).to_string(), "adamw(weight_decay=0.1)");
+/// assert_eq!(Optimizer::adamw_sparing_biases(0.1).to_string(), "adamw(weight_decay=0.1, decay_biases=0)");
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -41,8 +42,8 @@ pub enum Optimizer {
         /// Number added to the root, at least 0.
         epsilon: f32,
     },
-    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, <https://arxiv.org/abs/1711.05101>): weights
-    /// and biases first shrink by the factor `1 - learning rate * weight_decay`.
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, <https://arxiv.org/abs/1711.05101>): weights,
+    /// and biases unless they are spared, first shrink by the factor `1 - learning rate * weight_decay`.
     AdamW {
         /// Decay of the mean of the gradient, in [0, 1).
         beta1: f32,
@@ -52,12 +53,24 @@ pub enum Optimizer {
         epsilon: f32,
         /// Weight decay, at least 0.
         weight_decay: f32,
+        /// Whether biases decay like weights. Default: they do, as in PyTorch with a single group of parameters.
+        #[serde(default = "yes", skip_serializing_if = "is_yes")]
+        decay_biases: bool,
     },
     /// Gradient descent: `velocity = momentum * velocity + gradient`, `w -= learning rate * velocity`.
     Sgd {
         /// Decay of the velocity, in [0, 1).
         momentum: f32,
     },
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Skips the default value, so that files and run ids are those of versions without the setting.
+fn is_yes(setting: &bool) -> bool {
+    *setting
 }
 
 impl Default for Optimizer {
@@ -72,9 +85,15 @@ impl Optimizer {
         Self::Adam { beta1: BETA1, beta2: BETA2, epsilon: EPSILON }
     }
 
-    /// AdamW with `beta1` 0.9, `beta2` 0.999 and `epsilon` 1e-8.
+    /// AdamW with `beta1` 0.9, `beta2` 0.999 and `epsilon` 1e-8. Weights and biases decay.
     pub fn adamw(weight_decay: f32) -> Self {
-        Self::AdamW { beta1: BETA1, beta2: BETA2, epsilon: EPSILON, weight_decay }
+        Self::AdamW { beta1: BETA1, beta2: BETA2, epsilon: EPSILON, weight_decay, decay_biases: true }
+    }
+
+    /// AdamW with `beta1` 0.9, `beta2` 0.999 and `epsilon` 1e-8. Only weights decay: biases are few, and pulling them
+    /// to zero shifts every output.
+    pub fn adamw_sparing_biases(weight_decay: f32) -> Self {
+        Self::AdamW { beta1: BETA1, beta2: BETA2, epsilon: EPSILON, weight_decay, decay_biases: false }
     }
 
     /// Creates gradient descent with this momentum; 0 for none.
@@ -108,7 +127,7 @@ impl Optimizer {
                 check_decay("beta2", beta2)?;
                 check_not_negative("epsilon", epsilon)
             }
-            Self::AdamW { beta1, beta2, epsilon, weight_decay } => {
+            Self::AdamW { beta1, beta2, epsilon, weight_decay, decay_biases: _ } => {
                 check_not_negative("weight_decay", weight_decay)?;
                 Self::Adam { beta1, beta2, epsilon }.check()
             }
@@ -123,13 +142,14 @@ impl fmt::Display for Optimizer {
                 "adam",
                 vec![("beta1", beta1, BETA1), ("beta2", beta2, BETA2), ("epsilon", epsilon, EPSILON)],
             ),
-            Self::AdamW { beta1, beta2, epsilon, weight_decay } => (
+            Self::AdamW { beta1, beta2, epsilon, weight_decay, decay_biases } => (
                 "adamw",
                 vec![
                     ("beta1", beta1, BETA1),
                     ("beta2", beta2, BETA2),
                     ("epsilon", epsilon, EPSILON),
                     ("weight_decay", weight_decay, WEIGHT_DECAY),
+                    ("decay_biases", f32::from(u8::from(decay_biases)), 1.0),
                 ],
             ),
             Self::Sgd { momentum } => ("sgd", vec![("momentum", momentum, 0.0)]),
@@ -166,6 +186,11 @@ impl FromStr for Optimizer {
                     beta2: take("beta2", BETA2),
                     epsilon: take("epsilon", EPSILON),
                     weight_decay: take("weight_decay", WEIGHT_DECAY),
+                    decay_biases: match take("decay_biases", 1.0) {
+                        0.0 => false,
+                        1.0 => true,
+                        _ => return None,
+                    },
                 },
                 "sgd" => Self::sgd(take("momentum", 0.0)),
                 _ => return None,
@@ -278,13 +303,13 @@ impl OptimizerState {
         for (index, ((layer, gradient), (first, second))) in layers.filter(|(_, layer)| !layer.0.1.frozen) {
             let (weight, bias) = layer.dense.parameters_mut();
             let finite = [
-                update.apply_parallel(
+                update.weights.apply_parallel(
                     slice_mut(weight),
                     slice_mut(first.weight.view_mut()),
                     slice_mut(second.weight.view_mut()),
                     slice(gradient.weight.view()),
                 ),
-                update.apply_parallel(
+                update.biases.apply_parallel(
                     slice_mut(bias),
                     slice_mut(first.bias.view_mut()),
                     slice_mut(second.bias.view_mut()),
@@ -298,16 +323,17 @@ impl OptimizerState {
         not_finite
     }
 
-    /// Counts one step of the whole model and returns its coefficients, which all tensors share.
-    pub(crate) fn begin_step(&mut self, learning_rate: f32) -> Update {
+    /// Counts one step of the whole model and returns its coefficients, which all layers share.
+    pub(crate) fn begin_step(&mut self, learning_rate: f32) -> Updates {
         self.steps += 1;
+        let adam = |betas, decay| Update::Adam(self.adam_step(learning_rate, betas, decay));
         match self.optimizer {
-            Optimizer::Sgd { momentum } => Update::Sgd { rate: learning_rate, momentum },
-            Optimizer::Adam { beta1, beta2, epsilon } => {
-                Update::Adam(self.adam_step(learning_rate, [beta1, beta2, epsilon], 0.0))
-            }
-            Optimizer::AdamW { beta1, beta2, epsilon, weight_decay } => {
-                Update::Adam(self.adam_step(learning_rate, [beta1, beta2, epsilon], weight_decay))
+            Optimizer::Sgd { momentum } => Updates::same(Update::Sgd { rate: learning_rate, momentum }),
+            Optimizer::Adam { beta1, beta2, epsilon } => Updates::same(adam([beta1, beta2, epsilon], 0.0)),
+            Optimizer::AdamW { beta1, beta2, epsilon, weight_decay, decay_biases } => {
+                let bias_decay = if decay_biases { weight_decay } else { 0.0 };
+                let of_decay = |decay| adam([beta1, beta2, epsilon], decay);
+                Updates { weights: of_decay(weight_decay), biases: of_decay(bias_decay) }
             }
         }
     }
@@ -325,7 +351,20 @@ impl OptimizerState {
     }
 }
 
-/// The update of one step, the same for every tensor.
+/// The updates of one step, the same in every layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Updates {
+    pub weights: Update,
+    pub biases: Update,
+}
+
+impl Updates {
+    fn same(update: Update) -> Self {
+        Self { weights: update, biases: update }
+    }
+}
+
+/// The update of a tensor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Update {
     Adam(AdamStep),
@@ -381,15 +420,34 @@ mod tests {
             Optimizer::adam(),
             Optimizer::Adam { beta1: 0.8, beta2: 0.99, epsilon: 1e-6 },
             Optimizer::adamw(0.01),
-            Optimizer::AdamW { beta1: 0.9, beta2: 0.9, epsilon: 1e-8, weight_decay: 0.5 },
+            Optimizer::AdamW { beta1: 0.9, beta2: 0.9, epsilon: 1e-8, weight_decay: 0.5, decay_biases: true },
+            Optimizer::adamw_sparing_biases(0.03),
             Optimizer::sgd(0.0),
             Optimizer::sgd(0.9),
         ] {
             assert_eq!(optimizer.to_string().parse::<Optimizer>().unwrap(), optimizer, "{optimizer}");
         }
         assert_eq!(Optimizer::adam().to_string(), "adam");
-        for wrong in ["", "Adam", "sgd(0.9)", "adam(momentum=0.9)", "sgd(beta1=0.9)", "adam(beta1=0.9"] {
+        for wrong in [
+            "",
+            "Adam",
+            "sgd(0.9)",
+            "adam(momentum=0.9)",
+            "sgd(beta1=0.9)",
+            "adam(beta1=0.9",
+            "adamw(decay_biases=0.5)",
+        ] {
             assert!(wrong.parse::<Optimizer>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn decaying_biases_are_no_part_of_files() {
+        let text = serde_json::to_string(&Optimizer::adamw(0.5)).unwrap();
+        assert!(!text.contains("biases"), "{text}");
+        for optimizer in [Optimizer::adamw(0.5), Optimizer::adamw_sparing_biases(0.5)] {
+            let text = serde_json::to_string(&optimizer).unwrap();
+            assert_eq!(serde_json::from_str::<Optimizer>(&text).unwrap(), optimizer);
         }
     }
 }

@@ -1,5 +1,5 @@
 use crate::{
-    data::{Dataset, check_weights},
+    data::{Augmentation, Dataset, check_weights},
     error::{Error, Quantity, Result},
     metrics::{Evaluation, evaluate},
     nn::{Autoencoder, Loss},
@@ -233,6 +233,10 @@ impl<'t, 'a> Session<'t, 'a> {
         }
         if let Some(max_norm) = config.clip_norm {
             step = step.clip_norm(model, max_norm)?;
+        }
+        if let Some(augmentation) = config.augmentation {
+            Augmentation::check_targets(samples)?;
+            step = step.augmentation(augmentation)?;
         }
 
         let (resume, policy) = (trainer.resume.take(), trainer.checkpoints.take());

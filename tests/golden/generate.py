@@ -9,8 +9,10 @@ thread, once for each loss and optimizer in CASES.
     venv/bin/python generate.py [FOLDER]
 
 FOLDER defaults to that of this file. `pytorch.safetensors` has the losses and
-optimizers of CASES; `pytorch-losses.safetensors` has those of LOSS_CASES, with
-targets that differ from the inputs and with weights per row. Their tensors, all
+optimizers of CASES. `pytorch-losses.safetensors` has those of LOSS_CASES, with
+targets that differ from the inputs and with weights per row.
+`pytorch-variants.safetensors` has the hidden layers of ACTIVATIONS in place of
+ReLU, and decay of the weights alone. Their tensors, all
 f32:
 
     batches                [10, 7, 20]  the inputs of each step, the same for all cases
@@ -43,16 +45,16 @@ LASSO = 1e-3
 
 
 class Autoencoder(nn.Module):
-    def __init__(self):
+    def __init__(self, hidden=nn.ReLU):
         super().__init__()
         self.encoder = nn.Sequential(
-            nn.Linear(20, 12), nn.ReLU(),
-            nn.Linear(12, 9), nn.ReLU(),
+            nn.Linear(20, 12), hidden(),
+            nn.Linear(12, 9), hidden(),
             nn.Linear(9, 5), nn.Identity(),
         )
         self.decoder = nn.Sequential(
-            nn.Linear(5, 9), nn.ReLU(),
-            nn.Linear(9, 12), nn.ReLU(),
+            nn.Linear(5, 9), hidden(),
+            nn.Linear(9, 12), hidden(),
             nn.Linear(12, 20), nn.Sigmoid(),
         )
 
@@ -86,6 +88,15 @@ def adamw(parameters):
     return torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01)
 
 
+def adamw_of_weights(parameters):
+    parameters = list(parameters)
+    groups = [
+        {"params": [p for p in parameters if p.ndim == 2], "weight_decay": 0.5},
+        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=1e-2)
+
+
 def sgd(parameters):
     return torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
 
@@ -98,15 +109,17 @@ CASES = {
     "mse_sgd": (mse, sgd),
 }
 
+ACTIVATIONS = {"elu": nn.ELU}
+
 
 def copy(tensors):
     """Copy tensors by name, because training changes them in place."""
     return {name: tensor.detach().clone().contiguous() for name, tensor in tensors}
 
 
-def train(initial, batches, objective, optimizer_of):
+def train(initial, batches, objective, optimizer_of, hidden=nn.ReLU):
     """Return the losses, the gradients of the first step and the final weights."""
-    model = Autoencoder()
+    model = Autoencoder(hidden)
     model.load_state_dict(initial)
     optimizer = optimizer_of(model.parameters())
     losses, gradient = [], None
@@ -186,13 +199,17 @@ def main():
     rows = list(zip(batches, targets, weights))
     write(folder / "pytorch-losses.safetensors", data, initial, LOSS_CASES, rows)
 
+    variants = {name: (mse, sgd, hidden) for name, hidden in ACTIVATIONS.items()}
+    variants["decay_of_weights"] = (mse, adamw_of_weights)
+    write(folder / "pytorch-variants.safetensors", {"batches": batches}, initial, variants, batches)
+
 
 def write(output, data, initial, cases, batches):
     """Train every case and write the file."""
     tensors = dict(data)
     tensors |= {f"initial.{name}": tensor for name, tensor in initial.items()}
-    for case, (objective, optimizer_of) in cases.items():
-        losses, gradient, final = train(initial, batches, objective, optimizer_of)
+    for case, settings in cases.items():
+        losses, gradient, final = train(initial, batches, *settings)
         tensors[f"{case}.losses"] = losses
         tensors |= {f"{case}.gradient.{name}": tensor for name, tensor in gradient.items()}
         tensors |= {f"{case}.final.{name}": tensor for name, tensor in final.items()}

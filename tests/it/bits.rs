@@ -3,7 +3,7 @@
 use crate::common::{digest, fixed};
 use autoencoder::{
     Autoencoder, TrainConfig, Trainer,
-    data::{Noise, NoiseKind, digits},
+    data::{Augmentation, Noise, NoiseKind, digits},
     metrics::{Evaluation, evaluate},
     ndarray::{Array2, Axis},
     nn::{Activation, Init, Loss, Penalty, Scope},
@@ -30,6 +30,7 @@ fn activation() -> impl Strategy<Value = Activation> {
     select(vec![
         Activation::Relu,
         Activation::LeakyRelu { slope: 0.1 },
+        Activation::Elu,
         Activation::Sigmoid,
         Activation::Tanh,
         Activation::Identity,
@@ -65,6 +66,15 @@ fn noise() -> impl Strategy<Value = Noise> {
     })
 }
 
+/// Of the rows of pixels as images.
+fn augmentation() -> impl Strategy<Value = Augmentation> {
+    let shapes = select(vec![(7, 28), (14, 14), (196, 1)]);
+    (shapes, 0.0..2.0_f32, 0.0..0.5_f32, 0.0..0.9_f32).prop_map(|(shape, shift, other, unchanged)| {
+        let augmentation = Augmentation::new(shape).shift(shift).rotation(other).scale(other).shear(other);
+        augmentation.unchanged(unchanged)
+    })
+}
+
 fn config() -> impl Strategy<Value = TrainConfig> {
     let penalties = [
         Penalty::lasso(1e-4),
@@ -73,7 +83,12 @@ fn config() -> impl Strategy<Value = TrainConfig> {
         Penalty::L2 { lambda: 1e-4, scope: Scope::All },
         Penalty::CodeL1 { lambda: 1e-4 },
     ];
-    let optimizers = [Optimizer::adam(), Optimizer::adamw(0.01), Optimizer::Sgd { momentum: 0.9 }];
+    let optimizers = [
+        Optimizer::adam(),
+        Optimizer::adamw(0.01),
+        Optimizer::adamw_sparing_biases(0.03),
+        Optimizer::Sgd { momentum: 0.9 },
+    ];
     // Smaller than a block, a block, larger, larger than the set; few numbers divide 300.
     let batch_size = prop_oneof![1..64_usize, 64..200_usize, select(vec![64, 128, 256, 299, 300, 1000])];
     let sizes = (1..3_usize, batch_size, any::<u64>());
@@ -86,12 +101,21 @@ fn config() -> impl Strategy<Value = TrainConfig> {
     let limits = (
         prop::option::weighted(0.3, select(vec![0.001, 0.01, 0.1, 1.0])),
         prop::option::weighted(0.3, frozen),
+        prop::option::weighted(0.3, augmentation()),
     );
     (sizes, terms, loss, optimizer, prop::option::of(noise()), limits).prop_map(
-        |((epochs, batch_size, seed), penalties, loss, optimizer, noise, (clip_norm, freeze))| {
+        |(
+            (epochs, batch_size, seed),
+            penalties,
+            loss,
+            optimizer,
+            noise,
+            (clip_norm, freeze, augmentation),
+        )| {
             let config = TrainConfig::new().epochs(epochs).batch_size(batch_size).seed(seed);
             let mut config = penalties.into_iter().fold(config, TrainConfig::add_penalty);
             (config.noise, config.clip_norm, config.freeze) = (noise, clip_norm, freeze);
+            config.augmentation = augmentation;
             config.loss(loss).optimizer(optimizer)
         },
     )

@@ -1,5 +1,6 @@
 //! The tests that need no process, thread pool or allocator of their own, in one binary.
 
+mod augmentation;
 mod bits;
 #[path = "../common/mod.rs"]
 mod common;

@@ -3,7 +3,7 @@
 use crate::common::{digest, fixed};
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
-    data::{Dataset, ImageSet, Noise, NoiseKind, digits},
+    data::{Augmentation, Dataset, ImageSet, Noise, NoiseKind, digits},
     error::Quantity,
     metrics::{ImageQuality, evaluate, ssim},
     ndarray::{Array2, Axis, s},
@@ -14,7 +14,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 const OPTIMIZERS: [Optimizer; 3] = [
     Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-    Optimizer::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 },
+    Optimizer::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, decay_biases: true },
     Optimizer::Sgd { momentum: 0.9 },
 ];
 
@@ -182,6 +182,7 @@ fn a_row_of_nan_spoils_no_other() {
     for activation in [
         Activation::Relu,
         Activation::LeakyRelu { slope: 0.1 },
+        Activation::Elu,
         Activation::Sigmoid,
         Activation::Tanh,
         Activation::Identity,
@@ -234,6 +235,7 @@ fn activation() -> impl Strategy<Value = Activation> {
     prop_oneof![
         Just(Activation::Relu),
         number().prop_map(|slope| Activation::LeakyRelu { slope }),
+        Just(Activation::Elu),
         Just(Activation::Sigmoid),
         Just(Activation::Tanh),
         Just(Activation::Identity),
@@ -244,7 +246,7 @@ fn optimizer() -> impl Strategy<Value = Optimizer> {
     prop_oneof![
         3 => select(OPTIMIZERS.to_vec()),
         1 => (number(), number(), number(), number()).prop_map(|(beta1, beta2, epsilon, weight_decay)| {
-            Optimizer::AdamW { beta1, beta2, epsilon, weight_decay }
+            Optimizer::AdamW { beta1, beta2, epsilon, weight_decay, decay_biases: beta1 < 0.5 }
         }),
         1 => number().prop_map(|momentum| Optimizer::Sgd { momentum }),
     ]
@@ -337,6 +339,17 @@ proptest! {
         let setting = |result: Result<(), Error>| result.is_ok() || matches!(result, Err(Error::Setting { .. }));
         prop_assert!(setting(Dropout::new(number).map(|dropout| assert!(dropout.scale().is_finite()))));
         prop_assert!(setting(Noise::gaussian(number).map(drop)));
+        for shape in [(a, b), (3, 4)] {
+            let hostile = Augmentation { shift: number, ..Augmentation::new(shape) };
+            let hostile = hostile.rotation(number).scale(number).shear(number).unchanged(number / 4.0);
+            match hostile.augmented(&Array2::from_elem((4, 12), 1.0), 0, 1) {
+                Ok(rows) => prop_assert!(rows.iter().all(|x| (0.0..=1.0).contains(x))),
+                Err(error) => {
+                    let typed = matches!(error, Error::Setting { .. } | Error::Shape { .. });
+                    prop_assert!(typed, "{}", error);
+                }
+            }
+        }
         let fits = |result: Result<ImageSet, Error>| match result {
             Ok(images) => images.pixels().len() == images.len() * images.features(),
             Err(error) => matches!(error, Error::Setting { .. } | Error::Shape { .. } | Error::Data { .. }),

@@ -45,6 +45,7 @@ fn settings() -> Vec<Settings> {
     for (optimizer, clip_norm) in [
         (Optimizer::adam(), None),
         (Optimizer::adamw(0.1), Some(0.05)),
+        (Optimizer::adamw_sparing_biases(0.1), Some(0.05)),
         (Optimizer::sgd(0.9), Some(100.0)),
         (Optimizer::sgd(0.9), None),
     ] {

@@ -3,7 +3,7 @@
 use autoencoder::{
     Autoencoder, Error, TrainConfig,
     data::{
-        ImageSet, Noise, NoiseKind, Pairs, Standardizer, Weighted,
+        Augmentation, ImageSet, Noise, NoiseKind, Pairs, Standardizer, Weighted,
         catalog::{PublishedDataset, Split},
         idx::IdxArray,
     },
@@ -26,9 +26,9 @@ fn types_are_shared_and_stored() {
     all!(shared: Autoencoder, AutoencoderBuilder, Dense, Dropout, Layer, Activation, Init, Loss, Penalty, Scope);
     all!(shared: ImageSet, Noise, NoiseKind, Standardizer, PublishedDataset, Split, IdxArray, ImageQuality, Roc, Error);
     all!(shared: TrainConfig, Optimizer, OptimizerState, Step, Objective, Parameters);
-    all!(shared: Pairs, Weighted);
+    all!(shared: Augmentation, Pairs, Weighted);
     all!(shared: History, EpochRecord, Evaluation);
-    all!(stored: TrainConfig, Noise, NoiseKind, Optimizer, Loss, Penalty, Scope, Init, Activation);
+    all!(stored: TrainConfig, Augmentation, Noise, NoiseKind, Optimizer, Loss, Penalty, Scope, Init, Activation);
     all!(stored: History, EpochRecord, Evaluation, ImageQuality, RunEnd, Standardizer);
     #[cfg(feature = "download")]
     all!(shared: autoencoder::data::download::Download);

@@ -2,7 +2,7 @@
 
 use super::{
     TINY_DELTA,
-    math::{exp, flush, hyperbolic_tangent, multiply_or_flush},
+    math::{exp, exp_minus_1, flush, hyperbolic_tangent, multiply_or_flush},
 };
 
 dispatched! {
@@ -17,6 +17,13 @@ dispatched! {
     pub fn leaky_relu(values: &mut [f32], slope: f32) {
         for x in values {
             *x = if *x > 0.0 { *x } else { slope * *x };
+        }
+    }
+
+    /// Applies `x` above 0 and `e^x - 1` below.
+    pub fn elu(values: &mut [f32]) {
+        for x in values {
+            *x = if *x > 0.0 { *x } else { exp_minus_1(*x) };
         }
     }
 
@@ -55,6 +62,15 @@ dispatched! {
         assert_eq!(delta.len(), output.len());
         for (d, &y) in delta.iter_mut().zip(output) {
             *d = multiply_or_flush(*d, if y > 0.0 { 1.0 } else { slope });
+        }
+    }
+
+    /// Multiplies by ELU's derivative, 1 above 0 and `y + 1` below, given `output = scale * y`. Results below about
+    /// [`TINY_DELTA`] in magnitude become zero.
+    pub fn elu_backward(delta: &mut [f32], output: &[f32], scale: f32) {
+        assert_eq!(delta.len(), output.len());
+        for (d, &y) in delta.iter_mut().zip(output) {
+            *d = multiply_or_flush(*d, if y > 0.0 { 1.0 } else { y / scale + 1.0 });
         }
     }
 

@@ -24,6 +24,21 @@ pub(super) fn multiply_or_flush(x: f32, y: f32) -> f32 {
 /// Returns `e^x` to within 2 ulp. NaN stays NaN. Arguments are clamped so that the result is a normal number.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
+    let (mantissa_minus_1, power) = exp_parts(x);
+    (mantissa_minus_1 + 1.0) * power
+}
+
+/// Returns `e^x - 1` to within 3 ulp, as [`exp`].
+#[inline(always)]
+pub(super) fn exp_minus_1(x: f32) -> f32 {
+    // Near 0, the power is 1 and the second term is 0, so nothing cancels.
+    let (mantissa_minus_1, power) = exp_parts(x);
+    mantissa_minus_1 * power + (power - 1.0)
+}
+
+/// Returns `m - 1` and a power of 2, whose product with `m` is `e^x`.
+#[inline(always)]
+fn exp_parts(x: f32) -> (f32, f32) {
     // Cephes' expf: x = n ln 2 + r with |r| <= ln(2) / 2, then a polynomial in r.
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to the nearest integer
     let x = x.clamp(-87.0, 88.0);
@@ -36,8 +51,7 @@ pub(super) fn exp(x: f32) -> f32 {
     let poly = poly * r + 4.166_579_6e-2;
     let poly = poly * r + 1.666_666_5e-1;
     let poly = poly * r + 0.5;
-    let value = poly * r * r + r + 1.0;
-    value * f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000))
+    (poly * r * r + r, f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000)))
 }
 
 /// Returns `ln(1 + u)` for `u` in [0, 1] to within 2 ulp, from the series of `2 atanh(u / (2 + u))`.

@@ -1,7 +1,7 @@
 //! Accuracy, bits on every instruction set, non-finite and subnormal numbers.
 
 use super::{
-    math::{exp, hyperbolic_tangent, ln_1p, multiply_or_flush},
+    math::{exp, exp_minus_1, hyperbolic_tangent, ln_1p, multiply_or_flush},
     *,
 };
 use crate::kernels::cpu::tests::on_every_isa;
@@ -11,10 +11,14 @@ fn ulps(found: f32, exact: f64) -> f64 {
 }
 
 #[test]
-fn exp_ln_1p_and_tanh_are_accurate() {
+fn scalar_functions_are_accurate() {
     for i in -87_000..88_000 {
         let x = i as f32 / 1000.0;
         assert!(ulps(exp(x), f64::from(x).exp()) < 2.0, "exp({x}) = {}", exp(x));
+        if i != 0 {
+            let found = exp_minus_1(x);
+            assert!(ulps(found, f64::from(x).exp_m1()) < 3.0, "exp_minus_1({x}) = {found}");
+        }
     }
     for i in 1..=100_000 {
         let u = i as f32 / 100_000.0;
@@ -24,10 +28,11 @@ fn exp_ln_1p_and_tanh_are_accurate() {
         for scale in [1e-3, 1e-7, 1e-12] {
             let x = i as f32 * scale;
             assert!(ulps(hyperbolic_tangent(x), f64::from(x).tanh()) < 4.0, "tanh({x})");
+            assert!(ulps(exp_minus_1(x), f64::from(x).exp_m1()) < 3.0, "exp_minus_1({x})");
         }
     }
     assert!(exp(f32::NAN).is_nan());
-    assert_eq!((ln_1p(0.0), exp(0.0)), (0.0, 1.0));
+    assert_eq!((ln_1p(0.0), exp(0.0), exp_minus_1(0.0)), (0.0, 1.0, 0.0));
 }
 
 #[test]
@@ -39,6 +44,9 @@ fn activations_keep_nan_and_saturate() {
     tanh(&mut values);
     assert_eq!((values[0], values[2]), (-1.0, 0.0));
     assert!((values[3] - 0.5_f32.tanh()).abs() < 2e-7 && values[4].is_nan());
+    let mut values = [-1000.0, 0.0, 2.0, f32::INFINITY, f32::NAN];
+    elu(&mut values);
+    assert!(values[..4] == [-1.0, 0.0, 2.0, f32::INFINITY] && values[4].is_nan());
     let mut values = [-1.0, 2.0, f32::NAN];
     relu(&mut values);
     assert!(values[..2] == [0.0, 2.0] && values[2].is_nan());
@@ -86,9 +94,11 @@ fn every_instruction_set_gives_the_same_bits() {
             apply(&tanh),
             apply(&relu),
             apply(&|x| leaky_relu(x, 0.1)),
+            apply(&elu),
             apply(&identity_backward),
             apply(&|x| relu_backward(x, &other)),
             apply(&|x| leaky_relu_backward(x, &other, 0.1)),
+            apply(&|x| elu_backward(x, &other, 1.25)),
             apply(&|x| sigmoid_backward(x, &other, 1.25)),
             apply(&|x| tanh_backward(x, &other, 1.25)),
             apply(&|x| add_sign(x, 0.1, &other)),
@@ -158,6 +168,11 @@ fn kernels_make_no_subnormal_numbers() {
         let mut delta = values.clone();
         leaky_relu_backward(&mut delta, &vec![-1.0; values.len()], factor);
         found.push(delta);
+        for y in [-1.0, -1.0 + f32::EPSILON, -factor] {
+            let mut delta = values.clone();
+            elu_backward(&mut delta, &vec![y; values.len()], 1.0);
+            found.push(delta);
+        }
         let (mut w, mut m, mut v) = (values.clone(), values.clone(), ones.clone());
         assert!(adam(&mut w, &mut m, &mut v, &values, step));
         found.extend([w, m, v]);

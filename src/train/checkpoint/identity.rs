@@ -83,6 +83,7 @@ impl Identity {
             early_stopping,
             clip_norm,
             freeze,
+            augmentation,
         } = config;
         let validation = validation.as_ref().map_or_else(|| "none".to_owned(), Fingerprint::to_string);
         let mut facts = vec![
@@ -98,6 +99,7 @@ impl Identity {
             ("early_stopping", format!("{early_stopping:?}")),
             ("clip_norm", format!("{clip_norm:?}")),
             ("freeze", format!("{freeze:?}")),
+            ("augmentation", format!("{augmentation:?}")),
             ("rows to train on", rows.to_string()),
             ("rows to validate on", validation),
         ];

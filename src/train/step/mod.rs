@@ -1,6 +1,6 @@
 //! The training step: the rows phase, then the weights phase.
 //!
-//! *Rows phase* ([`rows`]). Each row is gathered, corrupted and run forward through all layers; its loss is computed, and its
+//! *Rows phase* ([`rows`]). Each row is gathered, augmented, corrupted and run forward through all layers; its loss is computed, and its
 //! deltas are propagated back. The phase reads the weights and writes outputs and deltas. If the batch has about
 //! [`MIN_BLOCK_ROWS`] rows or more per worker, a worker takes a block of rows through all of this on its own. With fewer rows
 //! per worker, all workers share one block: in each layer, forward and backward, a worker computes some of the columns.
@@ -9,8 +9,8 @@
 //! batch, the penalties and the optimizer. It reads outputs and deltas and writes its own weights.
 //!
 //! *Why the number of threads does not change a bit.* Every element of a matrix product is one chain of multiply-adds in a
-//! fixed order, wherever rows, columns or tiles are cut. A gradient sums over the rows in their order. Noise and dropout of
-//! a row are functions of seed, epoch and row. Losses and penalties are kept per row and summed in order. So the cuts decide
+//! fixed order, wherever rows, columns or tiles are cut. A gradient sums over the rows in their order. Augmentation, noise
+//! and dropout of a row are functions of seed, epoch and row. Losses and penalties are kept per row and summed in order. So the cuts decide
 //! who computes a number, never its value.
 
 mod batch;
@@ -23,6 +23,7 @@ mod weights;
 pub use batch::{Batch, BatchLoss, Objective};
 
 use crate::{
+    data::Augmentation,
     error::{Error, Quantity, Result},
     files::memory,
     nn::{Activation, Autoencoder, Dropout, Layer, Parameters},
@@ -30,7 +31,7 @@ use crate::{
 };
 use crew::Crew;
 use rayon::prelude::*;
-use rows::{RowBlock, RowResult};
+use rows::{RowBlock, RowResult, RowSource};
 use weights::WeightsPhase;
 
 /// Rows per block, where a batch is cut into blocks. More rows make better use of the weights that a block reads; fewer
@@ -67,6 +68,7 @@ pub struct Step {
     blocks: Vec<RowBlock>,
     weights: WeightsPhase,
     clipping: Option<Clipping>,
+    augmentation: Option<Augmentation>,
 }
 
 /// The largest norm of the gradients, and room for them: clipping needs all of them before the first update.
@@ -102,6 +104,7 @@ impl Step {
             blocks: (0..blocks).map(|_| RowBlock::new(model, block_rows)).collect(),
             weights: WeightsPhase::new(model, rayon::current_num_threads()),
             clipping: None,
+            augmentation: None,
         })
     }
 
@@ -131,6 +134,19 @@ impl Step {
         frozen.check_fits(self.layers.len(), self.encoder_depth)?;
         let encoder_depth = self.encoder_depth;
         self.weights.freeze((0..self.layers.len()).map(|layer| frozen.covers(layer, encoder_depth)));
+        Ok(self)
+    }
+
+    /// Changes the rows of each batch: they are images, and input and target of a step are the changed ones. The changes
+    /// are a function of the batch's seed and epoch and of the row.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if a field of the augmentation is outside its range, [`Error::Shape`] if the model's inputs are
+    /// not `height * width * channels`.
+    pub fn augmentation(mut self, augmentation: Augmentation) -> Result<Self> {
+        augmentation.check()?;
+        augmentation.check_features(self.layers[0].weight.0)?;
+        self.augmentation = Some(augmentation);
         Ok(self)
     }
 
@@ -268,11 +284,12 @@ impl Step {
     fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch, weight: f64) -> BatchLoss {
         let objective = &self.objective;
         let mean_weight = weight / batch.rows.len() as f64;
+        let source = RowSource { batch, augmentation: self.augmentation.as_ref(), mean_weight };
         if let [block] = &mut self.blocks[..] {
-            block.run(model, objective, batch, mean_weight, 0, Crew::of_pool());
+            block.run(model, objective, source, 0, Crew::of_pool());
         } else {
             self.blocks.par_iter_mut().enumerate().with_max_len(1).for_each(|(index, block)| {
-                block.run(model, objective, batch, mean_weight, index, Crew::ALONE);
+                block.run(model, objective, source, index, Crew::ALONE);
             });
         }
         let elements = (batch.rows.len() * model.inputs()) as f64;
@@ -295,6 +312,9 @@ impl Step {
         }
         if batch.samples.features() != model.inputs() {
             return Err(Error::shape("features of a row", model.inputs(), batch.samples.features()));
+        }
+        if self.augmentation.is_some() {
+            Augmentation::check_targets(batch.samples)?;
         }
         self.check_model(model)
     }

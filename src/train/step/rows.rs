@@ -1,5 +1,6 @@
 use super::{Batch, Objective, crew::Crew};
 use crate::{
+    data::Augmentation,
     kernels::{self, buffers::Buffer, elementwise, rows_mut},
     nn::{Autoencoder, Layer},
     random::{self, Stream},
@@ -27,6 +28,14 @@ pub(super) struct RowBlock {
     /// The gradients of the loss with respect to each layer's pre-activations.
     deltas: Vec<Buffer>,
     results: Vec<RowResult>,
+}
+
+/// Where a block gets its rows.
+#[derive(Clone, Copy)]
+pub(super) struct RowSource<'a> {
+    pub batch: &'a Batch<'a>,
+    pub augmentation: Option<&'a Augmentation>,
+    pub mean_weight: f64,
 }
 
 /// A row's contribution to the loss. Kept per row, so that sums have one order however a batch is cut into blocks.
@@ -96,11 +105,11 @@ impl RowBlock {
         &mut self,
         model: &Autoencoder,
         objective: &Objective,
-        batch: &Batch,
-        mean_weight: f64,
+        source: RowSource,
         index: usize,
         crew: Crew,
     ) {
+        let batch = source.batch;
         let rows = batch.rows.chunks(self.target.capacity()).nth(index).unwrap_or_default();
         self.rows = rows.len();
         self.has_input = batch.noise.is_some() || batch.samples.has_targets();
@@ -109,14 +118,15 @@ impl RowBlock {
         if rows.is_empty() {
             return;
         }
-        self.gather(batch, mean_weight, rows, crew);
+        self.gather(source, rows, crew);
         self.forward(model.layers(), batch, rows, crew);
         self.loss(model, objective, batch.rows.len(), crew);
         self.backward(model, objective, batch.rows.len(), crew);
     }
 
-    /// Copies the rows, draws their noise and scales their weights.
-    fn gather(&mut self, batch: &Batch, mean_weight: f64, rows: &[usize], crew: Crew) {
+    /// Copies the rows, augments them, draws their noise and scales their weights.
+    fn gather(&mut self, source: RowSource, rows: &[usize], crew: Crew) {
+        let RowSource { batch, augmentation, mean_weight } = source;
         // Where all weights are 0, so are the loss and its gradient.
         let unit = if mean_weight > 0.0 { mean_weight } else { 1.0 };
         let crew = crew.for_elements(self.rows * batch.samples.features());
@@ -136,7 +146,13 @@ impl RowBlock {
                     batch.samples.copy_target(row, target);
                     result.input_is_finite = elementwise::are_finite(input);
                 } else {
-                    batch.samples.copy_row(row, target);
+                    match augmentation {
+                        // Until there is noise, the buffer of the input is free.
+                        Some(augmentation) => {
+                            augmentation.copy_row(batch.samples, row, target, input, batch.seed, batch.epoch);
+                        }
+                        None => batch.samples.copy_row(row, target),
+                    }
                     if batch.noise.is_some() {
                         input.copy_from_slice(target);
                     }

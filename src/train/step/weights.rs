@@ -7,7 +7,7 @@ use crate::{
     error::Quantity,
     kernels::{buffers, elementwise, slice, slice_mut},
     nn::{Autoencoder, Dense, Layer, LayerParameters, Parameters, clip_factor},
-    train::optimizer::{OptimizerState, Update},
+    train::optimizer::{OptimizerState, Update, Updates},
 };
 use ndarray::{Array1, ArrayViewMut2, s};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -213,7 +213,7 @@ impl WeightsPhase {
         let largest = shapes.map(|shape| tile_rows(shape, self.workers) * shape.1).max();
         self.gradients.prepare(largest.unwrap_or(0));
         let crew = crew(model, blocks);
-        let change = Change { update: state.begin_step(learning_rate), learning_rate };
+        let change = Change { updates: state.begin_step(learning_rate), learning_rate };
         let (depth, encoder_depth) = (model.layers().len(), model.encoder_depth());
 
         let mut slots = recycle(std::mem::take(&mut self.slots));
@@ -291,7 +291,7 @@ enum Task<'a> {
 /// A step's change of all parameters.
 #[derive(Debug, Clone, Copy)]
 struct Change {
-    update: Update,
+    updates: Updates,
     /// The threshold of proximal penalties depends on it.
     learning_rate: f32,
 }
@@ -334,7 +334,7 @@ impl<'a> Phase<'a> {
         }
         let task = Task::Bias {
             phase: self,
-            update: change.update,
+            update: change.updates.biases,
             bias: slice_mut(bias),
             moments: [slice_mut(first.bias.view_mut()), slice_mut(second.bias.view_mut())],
             gradient: slice_mut(state.bias_gradient.view_mut()),
@@ -426,7 +426,7 @@ impl Task<'_> {
                 let mut gradient = gradients.of_this_worker();
                 let gradient = &mut slice_mut(gradient.view_mut())[..weights.len()];
                 phase.penalized_gradient(start, outputs, weights, gradient, penalties);
-                tile.weights_finite = change.update.apply(weights, first, second, gradient);
+                tile.weights_finite = change.updates.weights.apply(weights, first, second, gradient);
                 tile.gradient_finite = tile.weights_finite || gradient.iter().all(|g| g.is_finite());
                 for term in &phase.objective.penalties {
                     term.after_update(weights, phase.in_encoder, change.learning_rate);

@@ -3,6 +3,7 @@
 use crate::cli::{self, DataFlags, Failure, Images, WidthFlags};
 use autoencoder::{
     Autoencoder, Error, Noise, TrainConfig, Trainer, bench,
+    data::Augmentation,
     ndarray::{Array2, Axis, s},
     nn::Layer,
 };
@@ -30,6 +31,9 @@ pub(super) struct Flags {
     /// Variance of Gaussian noise on the inputs
     #[arg(long, default_value_t = 0.0)]
     noise_variance: f32,
+    /// Trains on mildly changed images
+    #[arg(long, hide = true)]
+    augmented: bool,
     /// Dropout rate of the hidden layers
     #[arg(long, default_value_t = 0.0)]
     dropout: f32,
@@ -43,6 +47,10 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     }
     config.check()?;
     let Images { train, test, .. } = flags.data.load()?;
+    if flags.augmented {
+        let mild = Augmentation::new(train.image_shape()).shift(0.5).rotation(0.08).scale(0.05).shear(0.08);
+        config = config.augmentation(mild.unchanged(0.3));
+    }
     let builder = flags.widths.builder(train.features());
     let mut model = builder.dropout(flags.dropout).build()?;
     let history = Trainer::new(config).fit(&mut model, &train)?;

@@ -88,6 +88,7 @@ impl Case {
             activation: match layer.activation {
                 Activation::Relu => reference::Activation::Relu,
                 Activation::LeakyRelu { slope } => reference::Activation::LeakyRelu(slope.into()),
+                Activation::Elu => reference::Activation::Elu,
                 Activation::Sigmoid => reference::Activation::Sigmoid,
                 Activation::Tanh => reference::Activation::Tanh,
                 _ => reference::Activation::Identity,
@@ -171,10 +172,11 @@ fn vector(array: &Array1<f32>) -> Vec<f64> {
     array.iter().map(|&x| x.into()).collect()
 }
 
-const ACTIVATIONS: [Activation; 5] = [
+const ACTIVATIONS: [Activation; 6] = [
     Activation::Identity,
     Activation::Relu,
     Activation::LeakyRelu { slope: 0.1 },
+    Activation::Elu,
     Activation::Sigmoid,
     Activation::Tanh,
 ];
@@ -317,9 +319,12 @@ type TensorStep = Box<dyn FnMut(&mut [f64], &[f64])>;
 /// Several steps of each optimizer on tensors of different sizes, to detect steps that are counted per tensor.
 #[test]
 fn optimisers_follow_the_reference() {
-    for (optimizer, rate) in
-        [(Optimizer::adam(), 0.01), (Optimizer::adamw(0.1), 0.01), (Optimizer::Sgd { momentum: 0.9 }, 0.5)]
-    {
+    for (optimizer, rate) in [
+        (Optimizer::adam(), 0.01),
+        (Optimizer::adamw(0.1), 0.01),
+        (Optimizer::adamw_sparing_biases(0.1), 0.01),
+        (Optimizer::Sgd { momentum: 0.9 }, 0.5),
+    ] {
         let case = Case::new(&[11, 7, 5], Activation::Tanh, Activation::Sigmoid, 0.3, 9);
         let (input, target) = case.input_and_target();
         let mut network = case.network();
@@ -328,10 +333,12 @@ fn optimisers_follow_the_reference() {
         };
         let mut steps: Vec<TensorStep> = flat(&network)
             .iter()
-            .map(|_| -> TensorStep {
+            .enumerate()
+            .map(|(index, _)| -> TensorStep {
+                let is_bias = index % 2 == 1;
                 let rate = f64::from(rate);
                 match optimizer {
-                    Optimizer::AdamW { weight_decay, .. } => {
+                    Optimizer::AdamW { weight_decay, decay_biases, .. } if decay_biases || !is_bias => {
                         let mut state = AdamW::new(rate, weight_decay.into());
                         Box::new(move |p, g| state.step(p, g))
                     }

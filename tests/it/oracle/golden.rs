@@ -40,13 +40,17 @@ impl Golden<'_> {
     }
 
     fn model(&self, output: Activation) -> Autoencoder {
+        self.model_of(Activation::Relu, output)
+    }
+
+    fn model_of(&self, hidden: Activation, output: Activation) -> Autoencoder {
         let last = WIDTHS.len() - 2;
         let layer = |index| {
             let (weight, bias) = self.layer("initial", index);
             let activation = match index {
                 CODE_LAYER => Activation::Identity,
                 index if index == last => output,
-                _ => Activation::Relu,
+                _ => hidden,
             };
             Layer { dense: Dense::new(weight, bias).unwrap(), activation, dropout: Dropout::OFF }
         };
@@ -119,6 +123,21 @@ fn ten_steps_equal_pytorchs() {
     ] {
         let model = golden.model(Activation::Sigmoid);
         golden.check(case, model, &samples, Objective { loss, penalties }, optimizer, rate);
+    }
+}
+
+#[test]
+fn activations_and_decay_of_the_weights_alone_equal_pytorchs() {
+    let file = include_bytes!("../../golden/pytorch-variants.safetensors");
+    let golden = Golden(SafeTensors::deserialize(file).unwrap());
+    let samples = golden.rows("batches");
+    let (sgd, relu) = (Optimizer::Sgd { momentum: 0.9 }, Activation::Relu);
+    for (case, hidden, optimizer, rate) in [
+        ("elu", Activation::Elu, sgd, 0.1),
+        ("decay_of_weights", relu, Optimizer::adamw_sparing_biases(0.5), 0.01),
+    ] {
+        let model = golden.model_of(hidden, Activation::Sigmoid);
+        golden.check(case, model, &samples, Objective::default(), optimizer, rate);
     }
 }
 

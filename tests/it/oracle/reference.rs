@@ -18,6 +18,8 @@ pub enum Activation {
     Relu,
     /// `z` where `z > 0`, `slope * z` elsewhere.
     LeakyRelu(f64),
+    /// `z` where `z > 0`, `exp(z) - 1` elsewhere.
+    Elu,
     /// `1 / (1 + exp(-z))`
     Sigmoid,
     /// `tanh(z)`
@@ -31,6 +33,13 @@ impl Activation {
             Self::Identity => z,
             Self::Relu => z.max(0.0),
             Self::LeakyRelu(slope) => z * if z > 0.0 { 1.0 } else { slope },
+            Self::Elu => {
+                if z > 0.0 {
+                    z
+                } else {
+                    z.exp() - 1.0
+                }
+            }
             Self::Sigmoid => 1.0 / (1.0 + (-z).exp()),
             Self::Tanh => z.tanh(),
         }
@@ -47,6 +56,13 @@ impl Activation {
                     1.0
                 } else {
                     slope
+                }
+            }
+            Self::Elu => {
+                if z > 0.0 {
+                    1.0
+                } else {
+                    z.exp()
                 }
             }
             Self::Sigmoid => value * (1.0 - value),

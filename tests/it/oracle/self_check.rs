@@ -135,10 +135,11 @@ impl Case {
     }
 }
 
-const ACTIVATIONS: [Activation; 5] = [
+const ACTIVATIONS: [Activation; 6] = [
     Activation::Identity,
     Activation::Relu,
     Activation::LeakyRelu(0.1),
+    Activation::Elu,
     Activation::Sigmoid,
     Activation::Tanh,
 ];

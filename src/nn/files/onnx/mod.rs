@@ -145,6 +145,7 @@ fn activation(activation: Activation) -> Option<(&'static str, Vec<Attribute>)> 
         Activation::Identity => None,
         Activation::Relu => Some(("Relu", vec![])),
         Activation::LeakyRelu { slope } => Some(("LeakyRelu", vec![Attribute::float("alpha", slope)])),
+        Activation::Elu => Some(("Elu", vec![])),
         Activation::Sigmoid => Some(("Sigmoid", vec![])),
         Activation::Tanh => Some(("Tanh", vec![])),
     }

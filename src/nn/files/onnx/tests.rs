@@ -57,6 +57,8 @@ fn run(graph: &Graph, rows: Array2<f64>) -> Array2<f64> {
                 let alpha = f64::from(alpha.unwrap_or(0.01));
                 input[0].mapv(|x| if x < 0.0 { alpha * x } else { x })
             }
+            // Alpha is 1 by default.
+            "Elu" => input[0].mapv(|x| if x < 0.0 { x.exp_m1() } else { x }),
             "Sigmoid" => input[0].mapv(|x| 1.0 / (1.0 + (-x).exp())),
             "Tanh" => input[0].mapv(f64::tanh),
             other => panic!("{other}"),
