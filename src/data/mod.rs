@@ -24,6 +24,7 @@ mod noise;
 mod pairs;
 mod standardizer;
 mod strokes;
+mod transpose;
 mod weighted;
 
 pub use dataset::Dataset;

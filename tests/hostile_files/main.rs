@@ -3,6 +3,7 @@
 
 mod idx;
 mod idx_format;
+mod idx_kinds;
 mod model;
 #[cfg(feature = "npy")]
 mod npy;
