@@ -5,6 +5,7 @@ mod idx;
 mod idx_format;
 mod idx_kinds;
 mod model;
+mod model_kinds;
 #[cfg(feature = "npy")]
 mod npy;
 #[path = "../common/peak.rs"]
