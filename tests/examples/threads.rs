@@ -4,8 +4,10 @@ use std::process::Command;
 /// rayon would start as many threads as the environment says.
 #[test]
 fn threads_from_the_environment_are_limited() {
+    let folder = tempfile::tempdir().unwrap();
     let output = Command::new(program("custom_data"))
-        .args(["--images", "/nowhere/images.idx", "--out", "/nowhere"])
+        .args(["--images", "missing.idx", "--out", "."])
+        .current_dir(&folder)
         .env("RAYON_NUM_THREADS", "100000")
         .output()
         .unwrap();
