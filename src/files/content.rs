@@ -51,7 +51,7 @@ const STARTS: [(&[u8], &str); 45] = [
         b"\x89PNG\r\n\x1a\r",
         "a PNG image with changed line ends, damaged by a transfer as text; transfer it as binary",
     ),
-    (b"\x89PNG\r\n\x1a\n", "a PNG image; data::png reads folders of them"),
+    (b"\x89PNG\r\n\x1a\n", PNG),
     (b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20", PYTORCH),
     (b"\xff\xfe", "text in UTF-16"),
     (b"\xfe\xff", "text in UTF-16"),
@@ -61,6 +61,8 @@ const STARTS: [(&[u8], &str); 45] = [
     (b"P3\n", "a PPM image; convert it to PNG first"),
 ];
 
+/// The name of PNG.
+pub(crate) const PNG: &str = "a PNG image; data::png reads folders of them";
 const PYTORCH: &str =
     "PyTorch's own format (.pt, a pickle); load it in PyTorch and save it with python/exchange.py";
 const REVERSED: &str = "an IDX header in reversed byte order; write its numbers as big-endian";
@@ -109,6 +111,15 @@ pub(crate) fn describe(start: &[u8]) -> Option<&'static str> {
         }
         _ => describe_text(start),
     }
+}
+
+/// Names the format of a file as [`describe`] does. Returns `None` also if the file cannot be read.
+#[cfg(feature = "png")]
+pub(crate) fn describe_file(path: &std::path::Path) -> Option<&'static str> {
+    use std::io::Read;
+    let mut start = vec![];
+    std::fs::File::open(path).ok()?.take(START as u64).read_to_end(&mut start).ok()?;
+    describe(&start)
 }
 
 /// Names what a ZIP archive holds by the name of its first entry.

@@ -10,6 +10,8 @@ mod model_kinds;
 mod npy;
 #[path = "../common/peak.rs"]
 mod peak;
+#[cfg(feature = "png")]
+mod png;
 
 use autoencoder::Error;
 use peak::peak;

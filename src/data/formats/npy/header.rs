@@ -1,6 +1,6 @@
 use crate::{
     error::{Error, Result},
-    files::memory,
+    files::{content, memory},
 };
 use ndarray_npy::npy::header::Header;
 use std::io::Read;
@@ -18,7 +18,9 @@ pub(super) fn header(stream: &mut impl Read, name: &str) -> Result<Header> {
     bytes.extend(&length);
     let length = length.iter().rev().fold(0, |length, &byte| length << 8 | usize::from(byte));
     if !bytes.starts_with(b"\x93NUMPY") {
-        return Err(bad(&describe(&bytes)));
+        bytes.extend(take(content::START).unwrap_or_default());
+        let found = content::describe(&bytes).unwrap_or("the start of another format");
+        return Err(Error::format(name, "content", "NPY", found));
     }
     if length > MAX_HEADER {
         return Err(Error::format(name, "length of the header", format!("at most {MAX_HEADER}"), length));
@@ -62,13 +64,4 @@ pub(super) fn element(header: &Header) -> Option<(usize, Decode)> {
         ">f8" => (8, |b| f64::from_be_bytes(b.try_into().unwrap_or_default()) as f32),
         _ => return None,
     })
-}
-
-/// Names what a file is that is no `.npy` file.
-fn describe(start: &[u8]) -> &'static str {
-    if start.starts_with(b"PK") {
-        "a ZIP archive (a NumPy .npz file?); extract the array first"
-    } else {
-        "the start of another format"
-    }
 }

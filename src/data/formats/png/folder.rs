@@ -1,6 +1,7 @@
 use crate::{
     data::ImageSet,
     error::{Error, Result},
+    files::content,
 };
 use png::{BitDepth, ColorType, Decoder, Transformations};
 use std::{
@@ -103,7 +104,10 @@ fn read(path: &Path, expected: Option<(usize, usize)>, pixels: &mut Vec<u8>) -> 
         png::DecodingError::IoError(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
             Error::Io { path: path.to_owned(), cause: source }
         }
-        error => Error::format(&name, "PNG", "a valid image", error),
+        error => match content::describe_file(path).filter(|&found| found != content::PNG) {
+            Some(found) => Error::format(&name, "content", "PNG", found),
+            None => Error::format(&name, "PNG", "a valid image", error),
+        },
     };
     let mut decoder = Decoder::new(BufReader::new(File::open(path).map_err(Error::io(path))?));
     // Expands palettes to colors and fewer than 8 bits to 8.
