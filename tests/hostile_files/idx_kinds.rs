@@ -83,7 +83,7 @@ fn values_that_are_no_gray_levels_are_named_with_their_position() {
             "pixel: expected a number in [0, 1], found 1.002 at image 1, row 1, column 0; divide by 255 or save as uint8",
         ),
         (254.0, "254 at image 1, row 1, column 0; divide by 255 or save as uint8"),
-        (-1.0, "-1 at image 1, row 1, column 0; if they are in [-1, 1], use (x + 1) / 2"),
+        (-1.0, "-1 at image 1, row 1, column 0; if the numbers are in [-1, 1], use (x + 1) / 2"),
         (300.0, "300 at image 1"),
         (f64::NAN, "NaN at image 1, row 1, column 0"),
         (f64::NEG_INFINITY, "-inf at image 1"),
@@ -187,6 +187,35 @@ fn files_of_another_format_are_named() {
         }
     }
     refused(read(&gzip(&gzip(&bytes(&[8])))), "gzip within gzip; decompress it first");
+}
+
+/// Elements as NumPy writes them on most machines, behind a sound header.
+#[test]
+fn elements_in_reversed_byte_order() {
+    let expected = "are the elements in reversed byte order?";
+    let binary = [0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0];
+    let gray = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 0.1, 0.3];
+    for values in [binary, gray] {
+        let singles = values.map(|value| (value as f32).to_le_bytes());
+        refused(images(&file(0x0d, &[2, 2, 2], &singles), None), expected);
+        refused(images(&file(0x0e, &[2, 2, 2], &values.map(f64::to_le_bytes)), None), expected);
+    }
+    let integers = LEVELS.map(|level| i32::from(level).to_le_bytes());
+    refused(images(&file(0x0c, &[2, 2, 2], &integers), None), expected);
+    refused(read(&file(0x0c, &[8], &integers)).unwrap().labels(), expected);
+    // Sound tiny numbers are black.
+    let tiny = [0.0, 1e-40, 0.5, 1e-310].map(f64::to_be_bytes);
+    assert_eq!(images(&file(0x0e, &[1, 2, 2], &tiny), None).unwrap().0.pixels(), [0, 0, 128, 0]);
+}
+
+#[test]
+fn dimensions_in_reversed_byte_order() {
+    let shape = [2_u32, 2, 2].map(u32::swap_bytes);
+    refused(read(&bytes(&shape)), "reversed byte order");
+    refused(
+        read(&bytes(&[8_u32.swap_bytes()])),
+        "expected big-endian numbers, found [134217728], which is [8] in reversed",
+    );
 }
 
 #[test]

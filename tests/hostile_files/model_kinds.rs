@@ -66,7 +66,7 @@ fn metadata_that_are_null_or_no_strings() {
     assert!(error.contains("found none; save the model with python/exchange.py"), "{error}");
     let numbers = METADATA.replacen('{', r#"{"epoch":3,"#, 1);
     let error = refused(&file(&format!("{{{numbers},{tensors}}}"), &[0; 68]), 8, read);
-    assert!(error.contains("metadata: invalid type: integer `3`, expected a string"), "{error}");
+    assert!(error.contains("metadata `epoch`: invalid type: integer `3`, expected a string"), "{error}");
 }
 
 /// A tensor that is missing, extra or misnamed is named.
@@ -79,7 +79,7 @@ fn tensors_with_other_names() {
             "encoder.0.weights",
             "found `encoder.0.weights`; did you mean `encoder.0.weight`?",
         ),
-        ("\"encoder.", "\"module.encoder.", "`module.encoder.0.weight`, with a wrapper's prefix"),
+        ("\"encoder.", "\"module.encoder.", "`module.encoder.0.weight`, with the prefix of DataParallel"),
         ("\"encoder.0.weight", "\"net.encoder.0.weight", "remove the prefix `net.`"),
         ("encoder.0.weight", "layer1", "found no such tensor, but `layer1`"),
         ("[3,2]", "[2,3]", "expected `decoder.0.weight` of shape [3, 2], found [2, 3]; transpose it"),

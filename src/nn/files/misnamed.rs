@@ -27,8 +27,11 @@ pub(super) fn error(file: &str, expected: &[String], found: &[String]) -> Error 
         let unwrapped = name.replace("_orig_mod.", "").replace("module.", "");
         let wrapped = unwrapped.len() < name.len() && missing.contains(&&unwrapped);
         if let Some(meant) = wrapped.then_some(unwrapped) {
-            let remedy =
-                "a wrapper's prefix; save `model._orig_mod` (torch.compile) or `model.module` (DataParallel)";
+            let remedy = if name.contains("_orig_mod.") {
+                "the prefix of torch.compile; save `model._orig_mod`"
+            } else {
+                "the prefix of DataParallel; save `model.module`"
+            };
             return differ(&format!("`{meant}`"), format!("`{}`, with {remedy}", short(name)));
         }
         if let Some((prefix, meant)) =
@@ -134,11 +137,14 @@ mod tests {
 
     #[test]
     fn prefixes_and_parametrized_layers_get_the_remedy() {
-        for wrapper in ["_orig_mod.", "module.", "module._orig_mod."] {
-            let found = message(&[&format!("{wrapper}encoder.0.weight")]);
-            assert!(found.contains("with a wrapper's prefix; save `model._orig_mod`"), "{found}");
+        for (wrapped, expected) in [
+            ("_orig_mod.encoder.0.weight", "with the prefix of torch.compile; save `model._orig_mod`"),
+            ("module._orig_mod.encoder.0.weight", "with the prefix of torch.compile"),
+            ("encoder._orig_mod.0.weight", "with the prefix of torch.compile"),
+            ("module.encoder.0.weight", "with the prefix of DataParallel; save `model.module`"),
+        ] {
+            assert!(message(&[wrapped]).contains(expected), "{wrapped}");
         }
-        assert!(message(&["encoder._orig_mod.0.weight"]).contains("a wrapper's prefix"));
         assert!(message(&["net.encoder.0.weight"]).contains("remove the prefix `net.`"));
         assert!(message(&["encoder.0.weight_orig"]).contains("of a pruned or parametrized layer"));
         assert!(message(&["encoder.0.parametrizations.weight.original0"]).contains("of a pruned"));

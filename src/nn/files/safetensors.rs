@@ -230,14 +230,43 @@ impl<'de> Visitor<'de> for HeaderVisitor {
                 return Err(A::Error::custom(format_args!("`{name}` twice")));
             }
             if name == "__metadata__" {
-                let metadata = map.next_value::<Option<_>>();
-                let metadata =
-                    metadata.map_err(|error| A::Error::custom(format_args!("metadata: {error}")))?;
-                header.metadata = metadata.unwrap_or_default();
+                header.metadata = map.next_value::<Option<Strings>>()?.unwrap_or_default().0;
             } else {
                 header.tensors.insert(name, map.next_value()?);
             }
         }
         Ok(header)
+    }
+}
+
+/// The metadata: strings by name.
+#[derive(Default)]
+struct Strings(HashMap<String, String>);
+
+impl<'de> Deserialize<'de> for Strings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(StringsVisitor)
+    }
+}
+
+struct StringsVisitor;
+
+impl<'de> Visitor<'de> for StringsVisitor {
+    type Value = Strings;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("metadata")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Strings, A::Error> {
+        let mut strings = HashMap::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let value = map.next_value();
+            let value = value.map_err(|error| {
+                A::Error::custom(format_args!("metadata `{key}`: {error}; store it as a string"))
+            })?;
+            strings.insert(key, value);
+        }
+        Ok(Strings(strings))
     }
 }

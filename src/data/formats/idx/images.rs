@@ -7,6 +7,8 @@ use crate::{
 /// Floats this far outside [0, 1] are taken for 0 or 1: half a gray level, an error of rounding or resampling.
 const HAIR: f64 = 1.0 / 510.0;
 
+const REVERSED: &str = "; are the elements in reversed byte order?";
+
 impl IdxArray {
     /// Makes a set of images, and returns it with the number of pixels that were clamped to [0, 1].
     ///
@@ -37,24 +39,29 @@ impl IdxArray {
         if features.checked_mul(count) != Some(length) {
             return Err(Error::format(&self.name, "number of images", count, length / features));
         }
-        let mut clamped = 0;
+        let (mut clamped, mut largest) = (0, 0.0_f64);
         let pixels = if self.element == Element::U8 {
             self.bytes
         } else {
-            let elements =
-                self.bytes.chunks_exact(self.element.size()).map(|bytes| self.element.value(bytes));
-            let level = |(index, value)| {
+            let level = |(index, bytes)| {
+                let value = self.element.value(bytes);
                 let level = gray_level(self.element, value).ok_or_else(|| {
                     let (image, row, column) = (index / features, index % features / width, index % width);
                     let position = format!("image {image}, row {row}, column {column}");
-                    let found = format!("{} at {position}{}", self.text(value), hint(self.element, value));
+                    let found = format!("{} at {position}{}", self.text(value), self.hint(value, bytes));
                     Error::format(&self.name, "pixel", expected(self.element), found)
                 })?;
                 clamped += usize::from(self.element.is_float() && !(0.0..=1.0).contains(&value));
+                largest = largest.max(value);
                 Ok(level)
             };
-            elements.enumerate().map(level).collect::<Result<_>>()?
+            self.bytes.chunks_exact(self.element.size()).enumerate().map(level).collect::<Result<_>>()?
         };
+        // A 1 in reversed byte order is a subnormal number, which would be black.
+        if largest > 0.0 && largest < f32::MIN_POSITIVE.into() {
+            let found = format!("none above {largest:e}; are the elements in reversed byte order?");
+            return Err(Error::format(&self.name, "pixels", expected(self.element), found));
+        }
         Ok((ImageSet::new(name, (height, width), pixels)?, clamped))
     }
 
@@ -107,6 +114,23 @@ impl IdxArray {
     pub(super) fn text(&self, value: f64) -> String {
         if self.element == Element::F32 { (value as f32).to_string() } else { value.to_string() }
     }
+
+    /// The remedy for an invalid value of an element.
+    pub(super) fn hint(&self, value: f64, bytes: &[u8]) -> &'static str {
+        let reversed = self.element.value(&bytes.iter().rev().copied().collect::<Vec<_>>());
+        match self.element {
+            Element::F32 | Element::F64 if (1.0..=255.0).contains(&value) => {
+                "; divide by 255 or save as uint8"
+            }
+            Element::F32 | Element::F64 if (-1.0..0.0).contains(&value) => {
+                "; if the numbers are in [-1, 1], use (x + 1) / 2"
+            }
+            Element::F32 | Element::F64 if value.abs() > 1e6 && (1e-3..=1.0).contains(&reversed) => REVERSED,
+            Element::I16 | Element::I32 if (0.0..=255.0).contains(&reversed) => REVERSED,
+            Element::I8 if value < 0.0 => "; save as uint8",
+            _ => "",
+        }
+    }
 }
 
 /// The gray level of a value, if it is one.
@@ -120,16 +144,4 @@ fn gray_level(element: Element, value: f64) -> Option<u8> {
 
 fn expected(element: Element) -> &'static str {
     if element.is_float() { "a number in [0, 1]" } else { "a gray level from 0 to 255" }
-}
-
-/// The remedy for an invalid value.
-fn hint(element: Element, value: f64) -> &'static str {
-    match element {
-        Element::F32 | Element::F64 if (1.0..=255.0).contains(&value) => "; divide by 255 or save as uint8",
-        Element::F32 | Element::F64 if (-1.0..0.0).contains(&value) => {
-            "; if they are in [-1, 1], use (x + 1) / 2"
-        }
-        Element::I8 if value < 0.0 => "; save as uint8",
-        _ => "",
-    }
 }

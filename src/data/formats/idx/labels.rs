@@ -36,7 +36,7 @@ impl IdxArray {
             let value = self.element.value(bytes);
             let sound = value.fract() == 0.0 && (0.0..=255.0).contains(&value);
             sound.then_some(value as u8).ok_or_else(|| {
-                let found = format!("{} at label {index}", self.text(value));
+                let found = format!("{} at label {index}{}", self.text(value), self.hint(value, bytes));
                 Error::format(&self.name, "label", "an integer from 0 to 255", found)
             })
         };

@@ -69,14 +69,24 @@ fn read_plain(stream: &mut impl Read, name: &str) -> Result<IdxArray> {
         shape.push(dimension as usize);
     }
     let size = element.size();
-    let length = shape.iter().try_fold(size, |product, &d| product.checked_mul(d));
-    let length = length.filter(|&n| n <= isize::MAX as usize).ok_or_else(|| {
-        Error::format(name, "dimensions", "a product that fits in memory", format_args!("{shape:?}"))
-    })?;
+    let length = |shape: &[usize]| {
+        let length = shape.iter().try_fold(size, |product, &d| product.checked_mul(d));
+        length.filter(|&n| n <= isize::MAX as usize)
+    };
+    let reversed: Vec<_> = shape.iter().map(|&d| (d as u32).swap_bytes() as usize).collect();
+    let Some(expected) = length(&shape) else {
+        let remedy = if length(&reversed).is_some() { "; are they in reversed byte order?" } else { "" };
+        let found = format!("{shape:?}{remedy}");
+        return Err(Error::format(name, "dimensions", "a product that fits in memory", found));
+    };
 
-    let bytes = memory::read(stream, length).map_err(truncated(name, "elements", "a readable stream"))?;
-    if bytes.len() < length {
-        return Err(Error::format(name, "elements", length / size, bytes.len() / size));
+    let bytes = memory::read(stream, expected).map_err(truncated(name, "elements", "a readable stream"))?;
+    if bytes.len() < expected {
+        if length(&reversed) == Some(bytes.len()) {
+            let found = format!("{shape:?}, which is {reversed:?} in reversed byte order");
+            return Err(Error::format(name, "dimensions", "big-endian numbers", found));
+        }
+        return Err(Error::format(name, "elements", expected / size, bytes.len() / size));
     }
     // Reading to the end makes the decoder check gzip's CRC.
     let rest = io::copy(&mut stream.take(1 << 16), &mut io::sink());
