@@ -35,7 +35,7 @@ fn from_f16(bits: u16) -> f32 {
         0 => (fraction as f32 / 16_777_216.0).to_bits(),
         0x1f => 0x7f80_0000 | fraction << 13,
         // The bias of f32's exponent is larger by 112.
-        _ => exponent + 112 << 23 | fraction << 13,
+        _ => (exponent + 112) << 23 | fraction << 13,
     };
     f32::from_bits(sign | magnitude)
 }
