@@ -33,12 +33,24 @@ for kind, size in [("|u1", 1), ("<f4", 4), (">f4", 4), ("<f8", 8), (">f8", 8)]:
             name = f"{kind[1:]}{'le' if kind[0] == '<' else ''}-{order}-{len(shape)}"
             content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + bytes(8 * size)
             write("npy", name, content)
+for code, size in [(0x09, 1), (0x0B, 2), (0x0C, 4), (0x0D, 4), (0x0E, 8)]:
+    write("idx", f"type-{code:02x}", bytes([0, 0, code, 3]) + struct.pack(">3I", 2, 1, 2) + bytes(4 * size))
+write("idx", "qmnist", bytes([0, 0, 0x0C, 2]) + struct.pack(">2I", 2, 8) + struct.pack(">16I", *range(16)))
+write("idx_gzip", "padded", (gzip.compress(idx(2, 3), mtime=0) + bytes(9))[2:])
+
 header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1, 1), }\n"
 for version in [2, 3]:
     prefix = b"\x93NUMPY" + bytes([version, 0])
     write("npy", f"version-{version}", prefix + struct.pack("<I", len(header)) + header + b"\x07")
 
-for widths, activation in [([3, 2, 3], "relu"), ([2, 1, 1, 2], {"leaky_relu": {"slope": 0.1}})]:
+for widths, activation, dtype in [
+    ([3, 2, 3], "relu", "F32"),
+    ([2, 1, 1, 2], {"leaky_relu": {"slope": 0.1}}, "F32"),
+    ([2, 1, 2], "tanh", "F16"),
+    ([2, 1, 2], "tanh", "BF16"),
+    ([2, 1, 2], "tanh", "F64"),
+]:
+    width = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}[dtype]
     layers = [{"outputs": n, "activation": activation, "dropout": 0.0} for n in widths[1:]]
     half = len(layers) // 2
     stacks = {"encoder": layers[:half], "decoder": layers[half:]}
@@ -47,10 +59,11 @@ for widths, activation in [([3, 2, 3], "relu"), ([2, 1, 1, 2], {"leaky_relu": {"
     for stack in stacks:
         for index, layer in enumerate(stacks[stack]):
             for kind, shape in [("weight", [layer["outputs"], inputs]), ("bias", [layer["outputs"]])]:
-                size = 4 * shape[0] * (shape[1] if len(shape) == 2 else 1)
+                size = width * shape[0] * (shape[1] if len(shape) == 2 else 1)
                 name = f"{stack}.{2 * index}.{kind}"
-                header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + size]}
+                header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + size]}
                 offset += size
             inputs = layer["outputs"]
     text = json.dumps(header).encode()
-    write("model", "-".join(map(str, widths)), struct.pack("<Q", len(text)) + text + bytes(offset))
+    name = "-".join(map(str, widths)) + ("" if dtype == "F32" else "-" + dtype.lower())
+    write("model", name, struct.pack("<Q", len(text)) + text + bytes(offset))

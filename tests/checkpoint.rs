@@ -585,6 +585,30 @@ fn with_metadata(file: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Ve
     safetensors::serialize(tensors.tensors(), Some(metadata)).unwrap()
 }
 
+/// The error for a file of the other kind says which function reads it.
+#[test]
+fn models_and_checkpoints_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config().epochs(1);
+    trainer(&config).checkpoint(CheckpointPolicy::new(folder.path())).fit(&mut model(), &*TRAIN).unwrap();
+    let step = folder.path().join(format!("step-{BATCHES:012}.safetensors"));
+    let [file, own] = ["model.safetensors", "loop.safetensors"].map(|name| folder.path().join(name));
+    model().save(&file).unwrap();
+    OptimizerState::new(config.optimizer, &model()).unwrap().save(&own, &model()).unwrap();
+    for (error, expected) in [
+        (Autoencoder::load(&step).unwrap_err(), "a checkpoint; load it with Checkpoint::load"),
+        (Autoencoder::load(&own).unwrap_err(), "a checkpoint; load it with OptimizerState::load"),
+        (Checkpoint::load(&file).unwrap_err(), "a model; load it with Autoencoder::load"),
+        (Checkpoint::load(&own).unwrap_err(), "load it with OptimizerState::load"),
+        (
+            OptimizerState::load(&file).unwrap_err(),
+            "a model without an optimizer; load it with Autoencoder::load",
+        ),
+    ] {
+        assert!(error.to_string().contains(expected), "{expected}: {error}");
+    }
+}
+
 #[test]
 fn what_is_no_sound_checkpoint_is_refused() {
     let folder = tempfile::tempdir().unwrap();

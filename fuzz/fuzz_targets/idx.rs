@@ -1,13 +1,20 @@
-//! IDX files, as arrays and as images. An array that loads has as many elements as its shape says.
+//! IDX files, as arrays, as images and as labels. An array that loads has as many elements as its shape says.
 #![no_main]
 
 use autoencoder::data::idx;
 
 libfuzzer_sys::fuzz_target!(|file: &[u8]| {
     if let Ok(array) = idx::read_array(file, "file") {
-        assert_eq!(array.bytes.len(), array.shape.iter().product::<usize>());
-        if let Ok(images) = idx::image_set("images", array, None) {
-            assert_eq!(images.pixels().len(), images.len() * images.features());
+        assert_eq!(array.bytes.len(), array.element.size() * array.shape.iter().product::<usize>());
+        if let Ok(labels) = array.labels() {
+            assert_eq!(labels.len(), array.shape[0]);
+        }
+        for shape in [None, Some((1, 2)), Some((2, 2))] {
+            if let Ok((images, clamped)) = array.clone().images("images", shape) {
+                assert_eq!(images.pixels().len(), images.len() * images.features());
+                assert!(clamped <= images.pixels().len());
+                assert_eq!(images.transpose().transpose(), images);
+            }
         }
     }
 });

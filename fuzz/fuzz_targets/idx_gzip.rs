@@ -6,6 +6,6 @@ use autoencoder::data::idx;
 libfuzzer_sys::fuzz_target!(|rest: &[u8]| {
     let file = [&[0x1f, 0x8b], rest].concat();
     if let Ok(array) = idx::read_array(&file[..], "file") {
-        assert_eq!(array.bytes.len(), array.shape.iter().product::<usize>());
+        assert_eq!(array.bytes.len(), array.element.size() * array.shape.iter().product::<usize>());
     }
 });

@@ -82,7 +82,8 @@ impl PublishedDataset {
     ///
     /// The root folder is `data_dir`, or else the value of [`DATA_VARIABLE`], or else `data`. Under it, the files are in
     /// `mnist` or `fashion-mnist`, or where torchvision stores them (`MNIST/raw`, `FashionMNIST/raw`). They may be plain
-    /// or `.gz`, and named `train-images-idx3-ubyte` or `train-images.idx3-ubyte`.
+    /// or `.gz`, and named `train-images-idx3-ubyte` or `train-images.idx3-ubyte`. A file may also be in a folder of its own
+    /// name, as in Kaggle's archive.
     ///
     /// ```no_run
     /// use autoencoder::data::catalog::{PublishedDataset, Split};
@@ -172,8 +173,10 @@ impl PublishedFile {
 
     pub(crate) fn find(self, root: &Path) -> Result<PathBuf> {
         let looked = self.candidates(root);
-        match looked.iter().find(|path| path.is_file()) {
-            Some(path) => Ok(path.clone()),
+        let nested = |path: &PathBuf| path.file_name().map(|name| path.join(name));
+        let found = looked.iter().flat_map(|path| [Some(path.clone()), nested(path)]).flatten();
+        match found.into_iter().find(|path| path.is_file()) {
+            Some(path) => Ok(path),
             None => Err(Error::NotFound { dataset: self.set.name(), looked }),
         }
     }
@@ -183,7 +186,10 @@ impl PublishedFile {
         let (array, found) = idx::load_array_and_digest(path)?;
         if found != self.digest() {
             let field = "SHA-256 of the decompressed file";
-            return Err(Error::format(&array.name, field, self.digest(), found));
+            let expected = format!("{}, as published for {}", self.digest(), self.set.name());
+            let found =
+                format!("{found}; fetch the file again, or load another data set with data::idx::load");
+            return Err(Error::format(&array.name, field, expected, found));
         }
         Ok(array)
     }
@@ -212,6 +218,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_in_a_folder_of_its_name_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let nested = folder.path().join("mnist/t10k-labels-idx1-ubyte/t10k-labels-idx1-ubyte");
+        std::fs::create_dir_all(nested.parent().unwrap()).unwrap();
+        std::fs::write(&nested, []).unwrap();
+        let [_, labels] = PublishedDataset::Mnist.files(Split::Test);
+        assert_eq!(labels.find(folder.path()).unwrap(), nested);
+    }
+
+    #[test]
     fn another_content_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let raw = folder.path().join("MNIST/raw");
@@ -224,5 +240,6 @@ mod tests {
         }
         let error = PublishedDataset::Mnist.load(Split::Train, Some(folder.path())).unwrap_err().to_string();
         assert!(error.contains("train-images.idx3-ubyte: SHA-256"), "{error}");
+        assert!(error.contains("data::idx::load"), "{error}");
     }
 }

@@ -1,7 +1,9 @@
-//! File helpers: atomic writes, digests and limits on allocations.
+//! File helpers: atomic writes, digests, gzip, the names of formats and limits on allocations.
 
 mod atomic;
+pub(crate) mod content;
 pub(crate) mod digest;
+pub(crate) mod gzip;
 pub(crate) mod memory;
 
 pub use atomic::write_atomic;

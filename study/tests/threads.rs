@@ -3,7 +3,7 @@
 use autoencoder::{
     TrainConfig,
     data::{Noise, digits},
-    nn::{Init, Loss},
+    nn::Loss,
 };
 use autoencoder_study::sweep::{Rows, Run, Sweep};
 use rayon::prelude::*;

@@ -6,6 +6,7 @@ mod flags;
 mod quickstart;
 mod short;
 mod study;
+mod threads;
 mod tools;
 
 #[cfg(feature = "download")]

@@ -1,7 +1,7 @@
 use crate::{Counted, FIXED, every_bit_flipped, peak, refused};
 use autoencoder::{
     Error,
-    data::idx::{self, Encoding, IdxArray},
+    data::idx::{self, Element, Encoding, IdxArray},
 };
 use flate2::{Compression, write::GzEncoder};
 use std::io::{self, Read, Write};
@@ -11,9 +11,14 @@ fn read(file: &[u8]) -> Result<IdxArray, Error> {
 }
 
 fn plain(shape: &[u32], elements: usize) -> Vec<u8> {
-    let mut file = vec![0, 0, 8, shape.len() as u8];
+    of_type(8, shape, elements)
+}
+
+/// A file with `bytes` bytes of elements.
+fn of_type(code: u8, shape: &[u32], bytes: usize) -> Vec<u8> {
+    let mut file = vec![0, 0, code, shape.len() as u8];
     file.extend(shape.iter().flat_map(|d| d.to_be_bytes()));
-    file.resize(file.len() + elements, 9);
+    file.resize(file.len() + bytes, 9);
     file
 }
 
@@ -37,7 +42,8 @@ fn truncated_at_every_byte() {
 #[test]
 fn every_bit_flipped_once() {
     let file = plain(&[2, 3, 4], 24);
-    assert_eq!(every_bit_flipped(&file, 0..16 * 8, 3, read), 0);
+    // One bit makes the bytes signed.
+    assert_eq!(every_bit_flipped(&file, 0..16 * 8, 3, read), 1);
     let packed = gzip(&file[..]);
     // Time, flags and operating system in gzip's header do not affect the content.
     let accepted = every_bit_flipped(&packed, 0..packed.len() * 8, 3, read);
@@ -116,7 +122,37 @@ fn a_bomb_behind_the_elements_is_not_inflated() {
 #[test]
 fn gzip_in_gzip_is_not_opened() {
     let file = gzip(&gzip(&plain(&[10], 10)[..])[..]);
-    assert!(refused(&file, 3, read).contains("magic number"));
+    assert!(refused(&file, 3, read).contains("gzip within gzip"));
+}
+
+/// Every type of elements, truncated and with a header that claims gigabytes; images need no more memory than the file.
+#[test]
+fn elements_of_every_type() {
+    for (code, size) in [(0x08, 1), (0x09, 1), (0x0b, 2), (0x0c, 4), (0x0d, 4), (0x0e, 8)] {
+        let file = of_type(code, &[2, 3, 4], 24 * size);
+        assert_eq!(read(&file).unwrap().bytes.len(), 24 * size);
+        for length in 0..file.len() {
+            refused(&file[..length], 3, read);
+        }
+        let images = |file: &[u8]| read(file)?.images("images", None);
+        every_bit_flipped(&file, 0..file.len() * 8, 3, images);
+        refused(&of_type(code, &[1 << 22, 1 << 10], 1 << 20), 3, read);
+        refused(&of_type(code, &[1 << 31, 1 << 31, 4], 1 << 20), 3, read);
+        let blank = [of_type(code, &[1000, 28, 28], 0), vec![0; 784_000 * size]].concat();
+        let (found, held) = peak(|| images(&blank));
+        assert_eq!(found.unwrap().0.len(), 1000);
+        assert!(held <= FIXED + 3 * blank.len(), "{code:#x}: {held} for {}", blank.len());
+    }
+}
+
+/// Zeros behind gzip are skipped, but not without end.
+#[test]
+fn zeros_without_end_behind_gzip() {
+    let sound = gzip(&plain(&[100], 100)[..]);
+    let mut stream = Counted { stream: sound.chain(io::repeat(0)), bytes: 0 };
+    let (result, held) = peak(|| idx::read_array(&mut stream, "file"));
+    assert!(result.unwrap_err().to_string().contains("zeros behind the end"));
+    assert!(held < FIXED && stream.bytes <= 1 << 21, "{held} bytes, {} read", stream.bytes);
 }
 
 #[test]
@@ -152,7 +188,8 @@ fn streams_without_end() {
 /// A hand-made array may have a different number of elements than its shape says.
 #[test]
 fn a_shape_that_does_not_fit_its_bytes() {
-    let array = IdxArray { name: "hand".into(), shape: vec![3, 2, 2], bytes: vec![0; 8] };
+    let array =
+        IdxArray { name: "hand".into(), shape: vec![3, 2, 2], element: Element::U8, bytes: vec![0; 8] };
     let error = idx::image_set("d", array, None).unwrap_err().to_string();
     assert_eq!(error, "hand: number of images: expected 3, found 2");
 }

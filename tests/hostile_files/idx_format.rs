@@ -6,7 +6,7 @@ use autoencoder::{
     Error,
     data::{
         ImageSet,
-        idx::{self, Encoding, IdxArray},
+        idx::{self, Element, Encoding, IdxArray},
     },
 };
 use proptest::prelude::*;
@@ -68,7 +68,8 @@ fn truncated_anywhere_it_is_refused() {
         let file = written(&[2, 3, 4], &[9; 24], encoding);
         for length in 0..file.len() {
             let (field, _) = refusal(&file[..length]);
-            assert!(["magic number", "dimensions", "elements", "end"].contains(&field), "{length}: {field}");
+            let fields = ["content", "magic number", "dimensions", "elements", "end"];
+            assert!(fields.contains(&field), "{length}: {field}");
         }
     }
     let file = written(&[2, 3, 4], &[9; 24], Encoding::Plain);
@@ -79,8 +80,8 @@ fn truncated_anywhere_it_is_refused() {
 #[test]
 fn a_wrong_magic_number_is_refused() {
     let mut file = written(&[2, 3, 4], &[9; 24], Encoding::Plain);
-    file[2] = 0x0d; // floats
-    assert_eq!(refusal(&file), ("magic number", "0x00000d03".to_owned()));
+    file[2] = 0x0a; // no type
+    assert_eq!(refusal(&file), ("magic number", "00000a03".to_owned()));
     for dimensions in [0, 9, 255] {
         file[2..4].copy_from_slice(&[8, dimensions]);
         assert_eq!(refusal(&file).0, "magic number");
@@ -116,7 +117,8 @@ fn headers_are_not_trusted() {
         let mut damaged = file.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
         let (result, held) = peak(|| read(&damaged));
-        assert!(result.is_err() && held < 200_000, "bit {bit}: {result:?}, {held} bytes");
+        // One bit makes the bytes signed.
+        assert!(result.is_err() == (bit != 16) && held < 200_000, "bit {bit}: {result:?}, {held} bytes");
     }
     for claim in [&[u32::MAX][..], &[u32::MAX, 1], &[u32::MAX; 2], &[u32::MAX; 3], &[0, u32::MAX, u32::MAX]] {
         let mut file = vec![0, 0, 8, claim.len() as u8];
@@ -135,6 +137,7 @@ fn images_and_labels_must_agree() {
     let array = |name: &str, shape: &[usize]| IdxArray {
         name: name.to_owned(),
         shape: shape.to_vec(),
+        element: Element::U8,
         bytes: vec![1; shape.iter().product()],
     };
     let dataset = |images: &[usize], labels: &[usize]| {
@@ -147,8 +150,16 @@ fn images_and_labels_must_agree() {
             &[3][..],
             "labels: number of labels: expected 2, as many as images in images, found 3",
         ),
-        (&[2, 12], &[2], "images: dimensions: expected 3 (images, height, width), found 2"),
-        (&[2, 3, 4], &[2, 1], "labels: dimensions: expected 1 (labels), found 2"),
+        (
+            &[2, 12],
+            &[2],
+            "images: dimensions: expected 3 (images, height, width), found [2, 12]; give the shape (height, width) of the images",
+        ),
+        (
+            &[2, 3, 4],
+            &[2, 3],
+            "labels: dimensions: expected 1 (labels), or 2 of QMNIST's integers (labels, 8), found [2, 3]",
+        ),
     ] {
         assert_eq!(dataset(images, labels).unwrap_err().to_string(), expected);
     }
@@ -206,7 +217,7 @@ proptest! {
         let (result, held) = peak(|| read(&file));
         prop_assert!(held < 200_000 + 4 * (bytes.len() + 10), "{held} bytes for {}", file.len());
         if let Ok(array) = result {
-            prop_assert_eq!(array.bytes.len(), array.shape.iter().product::<usize>());
+            prop_assert_eq!(array.bytes.len(), array.element.size() * array.shape.iter().product::<usize>());
         }
     }
 

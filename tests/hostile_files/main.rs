@@ -3,11 +3,15 @@
 
 mod idx;
 mod idx_format;
+mod idx_kinds;
 mod model;
+mod model_kinds;
 #[cfg(feature = "npy")]
 mod npy;
 #[path = "../common/peak.rs"]
 mod peak;
+#[cfg(feature = "png")]
+mod png;
 
 use autoencoder::Error;
 use peak::peak;

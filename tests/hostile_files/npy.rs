@@ -159,6 +159,27 @@ fn memory_is_that_of_the_file() {
     }
 }
 
+#[test]
+fn files_of_another_format_are_named() {
+    for (file, expected) in [
+        (&b""[..], "an empty file"),
+        (b"<!DOCTYPE html><html>", "an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "`git lfs pull`"),
+        (
+            b"PK\x03\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09\0\0\0arr_0.npy",
+            "a NumPy .npz archive",
+        ),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "gzip; decompress it first"),
+        (b"\0\0\x08\x03\0\0\0\x01", "an IDX file"),
+    ] {
+        let error = refused(file, 3, read);
+        assert!(
+            error.starts_with("file: content: expected NPY, found") && error.contains(expected),
+            "{error}"
+        );
+    }
+}
+
 /// Reading an endless path must end.
 #[cfg(target_os = "linux")]
 #[test]

@@ -1,7 +1,9 @@
 //! Models in files.
 
 pub(super) mod metadata;
+mod misnamed;
 pub(crate) mod model;
+mod numbers;
 #[cfg(feature = "onnx")]
 pub(super) mod onnx;
 pub(crate) mod safetensors;

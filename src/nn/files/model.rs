@@ -15,6 +15,7 @@
 
 use super::{
     metadata::{self, RESERVED},
+    misnamed,
     safetensors::{Tensor, Tensors, serialize},
 };
 use crate::{
@@ -26,6 +27,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
+    fmt,
     fs::File,
     io::{self, Read},
     path::Path,
@@ -103,7 +105,8 @@ impl Autoencoder {
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read. [`Error::Format`] if it is not a safetensors file, its metadata do not
-    /// describe a model, or a tensor is missing, unknown, of the wrong type or shape, or not finite.
+    /// describe a model, or a tensor is missing, unknown, of the wrong type or shape, or not finite. Tensors may be `F32`,
+    /// `F64`, `F16` or `BF16`; wider ones are rounded to `f32`.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = File::open(path).map_err(Error::io(path))?;
@@ -121,7 +124,7 @@ impl Autoencoder {
 
     fn read_from(stream: impl Read, name: &str) -> Result<Self> {
         let contents = Contents::read(stream, name)?;
-        contents.check_sets(1)?;
+        contents.check_names(&[""])?;
         contents.model("")
     }
 }
@@ -167,10 +170,13 @@ impl Contents {
     /// Reads a file, which errors call `name`.
     pub(crate) fn read(stream: impl Read, name: &str) -> Result<Self> {
         let tensors = Tensors::read(stream, name)?;
-        let json = tensors.metadata(KEY).unwrap_or_default();
-        let architecture: Architecture = serde_json::from_str(json).map_err(|error| {
-            Error::format(name, "metadata `autoencoder`", "the description of a model", error)
-        })?;
+        let invalid = |found: &dyn fmt::Display| {
+            Error::format(name, "metadata `autoencoder`", "the description of a model", found)
+        };
+        let json = tensors.metadata(KEY);
+        let json =
+            json.ok_or_else(|| invalid(&"none; save the model with python/exchange.py, which adds it"))?;
+        let architecture: Architecture = serde_json::from_str(json).map_err(|error| invalid(&error))?;
         if architecture.version != VERSION {
             return Err(Error::format(
                 name,
@@ -197,15 +203,25 @@ impl Contents {
         self.tensors.metadata(key).unwrap_or_default()
     }
 
-    /// Checks that there are the tensors of `sets` models and no others.
-    pub(crate) fn check_sets(&self, sets: usize) -> Result<()> {
-        let layers = self.architecture.encoder.len() + self.architecture.decoder.len();
-        let expected = 2 * layers * sets;
-        if self.tensors.len() != expected {
-            let file = self.tensors.file();
-            return Err(Error::format(file, "number of tensors", expected, self.tensors.len()));
+    /// Checks that there are the tensors of a model for each prefix, and no others.
+    pub(crate) fn check_names(&self, prefixes: &[&str]) -> Result<()> {
+        let depth = self.architecture.encoder.len();
+        let layers = depth + self.architecture.decoder.len();
+        let of_set = |prefix| (0..layers).flat_map(move |layer| names(prefix, depth, layer));
+        let mut expected = prefixes.iter().flat_map(|prefix| of_set(prefix));
+        if self.tensors.len() == 2 * layers * prefixes.len() && expected.all(|name| self.tensors.has(&name)) {
+            return Ok(());
         }
-        Ok(())
+        let file = self.tensors.file();
+        if prefixes == [""] {
+            let reader = [("checkpoint", "Checkpoint::load"), ("optimizer", "OptimizerState::load")];
+            if let Some((_, reader)) = reader.iter().find(|(key, _)| !self.metadata(key).is_empty()) {
+                let found = format!("a checkpoint; load it with {reader} and save its model");
+                return Err(Error::format(file, "content", "a model", found));
+            }
+        }
+        let expected: Vec<_> = prefixes.iter().flat_map(|prefix| of_set(prefix)).collect();
+        Err(misnamed::error(file, &expected, &self.tensors.names()))
     }
 
     /// The values of the tensors whose names start with `prefix`.

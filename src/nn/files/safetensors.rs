@@ -5,9 +5,10 @@
 //! near 2^64 to a length without a check. Its writer puts the metadata in random order; here they are sorted, so that equal
 //! models are equal files.
 
+use super::numbers;
 use crate::{
     error::{Error, Result},
-    files::memory,
+    files::{content, memory},
 };
 use safetensors::{
     Dtype,
@@ -92,18 +93,34 @@ impl Tensors {
         let damaged = |found: &dyn fmt::Display| Error::format(name, "safetensors", "a valid file", found);
         let mut take = |len| memory::read(&mut stream, len).map_err(Error::io(name));
 
-        let length = take(8)?.try_into().map_err(|_| damaged(&"less than the header's length"))?;
+        let mut start = take(8)?;
+        let another = |start: &[u8], error: Error| match content::describe(start) {
+            Some(found) => Error::format(name, "content", "safetensors", found),
+            None => error,
+        };
+        let Ok(length) = <[u8; 8]>::try_from(&start[..]) else {
+            return Err(another(&start, damaged(&"less than the header's length")));
+        };
         let length = u64::from_le_bytes(length);
         if length > MAX_HEADER {
+            // What cannot be read does not help to name the format.
+            start.extend(take(content::START).unwrap_or_default());
             let expected = format!("at most {MAX_HEADER}");
-            return Err(Error::format(name, "length of the header", expected, length));
+            return Err(another(&start, Error::format(name, "length of the header", expected, length)));
         }
         let header = take(length as usize)?;
+        let invalid = |error| {
+            if header.starts_with(b"{") {
+                return error;
+            }
+            another(&[&start, &header[..header.len().min(content::START)]].concat(), error)
+        };
         if (header.len() as u64) < length {
-            return Err(Error::format(name, "header", format_args!("{length} bytes"), header.len()));
+            let expected = format_args!("{length} bytes");
+            return Err(invalid(Error::format(name, "header", expected, header.len())));
         }
         let Header { metadata, tensors } =
-            serde_json::from_slice(&header).map_err(|error| damaged(&error))?;
+            serde_json::from_slice(&header).map_err(|error| invalid(damaged(&error)))?;
         drop(header);
         let mut tensors: Vec<_> = tensors.into_iter().collect();
         let count = tensors.len();
@@ -142,26 +159,45 @@ impl Tensors {
         &self.metadata
     }
 
-    /// Decodes the elements of a tensor.
+    /// The names of all tensors, in the order of their values.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.tensors.offset_keys()
+    }
+
+    /// Whether there is a tensor with this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.tensors.info(name).is_some()
+    }
+
+    /// Decodes the elements of a tensor of floats, rounded to f32.
     ///
     /// # Errors
-    /// [`Error::Format`] if the tensor is missing, has the wrong type or shape, or is not finite.
+    /// [`Error::Format`] if the tensor is missing, has the wrong type or shape, or an element is not finite as f32.
     pub(crate) fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let wrong = |expected: &dyn fmt::Debug, found: &dyn fmt::Debug| {
-            let expected = format!("{name} {expected:?}");
-            Error::format(&self.file, "tensor", expected, format_args!("{found:?}"))
+        let wrong = |expected: &dyn fmt::Display, found: &dyn fmt::Display| {
+            Error::format(&self.file, "tensor", format_args!("`{name}` {expected}"), found)
         };
-        let tensor = self.tensors.info(name).ok_or_else(|| wrong(&shape, &"no such tensor"))?;
-        if tensor.dtype != Dtype::F32 || tensor.shape != shape {
-            return Err(wrong(&(Dtype::F32, shape), &(tensor.dtype, &tensor.shape)));
+        let tensor = self.tensors.info(name).ok_or_else(|| wrong(&"", &"no such tensor"))?;
+        if tensor.shape != shape {
+            let transposed = tensor.shape.iter().eq(shape.iter().rev());
+            let remedy = if transposed { "; transpose it: weights are [outputs, inputs]" } else { "" };
+            return Err(wrong(
+                &format_args!("of shape {shape:?}"),
+                &format_args!("{:?}{remedy}", tensor.shape),
+            ));
         }
         let (start, end) = tensor.data_offsets;
-        let elements = self.data[start..end].as_chunks().0;
-        let values: Vec<f32> = elements.iter().map(|&element| f32::from_le_bytes(element)).collect();
-        match values.iter().find(|value| !value.is_finite()) {
-            Some(bad) => Err(wrong(&"finite", bad)),
-            None => Ok(values),
-        }
+        let values = numbers::floats(tensor.dtype, &self.data[start..end]);
+        let values =
+            values.ok_or_else(|| wrong(&"as F32, F64, F16 or BF16", &format_args!("{:?}", tensor.dtype)))?;
+        let Some(index) = values.iter().position(|value| !value.is_finite()) else { return Ok(values) };
+        let value = numbers::exact(tensor.dtype, &self.data[start..end], index);
+        let columns = shape.last().copied().unwrap_or(1);
+        let position = match shape {
+            [_, _] => format!("[{}, {}]", index / columns, index % columns),
+            _ => format!("[{index}]"),
+        };
+        Err(wrong(&"of finite numbers in the range of f32", &format_args!("{value:e} at {position}")))
     }
 }
 
@@ -194,11 +230,43 @@ impl<'de> Visitor<'de> for HeaderVisitor {
                 return Err(A::Error::custom(format_args!("`{name}` twice")));
             }
             if name == "__metadata__" {
-                header.metadata = map.next_value()?;
+                header.metadata = map.next_value::<Option<Strings>>()?.unwrap_or_default().0;
             } else {
                 header.tensors.insert(name, map.next_value()?);
             }
         }
         Ok(header)
+    }
+}
+
+/// The metadata: strings by name.
+#[derive(Default)]
+struct Strings(HashMap<String, String>);
+
+impl<'de> Deserialize<'de> for Strings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(StringsVisitor)
+    }
+}
+
+struct StringsVisitor;
+
+impl<'de> Visitor<'de> for StringsVisitor {
+    type Value = Strings;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("metadata")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Strings, A::Error> {
+        let mut strings = HashMap::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let value = map.next_value();
+            let value = value.map_err(|error| {
+                A::Error::custom(format_args!("metadata `{key}`: {error}; store it as a string"))
+            })?;
+            strings.insert(key, value);
+        }
+        Ok(Strings(strings))
     }
 }

@@ -100,6 +100,13 @@ impl Checkpoint {
         let invalid = |expected: &str, found: &dyn fmt::Display| {
             Error::format(name, "metadata `checkpoint`", expected, found)
         };
+        if contents.metadata(KEY).is_empty() {
+            let found = match contents.metadata("optimizer") {
+                "" => "a model; load it with Autoencoder::load",
+                _ => "a checkpoint of your own loop; load it with OptimizerState::load",
+            };
+            return Err(Error::format(name, "content", "a checkpoint of a run", found));
+        }
         let Metadata { version, run, step, history, sums } =
             serde_json::from_str(contents.metadata(KEY)).map_err(|error| invalid("a checkpoint", &error))?;
         if version != VERSION {
@@ -110,7 +117,7 @@ impl Checkpoint {
 
         let stopping = run.config.early_stopping.filter(|stopping| stopping.restore_best);
         let has_best = stopping.is_some_and(|stopping| stopping.best_epoch(&history.epochs).is_some());
-        contents.check_sets(3 + usize::from(has_best))?;
+        contents.check_names(if has_best { &["", FIRST, SECOND, BEST] } else { &["", FIRST, SECOND] })?;
         let model = contents.model("")?;
         let first = contents.parameters(FIRST)?;
         let second = contents.parameters(SECOND)?;

@@ -98,6 +98,10 @@ impl OptimizerState {
         if !contents.metadata(file::KEY).is_empty() {
             return Checkpoint::from_contents(&contents, name).map(Checkpoint::into_state);
         }
+        if contents.metadata(KEY).is_empty() {
+            let found = "a model without an optimizer; load it with Autoencoder::load";
+            return Err(Error::format(name, "content", "a checkpoint", found));
+        }
         let invalid = |expected, found| Error::format(name, "metadata `optimizer`", expected, found);
         let Metadata { version, optimizer, steps } = serde_json::from_str(contents.metadata(KEY))
             .map_err(|error| invalid("an optimizer", error.to_string()))?;
@@ -105,7 +109,7 @@ impl OptimizerState {
             return Err(invalid("version 1", version.to_string()));
         }
         optimizer.check().map_err(|error| invalid("valid coefficients", error.to_string()))?;
-        contents.check_sets(3)?;
+        contents.check_names(&["", FIRST, SECOND])?;
         let model = contents.model("")?;
         let [first, second] = [contents.parameters(FIRST)?, contents.parameters(SECOND)?];
         let state = Self::from_file(optimizer, steps, first, second, name)?;

@@ -1,6 +1,6 @@
 use crate::{
     error::{Error, Result},
-    files::memory,
+    files::{content, memory},
 };
 use ndarray_npy::npy::header::Header;
 use std::io::Read;
@@ -17,7 +17,9 @@ pub(super) fn header(stream: &mut impl Read, name: &str) -> Result<Header> {
     let mut take = |len| memory::read(stream, len).map_err(Error::io(name));
     let mut bytes = take(8)?;
     if !bytes.starts_with(b"\x93NUMPY") {
-        return Err(bad(&describe(&bytes)));
+        bytes.extend(take(content::START).unwrap_or_default());
+        let found = content::describe(&bytes).unwrap_or("the start of another format");
+        return Err(Error::format(name, "content", "NPY", found));
     }
     let length = take(if bytes.get(6) == Some(&1) { 2 } else { 4 })?;
     let size = length.iter().rev().fold(0, |size, &byte| size << 8 | usize::from(byte));
@@ -73,13 +75,4 @@ pub(super) fn elements(stream: &mut impl Read, name: &str, header: &Header, size
         return Err(Error::format(name, "end", "nothing after the elements", "more bytes"));
     }
     Ok(bytes)
-}
-
-/// Names what a file is that is no `.npy` file.
-fn describe(start: &[u8]) -> &'static str {
-    if start.starts_with(b"PK") {
-        "a ZIP archive (a NumPy .npz file?); extract the array first"
-    } else {
-        "the start of another format"
-    }
 }

@@ -199,7 +199,7 @@ mod tests {
             (bytes(&array![1.0, 2.0].into_dyn()), "(rows, features)"),
             ([&bytes(&rows)[..], &[0]].concat(), "nothing after"),
             (b"\x93NUMPY\x02\0\xff\xff\xff\xff   ".to_vec(), "header"),
-            (b"rows".to_vec(), "another format"),
+            (b"rows".to_vec(), "found text"),
         ] {
             let error = read_rows(&file[..], "x.npy").unwrap_err().to_string();
             assert!(error.starts_with("x.npy: ") && error.contains(expected), "{expected}: {error}");

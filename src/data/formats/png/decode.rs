@@ -2,6 +2,7 @@ use super::Background;
 use crate::{
     data::COLORS,
     error::{Error, Result},
+    files::content,
 };
 use png::{BitDepth, ColorType, Decoder, DecodingError, Transformations};
 use std::{fs, io::Cursor, path::Path};
@@ -59,7 +60,10 @@ fn decode(
     expected: Option<(usize, usize)>,
     background: Background,
 ) -> Result<Image> {
-    let bad = |error: DecodingError| Error::format(name, "PNG", "a valid image", error);
+    let bad = |error: DecodingError| match content::describe(file).filter(|&found| found != content::PNG) {
+        Some(found) => Error::format(name, "content", "PNG", found),
+        None => Error::format(name, "PNG", "a valid image", error),
+    };
     let mut decoder = Decoder::new(Cursor::new(file));
     // Expands palettes to colors and fewer than 8 bits to 8.
     decoder.set_transformations(Transformations::EXPAND);

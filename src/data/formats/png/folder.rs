@@ -2,6 +2,7 @@ use super::decode::{self, Conversions, Image};
 use crate::{
     data::{COLORS, ImageSet},
     error::{Error, Result},
+    files::content,
 };
 use std::{
     fs::{self, File},
@@ -152,7 +153,7 @@ impl Loader {
         for file in files {
             // Without this name, text and the like is no damaged image.
             let named = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
-            if !named && !is_png(file) && !is_other_image(file)? {
+            if !named && !is_png(file) && !is_other_image(file) {
                 self.skipped += 1;
                 continue;
             }
@@ -230,12 +231,6 @@ fn in_three_channels(pixels: &[u8]) -> Vec<u8> {
 }
 
 /// Returns whether a file is an image of another format, which is better refused than skipped.
-fn is_other_image(path: &Path) -> Result<bool> {
-    const STARTS: [&[u8]; 7] = [b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"RIFF", b"P5"];
-    if !path.is_file() {
-        return Ok(true);
-    }
-    let mut start = Vec::new();
-    File::open(path).and_then(|file| file.take(4).read_to_end(&mut start)).map_err(Error::io(path))?;
-    Ok(STARTS.iter().any(|known| start.starts_with(known)))
+fn is_other_image(path: &Path) -> bool {
+    !path.is_file() || content::describe_file(path).is_some_and(|found| found.contains(" image"))
 }

@@ -1,3 +1,5 @@
+mod convert;
+
 use crate::{
     data::Dataset,
     error::{Error, Result},
@@ -120,16 +122,6 @@ impl ImageSet {
         self
     }
 
-    /// Converts color to gray by Rec. 601's luma as Pillow's `convert("L")` computes it,
-    /// `(19595 R + 38470 G + 7471 B + 32768) / 65536`. Gray images stay as they are.
-    pub fn into_gray(mut self) -> Self {
-        if self.channels == COLORS {
-            self.pixels = self.pixels.chunks_exact(COLORS).map(luma).collect();
-            self.channels = 1;
-        }
-        self
-    }
-
     /// Keeps the first `count` images, or all if there are fewer.
     ///
     /// # Errors
@@ -230,12 +222,6 @@ pub(crate) fn channels(shape: (usize, usize), columns: usize) -> Result<usize> {
     found.ok_or_else(|| Error::shape("columns for gray or color images of (height, width)", shape, columns))
 }
 
-/// The gray level of a color.
-fn luma(color: &[u8]) -> u8 {
-    let [red, green, blue] = [0, 1, 2].map(|channel| u32::from(color[channel]));
-    ((19_595 * red + 38_470 * green + 7_471 * blue + 32_768) >> 16) as u8
-}
-
 impl Dataset for ImageSet {
     fn len(&self) -> usize {
         self.len()
@@ -292,11 +278,6 @@ mod tests {
         assert_eq!(row.to_vec(), images.to_array().row(1).to_vec());
         assert!(ImageSet::color("c", (1, 2), vec![0; 8]).is_err());
         assert!(ImageSet::color("c", (usize::MAX / 2, 1), vec![0; 8]).is_err());
-        // Levels that Pillow 13's `convert("L")` gives.
-        let colors = [255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255, 1, 2, 3, 200, 100, 50];
-        let gray = ImageSet::color("c", (2, 3), colors.to_vec()).unwrap().into_gray();
-        assert_eq!((gray.channels(), gray.pixels()), (1, &[76, 150, 29, 255, 2, 124][..]));
-        assert_eq!(gray.clone().into_gray(), gray);
     }
 
     #[test]
