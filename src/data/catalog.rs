@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
 };
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -93,9 +93,12 @@ impl PublishedDataset {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`] if a file is missing, [`Error::Io`] if it cannot be read, [`Error::Format`] if its content is
+    /// [`Error::NotFound`] if a file is missing, [`Error::Io`] if it cannot be read or there is no folder `data_dir`, [`Error::Format`] if its content is
     /// not the published one.
     pub fn load(self, split: Split, data_dir: Option<&Path>) -> Result<ImageSet> {
+        if let Some(folder) = data_dir {
+            fs::read_dir(folder).map_err(Error::io(folder))?;
+        }
         let root = root(data_dir);
         let [images, labels] = self.files(split);
         // Both paths first: the files of a folder with one of them missing need not be read.

@@ -79,15 +79,22 @@ fn quickstart_uses_drawn_digits_where_there_is_no_mnist_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
     let tiny = ["--epochs", "1", "--limit", "100", "--hidden", "8", "--code", "4"];
-    let output = example("quickstart", &[&tiny[..], &["--data-dir", path, "--out", path]].concat());
+    let output = example("quickstart", &[&tiny[..], &["--out", path]].concat());
     assert!(output.status.success());
     let said = text(&output.stdout);
     assert!(said.starts_with("MNIST not found") && said.contains("AUTOENCODER_DATA"), "{said}");
-    assert!(said.contains(&format!("{path}/mnist/train-images-idx3-ubyte.gz")), "{said}");
+    assert!(said.contains("data/mnist/train-images-idx3-ubyte.gz"), "{said}");
     let command = "cargo run --release --features download --example fetch_data -- --dataset both";
     assert!(said.contains(command), "{said}");
+
+    // A folder that was named is not replaced by drawn digits.
+    let said = fail("quickstart", &["--data-dir", path, "--out", path], 1);
+    assert!(said.contains(&format!("{path}/mnist/train-images-idx3-ubyte.gz")), "{said}");
+    assert!(said.contains(&format!("{command} --data-dir {path}")), "{said}");
     let flags = ["--dataset", "fashion-mnist", "--data-dir", path, "--out", path];
     assert!(fail("quickstart", &flags, 1).contains(command));
+    let said = fail("quickstart", &["--data-dir", "/nowhere", "--out", path], 1);
+    assert!(said.contains("error: /nowhere: "), "{said}");
 }
 
 /// A run that is killed and resumed on a different number of threads writes the same model and metrics as an

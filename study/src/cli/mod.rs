@@ -54,6 +54,9 @@ pub fn is_quiet() -> bool {
 pub enum Failure {
     #[error(transparent)]
     Library(#[from] Error),
+    /// A published data set is missing.
+    #[error("{error}; to download it: {}", fetch_command(data_dir.as_deref()))]
+    Missing { error: Error, data_dir: Option<PathBuf> },
     #[error("{0}: {1}")]
     File(String, io::Error),
     #[error("{0} of the runs failed and are missing from the results")]
@@ -68,7 +71,7 @@ pub fn main<F: Parser>(run: impl FnOnce(&F) -> Result<(), Failure>) -> ExitCode 
 /// Returns exit code 0, or prints one line and returns 2 for an invalid setting, 1 for any other failure.
 pub fn finish(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
-    complain(&format!("error: {}", describe(&failure)));
+    complain(&format!("error: {failure}"));
     match failure {
         Failure::Library(Error::Setting { .. }) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
@@ -76,21 +79,9 @@ pub fn finish(result: Result<(), Failure>) -> ExitCode {
 }
 
 /// The command that downloads the data sets, in a checkout of this repository.
-const FETCH_COMMAND: &str = "cargo run --release --features download --example fetch_data -- --dataset both";
-
-/// The text of a failure, with a remedy where there is one.
-fn describe(failure: &Failure) -> String {
-    match failure {
-        Failure::Library(error) => describe_error(error),
-        _ => failure.to_string(),
-    }
-}
-
-fn describe_error(error: &Error) -> String {
-    match error {
-        Error::NotFound { .. } => format!("{error}; to download it: {FETCH_COMMAND}"),
-        _ => error.to_string(),
-    }
+fn fetch_command(data_dir: Option<&Path>) -> String {
+    let folder = data_dir.map_or_else(String::new, |folder| format!(" --data-dir {}", folder.display()));
+    format!("cargo run --release --features download --example fetch_data -- --dataset both{folder}")
 }
 
 /// Prints a line, unless quiet. A closed pipe is not an error.
@@ -127,7 +118,7 @@ pub fn flags<F: Parser>() -> F {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DatasetName {
-    /// MNIST if it is found, otherwise drawn digits
+    /// MNIST if it is found, otherwise drawn digits if no folder is named
     Auto,
     Mnist,
     FashionMnist,
@@ -193,29 +184,31 @@ pub struct Images {
 
 impl DataFlags {
     /// Loads the data set. Drawn digits are as numerous as MNIST's images.
-    pub fn load(&self) -> Result<Images, Error> {
+    ///
+    /// They replace a missing MNIST only if no folder was named: whoever names one wants what is in it.
+    pub fn load(&self) -> Result<Images, Failure> {
+        let is_named = self.data_dir.is_some() || env::var_os(DATA_VARIABLE).is_some_and(|name| !name.is_empty());
         match self.dataset {
             DatasetName::Mnist => self.known(PublishedDataset::Mnist),
             DatasetName::FashionMnist => self.known(PublishedDataset::FashionMnist),
             DatasetName::Digits => self.drawn(None),
-            DatasetName::Auto => self.known(PublishedDataset::Mnist).or_else(|error| match error {
-                Error::NotFound { .. } => self.drawn(Some(format!(
-                    "{}.\n\
+            DatasetName::Auto => self.known(PublishedDataset::Mnist).or_else(|failure| match failure {
+                Failure::Missing { .. } if !is_named => self.drawn(Some(format!(
+                    "{failure}.\n\
                      Using drawn digits instead. If you have MNIST, pass the folder with mnist/ or torchvision's\n\
-                     MNIST/raw/ as --data-dir or in {DATA_VARIABLE}.",
-                    describe_error(&error)
+                     MNIST/raw/ as --data-dir or in {DATA_VARIABLE}."
                 ))),
-                _ => Err(error),
+                _ => Err(failure),
             }),
         }
     }
 
-    fn known(&self, known: PublishedDataset) -> Result<Images, Error> {
+    fn known(&self, known: PublishedDataset) -> Result<Images, Failure> {
         let images = Images::known(known, self.data_dir.as_deref())?;
         Ok(Images { train: head(images.train, self.limit)?, ..images })
     }
 
-    fn drawn(&self, notice: Option<String>) -> Result<Images, Error> {
+    fn drawn(&self, notice: Option<String>) -> Result<Images, Failure> {
         let (train, test) = drawn(self.limit, None)?;
         Ok(Images { train, test, notice })
     }
@@ -223,8 +216,13 @@ impl DataFlags {
 
 impl Images {
     /// Loads a published data set.
-    pub fn known(known: PublishedDataset, data_dir: Option<&Path>) -> Result<Self, Error> {
-        let load = |split| known.load(split, data_dir);
+    pub fn known(known: PublishedDataset, data_dir: Option<&Path>) -> Result<Self, Failure> {
+        let load = |split| {
+            known.load(split, data_dir).map_err(|error| match error {
+                Error::NotFound { .. } => Failure::Missing { error, data_dir: data_dir.map(Path::to_owned) },
+                error => error.into(),
+            })
+        };
         Ok(Self { train: load(Split::Train)?, test: load(Split::Test)?, notice: None })
     }
 }

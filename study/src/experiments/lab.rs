@@ -206,7 +206,7 @@ impl StudyFlags {
         files::create_folder(out)?;
         let set = |name: &str, train: ImageSet, test: ImageSet| {
             let [train, test] = [train, test].map(|images| cli::head(images, self.limit));
-            Ok::<_, Error>(Set::new(name, train?, test?))
+            Ok::<_, Failure>(Set::new(name, train?, test?))
         };
         let known = |name, known| {
             let cli::Images { train, test, .. } = cli::Images::known(known, self.data_dir.as_deref())?;

@@ -17,6 +17,9 @@ pub(super) struct LoadFlags {
     /// Height and width, such as 32x24, of the images in a NumPy file [images, features]
     #[arg(long, value_parser = shape)]
     shape: Option<(usize, usize)>,
+    /// Exchanges rows and columns of each image, as EMNIST's files need
+    #[arg(long)]
+    transpose: bool,
     /// Converts color to gray
     #[arg(long)]
     gray: bool,
@@ -51,6 +54,9 @@ impl LoadFlags {
     pub fn load(&self, path: &Path) -> Result<Loaded, Failure> {
         let mut loaded = self.read(path)?;
         loaded.images.notices().iter().try_for_each(|notice| say(notice))?;
+        if self.transpose {
+            loaded.images = loaded.images.transpose();
+        }
         if self.gray && loaded.images.channels() > 1 {
             loaded.images = loaded.images.into_gray();
             say(&format!("{}: color was converted to gray", path.display()))?;
