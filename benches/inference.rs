@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
 fn reconstruct(c: &mut Criterion) {
-    let images = digits::generate(1_000, 1).expect("digits").to_array();
+    let images = digits::generate(1_000, 1).expect("digits").to_array().unwrap();
     let model = Autoencoder::builder(784).hidden(&[512, 256]).code(100).build().expect("model");
     let mut group = c.benchmark_group("reconstruct");
     for rows in [1, 1_000_usize] {

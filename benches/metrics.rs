@@ -10,7 +10,7 @@ use std::hint::black_box;
 const IMAGES: usize = 1_000;
 
 fn metrics(c: &mut Criterion) {
-    let clean = digits::generate(IMAGES, 1).expect("digits").to_array();
+    let clean = digits::generate(IMAGES, 1).expect("digits").to_array().unwrap();
     let noisy = Noise::gaussian(0.1).expect("noise").corrupt(&clean, 1);
     let mut group = c.benchmark_group("metrics");
     group.throughput(Throughput::Elements(IMAGES as u64));

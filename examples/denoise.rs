@@ -12,7 +12,7 @@ use std::fs;
 
 fn main() -> Result<(), Error> {
     let train = digits::generate(3_000, 1)?;
-    let clean = digits::generate(200, 2)?.to_array();
+    let clean = digits::generate(200, 2)?.to_array()?;
     let noise = Noise::gaussian(0.25)?; // the variance
 
     // The trainer draws new noise in every epoch. The target is always the clean image.

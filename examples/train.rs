@@ -23,7 +23,7 @@ fn main() -> Result<(), Error> {
     fs::create_dir_all("out/train").expect("a folder for the model");
     model.save(path)?;
     let model = Autoencoder::load(path)?;
-    let codes = model.encode(&test.to_array())?; // [200, 16]
+    let codes = model.encode(&test.to_array()?)?; // [200, 16]
     let images = model.decode(&codes)?; // [200, 784]
     println!("{path}: {:?} pixels become {:?} numbers and pixels again", images.dim(), codes.dim());
     Ok(())

@@ -16,7 +16,7 @@
 //! let history = Trainer::new(config).validation(&test).fit(&mut model, &train)?;
 //! println!("loss {:.4}", history.epochs[2].loss);
 //!
-//! let noisy = noise.corrupt(&test.to_array(), 7);
+//! let noisy = noise.corrupt(&test.to_array()?, 7);
 //! let denoised = model.reconstruct(&noisy)?; // [200, 784]
 //! # assert_eq!(denoised.dim(), (200, 784));
 //! # let reached = history.epochs[2].validation.expect("validated");

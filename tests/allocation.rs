@@ -45,7 +45,7 @@ fn nothing_is_allocated_after_the_first_time() {
 fn a_reconstruction() {
     let model = Autoencoder::builder(784).hidden(&[128, 64]).code(20).build().unwrap();
     for rows in [1, 100] {
-        let images = digits::generate(rows, 1).unwrap().to_array();
+        let images = digits::generate(rows, 1).unwrap().to_array().unwrap();
         let mut output = Array2::zeros(images.dim());
         let mut reconstruct = || {
             let before = ALLOCATIONS.load(Ordering::Relaxed);
@@ -73,7 +73,7 @@ fn a_step() {
 
 fn steps(manner: Manner) {
     let digits = digits::generate(300, 1).unwrap();
-    let dark = digits.to_array() / 2.0;
+    let dark = digits.to_array().unwrap() / 2.0;
     let pairs = Pairs::new(&dark, &digits).unwrap();
     let rows: Vec<_> = (0..300).collect();
     let weighted = Weighted::new(&pairs, (0..300).map(|row| (row % 3) as f32).collect::<Vec<_>>()).unwrap();

@@ -31,7 +31,7 @@ static TRAIN: LazyLock<Array2<f32>> = LazyLock::new(|| rows(70, 1));
 static TEST: LazyLock<Array2<f32>> = LazyLock::new(|| rows(20, 2));
 
 fn rows(count: usize, seed: u64) -> Array2<f32> {
-    let images = digits::generate(count, seed).unwrap().to_array();
+    let images = digits::generate(count, seed).unwrap().to_array().unwrap();
     images.slice(s![.., 300..430; 2]).to_owned()
 }
 

@@ -61,7 +61,7 @@ fn trained(config: &TrainConfig, images: &ImageSet) -> String {
 fn a_model_serves_eight_threads_while_another_is_trained() {
     ends(|| {
         let images = digits::generate(300, 1).unwrap();
-        let rows = images.to_array();
+        let rows = images.to_array().unwrap();
         let model = Arc::new(Autoencoder::builder(784).hidden(&[60]).code(10).build().unwrap());
         let long = config().epochs(30);
         let (alone, trained_alone) = (model.reconstruct(&rows).unwrap(), trained(&long, &images));
@@ -111,7 +111,7 @@ fn a_model_serves_eight_threads_while_another_is_trained() {
 fn work_inside_a_callers_pool_ends_with_the_same_bits() {
     ends(|| {
         let images = digits::generate(150, 1).unwrap();
-        let rows = images.to_array();
+        let rows = images.to_array().unwrap();
         let model = Autoencoder::builder(784).code(8).build().unwrap();
         let noise = Noise::gaussian(0.1).unwrap();
         let expected = trained(&config(), &images);

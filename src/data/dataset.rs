@@ -88,7 +88,7 @@ pub trait Dataset: Sync {
     /// ```
     /// use autoencoder::{Dataset, data::digits};
     /// let digits = digits::generate(100, 1)?;
-    /// assert_eq!(digits.fingerprint(), digits.to_array().fingerprint());
+    /// assert_eq!(digits.fingerprint(), digits.to_array()?.fingerprint());
     /// # Ok::<(), autoencoder::Error>(())
     /// ```
     fn fingerprint(&self) -> String {

@@ -12,7 +12,7 @@ use std::fmt;
 /// ```
 /// use autoencoder::{Autoencoder, TrainConfig, Trainer, data::{Pairs, digits}, metrics::evaluate};
 /// let clean = digits::generate(200, 1)?;
-/// let dark = clean.to_array() / 2.0;
+/// let dark = clean.to_array()? / 2.0;
 /// let pairs = Pairs::new(&dark, &clean)?;
 ///
 /// let mut model = Autoencoder::builder(784).code(16).build()?;

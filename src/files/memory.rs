@@ -15,6 +15,18 @@ pub(crate) fn check(name: &'static str, value: impl fmt::Debug, elements: Option
     }
 }
 
+/// Allocates `len` zeros. The error names what they are for.
+pub(crate) fn zeroed(name: &'static str, len: usize) -> Result<Vec<f32>> {
+    let mut values = Vec::new();
+    match values.try_reserve_exact(len) {
+        Ok(()) => {
+            values.resize(len, 0.0);
+            Ok(values)
+        }
+        Err(_) => Err(Error::setting(name, len, "an array that fits in memory")),
+    }
+}
+
 /// Reads `len` bytes, or fewer at the end of the stream. The allocation grows with the bytes that arrive, so that a
 /// header that claims too much costs nothing.
 pub(crate) fn read(stream: &mut impl Read, len: usize) -> io::Result<Vec<u8>> {

@@ -23,7 +23,7 @@ const K2: f64 = 0.03;
 ///
 /// ```
 /// use autoencoder::{data::digits, metrics::ssim};
-/// let digits = digits::generate(2, 1)?.to_array();
+/// let digits = digits::generate(2, 1)?.to_array()?;
 /// assert_eq!(ssim(&digits.row(0), &digits.row(0), (28, 28), 1.0)?, 1.0);
 /// assert!(ssim(&digits.row(0), &digits.row(1), (28, 28), 1.0)? < 0.9);
 /// # Ok::<(), autoencoder::Error>(())

@@ -24,7 +24,7 @@ const MAX_ITERATIONS: usize = 1_000_000;
 /// use autoencoder_study::baseline::Pca;
 /// let digits = digits::generate(500, 1)?;
 /// let pca = Pca::fit(&digits)?;
-/// let images = digits.to_array();
+/// let images = digits.to_array()?;
 /// let rough = pca.reconstruction(10)?.apply(images.view())?;
 /// let fine = pca.reconstruction(100)?.apply(images.view())?;
 /// let mse = |output: &ndarray::Array2<f32>| ImageQuality::compare(output, &images, 1.0).map(|q| q.mse);

@@ -59,7 +59,7 @@ fn linear_baselines_reach_their_figures() {
         let [train, test] =
             [Split::Train, Split::Test].map(|split| known.load(split, Some(&folder)).unwrap());
         let pca = Pca::fit(&train).unwrap();
-        let clean = test.to_array();
+        let clean = test.to_array().unwrap();
         let quality = |output: &Array2<f32>| ImageQuality::compare(output, &clean, 1.0).unwrap();
         let rough = quality(&pca.reconstruction(components).unwrap().apply(clean.view()).unwrap());
         assert!((rough.psnr_pooled_db - expected).abs() < 0.01, "{rough:?}");

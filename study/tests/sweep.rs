@@ -174,7 +174,7 @@ fn any_rows_and_any_setting_can_vary() -> Result<()> {
     let gray = digits::generate(120, 1)?;
     let ink = gray.pixels().iter().flat_map(|&level| [level, level / 2, 255 - level]).collect();
     let color = ImageSet::color("ink", (28, 28), ink)?;
-    let dark = color.to_array() / 2.0;
+    let dark = color.to_array().unwrap() / 2.0;
     let pairs = Pairs::new(&dark, &color)?;
     let table = Array2::from_shape_fn((50, 6), |(row, column)| ((row * 5 + column) as f32).sin() * 3.0);
     let find = |name: &str| match name {
@@ -213,7 +213,7 @@ fn any_rows_and_any_setting_can_vary() -> Result<()> {
     let model = load(&runs[0])?;
     let noisy = Noise::masking(0.1)?.corrupt(&dark, 0);
     let output = model.reconstruct(&noisy)?;
-    assert_eq!(records[0].test_ssim, Some(ssim_mean(&output, &color.to_array(), (28, 28), 1.0)?));
+    assert_eq!(records[0].test_ssim, Some(ssim_mean(&output, &color.to_array().unwrap(), (28, 28), 1.0)?));
     assert_eq!(records[0].test, evaluate(&model, &pairs, Some(&Noise::masking(0.1)?), 0)?);
     let layers = load(&runs[1])?.layers().iter().map(|layer| layer.activation).collect::<Vec<_>>();
     use Activation::{Identity, Tanh};

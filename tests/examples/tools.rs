@@ -189,7 +189,7 @@ fn custom_data_learns_pairs_and_reads_labels() {
     assert!(decibels("denoised ") > decibels("noisy ") + 3.0, "{said}");
     let codes = npy::load_rows(out.join("codes.npy")).unwrap();
     let model = Autoencoder::load(out.join("model.safetensors")).unwrap();
-    assert_eq!(codes, model.encode(&negative.to_array()).unwrap());
+    assert_eq!(codes, model.encode(&negative.to_array().unwrap()).unwrap());
     let mut rows = csv::Reader::from_path(out.join("rows.csv")).unwrap();
     let found: Vec<u8> = rows.records().map(|row| row.unwrap()[1].parse().unwrap()).collect();
     assert_eq!(found, clean.labels().unwrap());

@@ -109,7 +109,7 @@ fn images_equal_the_reference() {
 
 #[test]
 fn no_amount_and_no_probability_leave_images_as_they_are() {
-    let rows = digits::generate(50, 1).unwrap().to_array();
+    let rows = digits::generate(50, 1).unwrap().to_array().unwrap();
     for same in [Augmentation::new((28, 28)), mild().unchanged(1.0)] {
         assert_eq!(same.augmented(&rows, SEED, EPOCH).unwrap(), rows);
     }

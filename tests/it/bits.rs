@@ -20,7 +20,7 @@ const PIXELS: usize = 196;
 /// Rows in [0, 1], and validation rows that do not fill a block.
 static ROWS: LazyLock<[Array2<f32>; 2]> = LazyLock::new(|| {
     [(300, 1), (131, 2)].map(|(count, seed)| {
-        let images = digits::generate(count, seed).unwrap().to_array();
+        let images = digits::generate(count, seed).unwrap().to_array().unwrap();
         let middle: Vec<_> = (294..294 + PIXELS).collect();
         images.select(Axis(1), &middle)
     })

@@ -24,7 +24,7 @@ fn model() -> Autoencoder {
 
 #[test]
 fn reconstruct_is_decode_of_encode_for_any_batch_and_layout() {
-    let (model, images) = (model(), digits::generate(300, 1).unwrap().to_array());
+    let (model, images) = (model(), digits::generate(300, 1).unwrap().to_array().unwrap());
     let all = model.reconstruct(&images).unwrap();
     let codes = model.encode(&images).unwrap();
     assert_eq!(codes.dim(), (300, 10));
@@ -81,7 +81,7 @@ fn layers_must_fit_each_other() {
 
 #[test]
 fn one_model_serves_many_threads() {
-    let (model, images) = (Arc::new(model()), digits::generate(64, 1).unwrap().to_array());
+    let (model, images) = (Arc::new(model()), digits::generate(64, 1).unwrap().to_array().unwrap());
     let expected = model.reconstruct(&images).unwrap();
     thread::scope(|scope| {
         for _ in 0..8 {

@@ -143,7 +143,7 @@ fn a_batch_larger_than_the_set_is_the_set() {
 
 #[test]
 fn a_pixel_that_is_no_number_is_named() {
-    let mut pixels = digits::generate(300, 1).unwrap().to_array();
+    let mut pixels = digits::generate(300, 1).unwrap().to_array().unwrap();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         pixels[[217, 93]] = bad;
         let error = ImageSet::from_array("bad", (28, 28), &pixels).unwrap_err();
@@ -178,7 +178,7 @@ fn a_pixel_that_is_no_number_is_named() {
 /// A NaN stays visible, in its own row only.
 #[test]
 fn a_row_of_nan_spoils_no_other() {
-    let clean = digits::generate(200, 1).unwrap().to_array();
+    let clean = digits::generate(200, 1).unwrap().to_array().unwrap();
     for activation in [
         Activation::Relu,
         Activation::LeakyRelu { slope: 0.1 },

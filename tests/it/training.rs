@@ -102,7 +102,7 @@ fn every_row_counts_once() {
 /// The gradient of a short batch is a mean over its own rows: one row gives the same step as three copies of it.
 #[test]
 fn a_step_is_a_mean_over_its_rows() {
-    let row = digits::generate(1, 4).unwrap().to_array();
+    let row = digits::generate(1, 4).unwrap().to_array().unwrap();
     let thrice = Array2::from_shape_fn((3, 784), |(_, pixel)| row[[0, pixel]]);
     let train = |rows: &Array2<f32>| {
         let mut model = model(0.0);
@@ -130,7 +130,7 @@ fn validation_is_the_evaluation_of_the_finished_epoch() {
 #[test]
 fn evaluation_is_the_quality_of_what_reconstruct_gives() {
     let (model, test) = (model(0.5), digits::generate(300, 2).unwrap());
-    let clean = test.to_array();
+    let clean = test.to_array().unwrap();
     let noise = Noise::gaussian(0.5).unwrap();
     let noisy = noise.corrupt(&clean, 8);
     let found = evaluate(&model, &test, Some(&noise), 8).unwrap();
@@ -172,7 +172,7 @@ fn failure(config: TrainConfig, rows: &dyn Dataset) -> Error {
 #[test]
 fn what_is_not_finite_stops_training_and_is_named() {
     // One row of NaN: the error names it and its batch.
-    let mut rows = images().to_array();
+    let mut rows = images().to_array().unwrap();
     rows.row_mut(17).fill(f32::NAN);
     let order = shuffled(300, 0, 1);
     let place = order.iter().position(|&row| row == 17).unwrap();
@@ -279,7 +279,7 @@ impl Dataset for Recording {
 
 #[test]
 fn each_epoch_goes_through_all_rows_in_its_own_random_order() {
-    let rows = Recording { rows: images().to_array(), asked: Mutex::default() };
+    let rows = Recording { rows: images().to_array().unwrap(), asked: Mutex::default() };
     // One thread and batches of one block: rows are read in the order of training.
     let config = TrainConfig::new().epochs(2).batch_size(50).seed(6).threads(1);
     Trainer::new(config).fit(&mut model(0.0), &rows).unwrap();
@@ -358,7 +358,7 @@ fn targets_that_the_outputs_cannot_reach_are_refused_before_training() {
         cases.into_iter().chain([(Loss::Mse, Activation::Tanh, [-1.1, 1.1], "[-1, 1]")])
     {
         for bad in bad {
-            let mut rows = images().to_array();
+            let mut rows = images().to_array().unwrap();
             (rows[[250, 783]], rows[[251, 3]]) = (bad, bad);
             let expected = format!(
                 "targets: expected values in {range} for a model with {output} outputs, \
@@ -427,7 +427,7 @@ fn settings_come_back_from_files_and_missing_ones_are_the_defaults() {
 
 /// The rows of the other images, in the order from the last to the first, as inputs of a task with clean targets.
 fn inputs() -> Array2<f32> {
-    let mut inputs = images().to_array();
+    let mut inputs = images().to_array().unwrap();
     inputs.invert_axis(ndarray::Axis(0));
     inputs.mapv(|pixel| 0.8 * pixel + 0.1)
 }
@@ -471,7 +471,7 @@ fn pairs_are_evaluated_against_their_targets() {
     assert_eq!(history.epochs[9].validation, Some(found));
     assert!(found.output.mse < before.output.mse / 2.0);
 
-    let (output, target) = (model.reconstruct(&inputs).unwrap(), images.to_array());
+    let (output, target) = (model.reconstruct(&inputs).unwrap(), images.to_array().unwrap());
     let mse = |found: &Array2<f32>| {
         found.iter().zip(&target).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / target.len() as f64
     };
@@ -518,7 +518,7 @@ fn equal_weights_change_no_bit_and_others_do_on_any_number_of_threads() {
 #[test]
 fn rows_without_weight_have_no_effect() {
     let images = images();
-    let mut spoilt = images.to_array();
+    let mut spoilt = images.to_array().unwrap();
     spoilt.slice_mut(ndarray::s![..10, ..]).fill(1.0);
     let weights: Vec<f32> = (0..300).map(|row| if row < 10 { 0.0 } else { 1.0 }).collect();
     for batch_size in [1, 128] {
@@ -537,7 +537,7 @@ fn rows_without_weight_have_no_effect() {
 #[test]
 fn an_input_or_a_target_that_is_not_finite_is_named() {
     let masked = Noise::new(NoiseKind::Masking { probability: 1.0 }).unwrap();
-    let images = images().to_array();
+    let images = images().to_array().unwrap();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut spoilt = images.clone();
         spoilt[[217, 93]] = bad;
@@ -630,7 +630,7 @@ fn the_validation_loss_is_that_of_training_without_penalties() {
         (model, history)
     };
     let (model, history) = fit(&config);
-    let clean = test.to_array();
+    let clean = test.to_array().unwrap();
     let noisy = config.noise.as_ref().unwrap().corrupt(&clean, config.seed);
     let outputs = model.reconstruct(&noisy).unwrap();
     let terms = outputs.iter().zip(&clean).map(|(&y, &t)| {
@@ -651,7 +651,7 @@ fn the_validation_loss_is_that_of_training_without_penalties() {
     // Computed only where it is monitored.
     assert_eq!(fit(&everything_on()).1.epochs[1].validation_loss, None);
 
-    let bright = test.to_array() + 0.5;
+    let bright = test.to_array().unwrap() + 0.5;
     let trainer = Trainer::new(config).validation(&bright);
     let error = trainer.fit(&mut self::model(0.3), &images()).unwrap_err();
     assert!(error.to_string().contains("targets: expected values in [0, 1]"), "{error}");

@@ -3,6 +3,7 @@ mod convert;
 use crate::{
     data::Dataset,
     error::{Error, Result},
+    files::memory,
     kernels::elementwise,
 };
 use ndarray::{Array2, ArrayRef2};
@@ -18,7 +19,7 @@ pub(crate) const COLORS: usize = 3;
 /// ```
 /// use autoencoder::data::ImageSet;
 /// let images = ImageSet::new("two", (1, 3), vec![0, 51, 255, 255, 0, 0])?.with_labels(vec![4, 9])?;
-/// assert_eq!(images.to_array().row(0).to_vec(), [0.0, 0.2, 1.0]);
+/// assert_eq!(images.to_array()?.row(0).to_vec(), [0.0, 0.2, 1.0]);
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,11 +208,15 @@ impl ImageSet {
         self.labels.as_deref()
     }
 
-    /// Converts all images to `[images, height * width * channels]` with values in [0, 1].
-    pub fn to_array(&self) -> Array2<f32> {
-        let mut values = vec![0.0; self.pixels.len()];
+    /// Converts all images to `[images, height * width * channels]` with values in [0, 1], at four bytes each.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the array does not fit in memory. Training and evaluation take the set itself, which is a quarter as
+    /// large.
+    pub fn to_array(&self) -> Result<Array2<f32>> {
+        let mut values = memory::zeroed("images", self.pixels.len())?;
         elementwise::unit_from_bytes(&mut values, &self.pixels);
-        Array2::from_shape_vec((self.len(), self.features()), values).expect("whole images: `new` checks")
+        Ok(Array2::from_shape_vec((self.len(), self.features()), values).expect("whole images: `new` checks"))
     }
 }
 
@@ -272,10 +277,10 @@ mod tests {
         let chosen = images.select(&[2, 0]).unwrap();
         assert_eq!(chosen.pixels(), [&pixels[12..], &pixels[..6]].concat());
         assert_eq!(images.clone().head(1).unwrap().pixels(), &pixels[..6]);
-        assert_eq!(ImageSet::from_array("c", (1, 2), &images.to_array()).unwrap(), images);
+        assert_eq!(ImageSet::from_array("c", (1, 2), &images.to_array().unwrap()).unwrap(), images);
         let mut row = [0.0; 6];
         images.copy_row(1, &mut row);
-        assert_eq!(row.to_vec(), images.to_array().row(1).to_vec());
+        assert_eq!(row.to_vec(), images.to_array().unwrap().row(1).to_vec());
         assert!(ImageSet::color("c", (1, 2), vec![0; 8]).is_err());
         assert!(ImageSet::color("c", (usize::MAX / 2, 1), vec![0; 8]).is_err());
     }
@@ -305,6 +310,6 @@ mod tests {
         let images = ImageSet::new("r", (2, 1), vec![0, 51, 255, 102]).unwrap();
         let mut row = [0.0; 2];
         images.copy_row(1, &mut row);
-        assert_eq!(row.to_vec(), images.to_array().row(1).to_vec());
+        assert_eq!(row.to_vec(), images.to_array().unwrap().row(1).to_vec());
     }
 }

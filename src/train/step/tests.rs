@@ -8,7 +8,7 @@ use ndarray::{Array2, Axis};
 
 /// Rows of 49 pixels with a dark border, in two halves: pixels that only the first half has stay dark for the second.
 fn pixels() -> Array2<f32> {
-    let images = digits::generate(1024, 3).unwrap().to_array();
+    let images = digits::generate(1024, 3).unwrap().to_array().unwrap();
     let coarse: Vec<_> = (0..784).filter(|pixel| pixel / 28 % 4 == 2 && pixel % 4 == 2).collect();
     let mut pixels = images.select(Axis(1), &coarse);
     pixels.slice_mut(ndarray::s![512.., ..21]).fill(0.0);

@@ -1,11 +1,7 @@
 //! Writing the result files.
 
 use super::Failure;
-use autoencoder::{
-    data::ImageSet,
-    ndarray::{Array2, Axis},
-    train::History,
-};
+use autoencoder::{Error, data::ImageSet, ndarray::Array2, train::History};
 use serde::Serialize;
 use std::{
     fs,
@@ -104,8 +100,8 @@ fn failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {
 }
 
 /// Returns the first image of each class, or the first ten images if there are no labels: `[images, features]`.
-pub fn one_a_class(images: &ImageSet) -> Array2<f32> {
-    images.to_array().select(Axis(0), &places_of_classes(images))
+pub fn one_a_class(images: &ImageSet) -> Result<Array2<f32>, Error> {
+    images.select(&places_of_classes(images))?.to_array()
 }
 
 /// Returns the indices of those images.

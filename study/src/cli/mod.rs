@@ -187,7 +187,8 @@ impl DataFlags {
     ///
     /// They replace a missing MNIST only if no folder was named: whoever names one wants what is in it.
     pub fn load(&self) -> Result<Images, Failure> {
-        let is_named = self.data_dir.is_some() || env::var_os(DATA_VARIABLE).is_some_and(|name| !name.is_empty());
+        let is_named =
+            self.data_dir.is_some() || env::var_os(DATA_VARIABLE).is_some_and(|name| !name.is_empty());
         match self.dataset {
             DatasetName::Mnist => self.known(PublishedDataset::Mnist),
             DatasetName::FashionMnist => self.known(PublishedDataset::FashionMnist),

@@ -33,7 +33,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     let labels = flags.out.join("labels-idx1-ubyte.gz");
     idx::save(images, Some(labels), &digits, Encoding::Gzip)?;
     // The classes alternate, so column c of ten shows class c.
-    let images = digits.head(100)?.to_array();
+    let images = digits.head(100)?.to_array()?;
     let rows: Vec<_> = (0..images.nrows()).step_by(10).collect();
     let rows: Vec<_> =
         rows.iter().map(|&row| images.slice(s![row..images.nrows().min(row + 10), ..])).collect();

@@ -125,7 +125,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     }
 
     let (height, width) = test.image_shape();
-    let clean = files::one_a_class(&test);
+    let clean = files::one_a_class(&test)?;
     let picture = |name: &str, rows: &[ArrayView2<f32>]| {
         let path = flags.out.join(name);
         png::save_grid(&path, (height, width), rows, 3)

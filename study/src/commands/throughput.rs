@@ -55,7 +55,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     let mut model = builder.dropout(flags.dropout).build()?;
     let history = Trainer::new(config).fit(&mut model, &train)?;
 
-    let images = test.to_array();
+    let images = test.to_array()?;
     let evaluate = || -> Result<f64, Error> {
         let start = Instant::now();
         for block in images.axis_chunks_iter(Axis(0), 1_000) {

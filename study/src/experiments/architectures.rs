@@ -146,7 +146,7 @@ impl Architectures {
 
     /// Draws one image per class: clean, then one row for each run of the first seed.
     fn reconstructions(&self, lab: &Lab, set: &Set, records: &[Record]) -> Result<Picture, Failure> {
-        let clean = files::one_a_class(&set.test);
+        let clean = files::one_a_class(&set.test)?;
         let (mut rows, mut names) = (vec![clean.clone()], vec!["original".to_owned()]);
         for record in chosen(records, set, |run| run.train.seed == lab.flags.first_seed()) {
             rows.push(lab.model(record)?.reconstruct(&clean)?);
@@ -165,7 +165,7 @@ pub fn loss_curve(record: &Record, label: String) -> Curve {
 }
 
 fn pca(set: &Set, codes: &[usize]) -> Result<Curve, Failure> {
-    let (pca, images) = (set.pca()?, set.test.to_array());
+    let (pca, images) = (set.pca()?, set.test.to_array()?);
     let mut points = Vec::new();
     for &code in codes.iter().filter(|&&code| code <= set.test.features()) {
         let output = pca.reconstruction(code)?.apply(images.view())?;

@@ -150,9 +150,9 @@ impl Denoising {
 
     fn report(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
         let (noises, mixture) = (self.noises()?, self.mixture()?);
-        let clean = set.test.to_array();
+        let clean = set.test.to_array()?;
         let pca = if self.is_linear_optimal() { Some(set.pca()?) } else { None };
-        let one_a_class = files::one_a_class(&set.test);
+        let one_a_class = files::one_a_class(&set.test)?;
         let shape = set.test.image_shape();
         let figures = |images: ArrayView2<f32>| -> Result<Figures, Error> {
             Ok(Figures {

@@ -65,7 +65,7 @@ impl LatentSpace {
         model: &Autoencoder,
         section: &mut Section,
     ) -> Result<(), Failure> {
-        let images = set.test.to_array();
+        let images = set.test.to_array()?;
         let codes = model.encode(&images)?;
         let pca = Pca::fit(&codes)?;
         let labels = set.test.labels().unwrap_or_default();

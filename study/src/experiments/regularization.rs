@@ -225,7 +225,7 @@ impl Regularization {
 
     /// Reports the best model of each regularizer: metrics, test PSNR by epoch, reconstructions.
     fn best(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
-        let clean = files::one_a_class(&set.test);
+        let clean = files::one_a_class(&set.test)?;
         let (mut rows, mut images, mut curves) = (Vec::new(), vec![clean.clone()], Vec::new());
         let mut names = vec!["original".to_owned()];
         for regularizer in self.regularizers() {

@@ -9,8 +9,7 @@ use std::fmt;
 /// let (train, test) = (digits::generate(100, 1)?, digits::generate(20, 2)?);
 /// let rows = Rows::images(&train, &test);
 ///
-/// let dark = |images: &autoencoder::ImageSet| images.to_array() / 2.0;
-/// let (dark_train, dark_test) = (dark(&train), dark(&test));
+/// let (dark_train, dark_test) = (train.to_array()? / 2.0, test.to_array()? / 2.0);
 /// let (train, test) = (Pairs::new(&dark_train, &train)?, Pairs::new(&dark_test, &test)?);
 /// let rows = Rows::new(&train, &test).image_shape((28, 28));
 /// # Ok::<(), autoencoder::Error>(())

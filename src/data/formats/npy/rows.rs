@@ -40,7 +40,7 @@ pub fn load_rows(path: impl AsRef<Path>) -> Result<Array2<f32>> {
 /// # let folder = tempfile::tempdir().expect("a scratch folder");
 /// # let path = folder.path().join("codes.npy");
 /// let model = Autoencoder::builder(784).code(10).build()?;
-/// let codes = model.encode(&digits::generate(5, 1)?.to_array())?;
+/// let codes = model.encode(&digits::generate(5, 1)?.to_array()?)?;
 /// npy::save_rows(&path, &codes)?; // in Python: numpy.load("codes.npy")
 /// assert_eq!(npy::load_rows(&path)?, codes);
 /// # Ok::<(), autoencoder::Error>(())

@@ -18,7 +18,7 @@ const GAP_LEVEL: u8 = 96;
 ///
 /// ```
 /// use autoencoder::{Noise, data::{digits, png}};
-/// let clean = digits::generate(10, 1)?.to_array();
+/// let clean = digits::generate(10, 1)?.to_array()?;
 /// let noisy = Noise::gaussian(0.1)?.corrupt(&clean, 2);
 /// # let folder = tempfile::tempdir().expect("a scratch folder");
 /// # let path = folder.path().join("digits.png");

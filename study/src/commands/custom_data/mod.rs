@@ -194,10 +194,10 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     say(&verdict(&evaluate(&model, &test, noise.as_ref(), flags.seed)?, noise.as_ref()))?;
 
     let shown: Vec<_> = holdout.test.iter().copied().take(PICTURES).collect();
-    let inputs = images.select(&shown)?.to_array();
+    let inputs = images.select(&shown)?.to_array()?;
     let corrupted = noise.as_ref().map_or_else(|| inputs.clone(), |noise| noise.corrupt(&inputs, flags.seed));
     let clean = match &targets {
-        Some(targets) => targets.select(&shown)?.to_array(),
+        Some(targets) => targets.select(&shown)?.to_array()?,
         None => inputs,
     };
     let output = model.reconstruct(&corrupted)?;
