@@ -241,7 +241,7 @@ fn files_that_do_not_fit_are_refused() {
         ("tensor", small_file(|_| (), &SMALL.replace(r#""inputs":3"#, r#""inputs":4"#))),
         ("tensor", small_file(|_| (), &SMALL.replace(r#""outputs":2"#, r#""outputs":18446744073709551615"#))),
         (
-            "number of tensors",
+            "expected `decoder.2.weight`, found no such tensor",
             small_file(
                 |_| (),
                 &SMALL.replace(
@@ -250,7 +250,10 @@ fn files_that_do_not_fit_are_refused() {
                 ),
             ),
         ),
-        ("number of tensors", small_file(|t| drop(t.remove("decoder.0.bias")), SMALL)),
+        (
+            "expected `decoder.0.bias`, found no such tensor",
+            small_file(|t| drop(t.remove("decoder.0.bias")), SMALL),
+        ),
         (
             "tensor",
             small_file(

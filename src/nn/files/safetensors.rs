@@ -164,7 +164,7 @@ impl Tensors {
         self.tensors.offset_keys()
     }
 
-    /// Whether there is a tensor with this name.
+    /// Returns true if there is a tensor with this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.tensors.info(name).is_some()
     }
