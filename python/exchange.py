@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import float32, nn
 
 KEY, VERSION = "autoencoder", 1
-PLAIN = {"identity": nn.Identity, "relu": nn.ReLU, "elu": nn.ELU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+PLAIN = {"identity": nn.Identity, "relu": nn.ReLU, "elu": nn.ELU, "silu": nn.SiLU, "gelu": nn.GELU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
 
 def load(path):
