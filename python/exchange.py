@@ -35,6 +35,8 @@ ACTIVATIONS = {
     "identity": (nn.Identity, {}),
     "relu": (nn.ReLU, {}),
     "elu": (nn.ELU, {"alpha": 1.0}),
+    "silu": (nn.SiLU, {}),
+    "gelu": (nn.GELU, {"approximate": "none"}),
     "sigmoid": (nn.Sigmoid, {}),
     "tanh": (nn.Tanh, {}),
 }

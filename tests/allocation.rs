@@ -4,7 +4,7 @@ use autoencoder::{
     Autoencoder,
     data::{Augmentation, Dataset, Noise, Pairs, Weighted, digits},
     ndarray::Array2,
-    nn::{Loss, Parameters, Penalty},
+    nn::{Activation, Loss, Parameters, Penalty},
     train::{Batch, Frozen, Objective, Optimizer, OptimizerState, Step},
 };
 use std::{
@@ -82,7 +82,13 @@ fn steps(manner: Manner) {
     for (threads, (name, samples)) in
         [1, 2, 4, 16].into_iter().flat_map(|threads| kinds.map(|kind| (threads, kind)))
     {
-        let mut model = Autoencoder::builder(784).hidden(&[128, 64]).code(20).dropout(0.3).build().unwrap();
+        let mut model = Autoencoder::builder(784)
+            .hidden(&[128, 64])
+            .code(20)
+            .dropout(0.3)
+            .hidden_activation(Activation::Silu)
+            .build()
+            .unwrap();
         let mut state = OptimizerState::new(Optimizer::adam(), &model).unwrap();
         let penalties = vec![Penalty::lasso(1e-5), Penalty::CodeL1 { lambda: 1e-4 }];
         let mut step = Step::new(&model, Objective { loss: Loss::Bce, penalties }, 128).unwrap();

@@ -88,28 +88,29 @@ impl Loss {
 
     /// Writes the gradient of the mean loss with respect to one row's logits to `delta`.
     ///
-    /// `activation` is that of the last layer, `outputs` are its outputs, and `share` is the row's weight, 1 if it has none,
-    /// divided by `batch * features`.
+    /// `activation` is that of the last layer, `outputs` are its outputs, and `kept` are the values from which its
+    /// [derivative](Activation::backward) follows. `share` is the row's weight, 1 if it has none, divided by
+    /// `batch * features`.
     pub(crate) fn gradient(
         self,
         delta: &mut [f32],
         activation: Activation,
-        outputs: &[f32],
+        [outputs, kept]: [&[f32]; 2],
         target: &[f32],
         share: f32,
     ) {
         match self {
             Self::Mse => {
                 elementwise::difference(delta, outputs, target, 2.0 * share);
-                activation.backward(delta, outputs, 1.0);
+                activation.backward(delta, kept, 1.0);
             }
             Self::Mae => {
                 elementwise::sign_of_difference(delta, outputs, target, share);
-                activation.backward(delta, outputs, 1.0);
+                activation.backward(delta, kept, 1.0);
             }
             Self::Huber { delta: limit } => {
                 elementwise::clamped_difference(delta, outputs, target, limit, share);
-                activation.backward(delta, outputs, 1.0);
+                activation.backward(delta, kept, 1.0);
             }
             // The derivative of the sigmoid cancels against those of the logarithms.
             Self::Bce => elementwise::difference(delta, outputs, target, share),

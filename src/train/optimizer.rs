@@ -53,7 +53,7 @@ pub enum Optimizer {
         epsilon: f32,
         /// Weight decay, at least 0.
         weight_decay: f32,
-        /// Whether biases decay like weights. Default: they do, as in PyTorch with a single group of parameters.
+        /// Decay of the biases, as that of the weights. Default: true, as in PyTorch with one group of parameters.
         #[serde(default = "yes", skip_serializing_if = "is_yes")]
         decay_biases: bool,
     },

@@ -109,7 +109,7 @@ CASES = {
     "mse_sgd": (mse, sgd),
 }
 
-ACTIVATIONS = {"elu": nn.ELU}
+ACTIVATIONS = {"elu": nn.ELU, "silu": nn.SiLU, "gelu": nn.GELU}
 
 
 def copy(tensors):

@@ -31,6 +31,8 @@ fn activation() -> impl Strategy<Value = Activation> {
         Activation::Relu,
         Activation::LeakyRelu { slope: 0.1 },
         Activation::Elu,
+        Activation::Silu,
+        Activation::Gelu,
         Activation::Sigmoid,
         Activation::Tanh,
         Activation::Identity,

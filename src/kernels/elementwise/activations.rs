@@ -2,7 +2,7 @@
 
 use super::{
     TINY_DELTA,
-    math::{exp, exp_minus_1, flush, hyperbolic_tangent, multiply_or_flush},
+    math::{exp, exp_minus_1, flush, hyperbolic_tangent, multiply_or_flush, normal},
 };
 
 dispatched! {
@@ -24,6 +24,22 @@ dispatched! {
     pub fn elu(values: &mut [f32]) {
         for x in values {
             *x = if *x > 0.0 { *x } else { exp_minus_1(*x) };
+        }
+    }
+
+    /// Applies `x / (1 + e^-x)`. Results below about [`TINY_DELTA`] in magnitude become zero.
+    pub fn silu(values: &mut [f32]) {
+        for x in values {
+            *x = multiply_or_flush(*x, flush(1.0 / (1.0 + exp(-*x)), TINY_DELTA));
+        }
+    }
+
+    /// Multiplies by the distribution function of the normal distribution. Results below about [`TINY_DELTA`] in magnitude
+    /// become zero.
+    pub fn gelu(values: &mut [f32]) {
+        for x in values {
+            let (below, _) = normal(*x);
+            *x = multiply_or_flush(*x, below);
         }
     }
 
@@ -71,6 +87,26 @@ dispatched! {
         assert_eq!(delta.len(), output.len());
         for (d, &y) in delta.iter_mut().zip(output) {
             *d = multiply_or_flush(*d, if y > 0.0 { 1.0 } else { y / scale + 1.0 });
+        }
+    }
+
+    /// Multiplies by SiLU's derivative `s (1 + z (1 - s))`, where `s` is the sigmoid of the pre-activation `z`. Results below
+    /// about [`TINY_DELTA`] in magnitude become zero.
+    pub fn silu_backward(delta: &mut [f32], pre_activation: &[f32]) {
+        assert_eq!(delta.len(), pre_activation.len());
+        for (d, &z) in delta.iter_mut().zip(pre_activation) {
+            let s = flush(1.0 / (1.0 + exp(-z)), TINY_DELTA);
+            *d = multiply_or_flush(*d, s * (1.0 + z * (1.0 - s)));
+        }
+    }
+
+    /// Multiplies by GELU's derivative at the pre-activation `z`: the normal distribution function plus `z` times its
+    /// density. Results below about [`TINY_DELTA`] in magnitude become zero.
+    pub fn gelu_backward(delta: &mut [f32], pre_activation: &[f32]) {
+        assert_eq!(delta.len(), pre_activation.len());
+        for (d, &z) in delta.iter_mut().zip(pre_activation) {
+            let (below, density) = normal(z);
+            *d = multiply_or_flush(*d, below + multiply_or_flush(z, density));
         }
     }
 

@@ -84,6 +84,22 @@ pub(super) fn hyperbolic_tangent(x: f32) -> f32 {
     if x.abs() < 0.625 { near } else { far }
 }
 
+/// Returns the distribution function of the normal distribution to within 1e-7, and its density. Both are zero below
+/// [`TINY_DELTA`].
+#[inline(always)]
+pub(super) fn normal(x: f32) -> (f32, f32) {
+    // Abramowitz and Stegun's 7.1.26 for erfc(|x| / sqrt 2). Its tail has no cancellation.
+    let e = flush(exp(-0.5 * x * x), TINY_DELTA);
+    let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
+    let poly = 1.061_405_4;
+    let poly = poly * t - 1.453_152;
+    let poly = poly * t + 1.421_413_7;
+    let poly = poly * t - 0.284_496_74;
+    let poly = poly * t + 0.254_829_6;
+    let tail = 0.5 * poly * t * e;
+    (if x < 0.0 { tail } else { 1.0 - tail }, 0.398_942_3 * e)
+}
+
 /// Returns -1, 0 or 1. The sign of NaN is 0.
 #[inline(always)]
 pub(super) fn sign(x: f32) -> f32 {

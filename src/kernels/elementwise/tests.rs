@@ -44,6 +44,11 @@ fn activations_keep_nan_and_saturate() {
     tanh(&mut values);
     assert_eq!((values[0], values[2]), (-1.0, 0.0));
     assert!((values[3] - 0.5_f32.tanh()).abs() < 2e-7 && values[4].is_nan());
+    for apply in [silu, gelu] {
+        let mut values = [-1000.0, 0.0, 1000.0, f32::NAN];
+        apply(&mut values);
+        assert!(values[..3] == [0.0, 0.0, 1000.0] && values[3].is_nan(), "{values:?}");
+    }
     let mut values = [-1000.0, 0.0, 2.0, f32::INFINITY, f32::NAN];
     elu(&mut values);
     assert!(values[..4] == [-1.0, 0.0, 2.0, f32::INFINITY] && values[4].is_nan());
@@ -95,10 +100,14 @@ fn every_instruction_set_gives_the_same_bits() {
             apply(&relu),
             apply(&|x| leaky_relu(x, 0.1)),
             apply(&elu),
+            apply(&silu),
+            apply(&gelu),
             apply(&identity_backward),
             apply(&|x| relu_backward(x, &other)),
             apply(&|x| leaky_relu_backward(x, &other, 0.1)),
             apply(&|x| elu_backward(x, &other, 1.25)),
+            apply(&|x| silu_backward(x, &other)),
+            apply(&|x| gelu_backward(x, &other)),
             apply(&|x| sigmoid_backward(x, &other, 1.25)),
             apply(&|x| tanh_backward(x, &other, 1.25)),
             apply(&|x| add_sign(x, 0.1, &other)),
@@ -156,6 +165,11 @@ fn kernels_make_no_subnormal_numbers() {
     let logits: Vec<f32> = (-1200..1200).map(|i| i as f32 / 10.0).collect();
     let mut outputs = logits.clone();
     sigmoid(&mut outputs);
+    for apply in [silu, gelu] {
+        let mut outputs = [values.clone(), logits.clone()].concat();
+        apply(&mut outputs);
+        assert!(outputs.iter().all(|x| !x.is_subnormal()));
+    }
     let ones = vec![1.0; values.len()];
     for factor in [1.0, 1e-5, 1e-8] {
         let mut found = vec![outputs.clone()];
@@ -172,6 +186,13 @@ fn kernels_make_no_subnormal_numbers() {
             let mut delta = values.clone();
             elu_backward(&mut delta, &vec![y; values.len()], 1.0);
             found.push(delta);
+        }
+        for &z in logits.iter().step_by(7) {
+            for backward in [silu_backward, gelu_backward] {
+                let mut delta = values.clone();
+                backward(&mut delta, &vec![z; values.len()]);
+                found.push(delta);
+            }
         }
         let (mut w, mut m, mut v) = (values.clone(), values.clone(), ones.clone());
         assert!(adam(&mut w, &mut m, &mut v, &values, step));

@@ -23,6 +23,8 @@ pub(super) struct RowBlock {
     has_input: bool,
     /// Each layer's outputs after its dropout.
     outputs: Vec<Buffer>,
+    /// The pre-activations of each layer that needs them for its derivative.
+    pre_activations: Vec<Option<Buffer>>,
     /// Each layer's dropout mask, if it has dropout.
     masks: Vec<Option<Buffer>>,
     /// The gradients of the loss with respect to each layer's pre-activations.
@@ -65,6 +67,10 @@ impl RowBlock {
             input: Buffer::new(capacity, model.inputs()),
             has_input: false,
             outputs: layers.iter().map(buffer).collect(),
+            pre_activations: layers
+                .iter()
+                .map(|layer| layer.activation.needs_pre_activations().then(|| buffer(layer)))
+                .collect(),
             masks: layers.iter().map(|layer| (!layer.dropout.is_off()).then(|| buffer(layer))).collect(),
             deltas: layers.iter().map(buffer).collect(),
             results: Vec::with_capacity(capacity),
@@ -75,8 +81,8 @@ impl RowBlock {
     pub(super) fn elements_per_row(model: &Autoencoder) -> usize {
         let widths = model.widths();
         let row = |&width: &usize| Buffer::row_stride(width);
-        // Targets and inputs; of each layer outputs, deltas and perhaps a mask.
-        2 * row(&widths[0]) + 3 * widths[1..].iter().map(row).sum::<usize>()
+        // Targets and inputs; of each layer outputs, deltas and perhaps a mask and pre-activations.
+        2 * row(&widths[0]) + 4 * widths[1..].iter().map(row).sum::<usize>()
     }
 
     /// Returns true if the block has none of the batch's rows, as when the last batch is short.
@@ -177,11 +183,23 @@ impl RowBlock {
             let crew = crew.for_operations(input.len() * layer.dense.outputs());
             let each = crew.columns_each(layer.dense.outputs());
             let mut output = after[0].view_mut(self.rows);
+            // The loss stage keeps the last layer's.
+            let mut kept = self.pre_activations[index].as_mut().filter(|_| !is_last);
+            let mut kept = kept.as_mut().map(|kept| kept.view_mut(self.rows));
+            let mut kept = kept.as_mut().map(|kept| kept.axis_chunks_iter_mut(Axis(1), each));
             let panels = output.axis_chunks_iter_mut(Axis(1), each).enumerate();
-            crew.for_each(panels, |(panel, mut output)| {
+            let panels =
+                panels.map(|(panel, output)| (panel, output, kept.as_mut().and_then(Iterator::next)));
+            crew.for_each(panels, |(panel, mut output, kept)| {
                 let start = panel * each;
                 if is_last {
                     layer.logits(input, start, output.view_mut());
+                } else if let Some(mut kept) = kept {
+                    layer.logits(input, start, kept.view_mut());
+                    for (output, kept) in rows_mut(output.view_mut()).zip(kernels::rows(kept.view())) {
+                        output.copy_from_slice(kept);
+                        layer.activation.apply(output);
+                    }
                 } else {
                     layer.forward(input, start, output.view_mut());
                 }
@@ -224,8 +242,12 @@ impl RowBlock {
         let target = self.target.view(self.rows);
         let codes = before[code].view(self.rows);
         let read = target.axis_chunks_iter(Axis(0), each).zip(codes.axis_chunks_iter(Axis(0), each));
+        let mut kept = self.pre_activations[last].as_mut().map(|kept| kept.view_mut(self.rows));
+        let mut kept = kept.as_mut().map(|kept| kept.axis_chunks_iter_mut(Axis(0), each));
         let chunks = chunks.zip(read).zip(self.results.chunks_mut(each));
-        crew.for_each(chunks, |(((outputs, deltas), (target, codes)), results)| {
+        let chunks = chunks.map(|chunk| (chunk, kept.as_mut().and_then(Iterator::next)));
+        crew.for_each(chunks, |((((outputs, deltas), (target, codes)), results), kept)| {
+            let mut kept = kept.map(rows_mut);
             let rows =
                 rows_mut(outputs).zip(rows_mut(deltas)).zip(kernels::rows(target)).zip(kernels::rows(codes));
             for ((((output, delta), target), code), result) in rows.zip(results) {
@@ -233,10 +255,15 @@ impl RowBlock {
                 let code_penalty = penalties.sum();
                 let target_fits = targets::are_reachable(target, activation);
                 let of_logits = objective.loss.of_logits(output, target);
+                let kept = kept.as_mut().and_then(Iterator::next).map(|kept| {
+                    kept.copy_from_slice(output);
+                    &*kept
+                });
                 // From here on `output` holds the outputs instead of the logits.
                 activation.apply(output);
                 let squared_error = elementwise::squared_error(output, target);
-                objective.loss.gradient(delta, activation, output, target, result.weight / elements);
+                let values = [&*output, kept.unwrap_or(output)];
+                objective.loss.gradient(delta, activation, values, target, result.weight / elements);
                 let of_outputs = || objective.loss.of_outputs(output, target);
                 let loss = of_logits.or_else(of_outputs).unwrap_or(squared_error);
                 *result = RowResult { loss, squared_error, code_penalty, target_fits, ..*result };
@@ -252,6 +279,7 @@ impl RowBlock {
             let (before, after) = self.deltas.split_at_mut(index + 1);
             let delta = after[0].view(self.rows);
             let output = self.outputs[index].view(self.rows);
+            let kept = self.pre_activations[index].as_ref().map_or(output, |kept| kept.view(self.rows));
             let mask = self.masks[index].as_ref().map(|mask| mask.view(self.rows));
 
             let crew = crew.for_operations(delta.len() * next.inputs());
@@ -263,8 +291,10 @@ impl RowBlock {
                 next.backward_input(delta, start, deltas.view_mut());
                 let columns = Slice::from(start..start + deltas.ncols());
                 let output = output.slice_axis(Axis(1), columns);
+                let kept = kept.slice_axis(Axis(1), columns);
                 let mut masks = mask.map(|mask| kernels::rows(mask.slice_axis_move(Axis(1), columns)));
-                for (delta, output) in rows_mut(deltas).zip(kernels::rows(output)) {
+                let rows = rows_mut(deltas).zip(kernels::rows(output)).zip(kernels::rows(kept));
+                for ((delta, output), kept) in rows {
                     if index + 1 == model.encoder_depth() {
                         objective
                             .penalties
@@ -274,7 +304,7 @@ impl RowBlock {
                     if let Some(mask) = masks.as_mut().and_then(Iterator::next) {
                         elementwise::multiply(delta, mask);
                     }
-                    layer.activation.backward(delta, output, layer.dropout.scale());
+                    layer.activation.backward(delta, kept, layer.dropout.scale());
                 }
             });
         }

@@ -89,6 +89,8 @@ impl Case {
                 Activation::Relu => reference::Activation::Relu,
                 Activation::LeakyRelu { slope } => reference::Activation::LeakyRelu(slope.into()),
                 Activation::Elu => reference::Activation::Elu,
+                Activation::Silu => reference::Activation::Silu,
+                Activation::Gelu => reference::Activation::Gelu,
                 Activation::Sigmoid => reference::Activation::Sigmoid,
                 Activation::Tanh => reference::Activation::Tanh,
                 _ => reference::Activation::Identity,
@@ -172,11 +174,13 @@ fn vector(array: &Array1<f32>) -> Vec<f64> {
     array.iter().map(|&x| x.into()).collect()
 }
 
-const ACTIVATIONS: [Activation; 6] = [
+const ACTIVATIONS: [Activation; 8] = [
     Activation::Identity,
     Activation::Relu,
     Activation::LeakyRelu { slope: 0.1 },
     Activation::Elu,
+    Activation::Silu,
+    Activation::Gelu,
     Activation::Sigmoid,
     Activation::Tanh,
 ];

@@ -134,6 +134,8 @@ fn activations_and_decay_of_the_weights_alone_equal_pytorchs() {
     let (sgd, relu) = (Optimizer::Sgd { momentum: 0.9 }, Activation::Relu);
     for (case, hidden, optimizer, rate) in [
         ("elu", Activation::Elu, sgd, 0.1),
+        ("silu", Activation::Silu, sgd, 0.1),
+        ("gelu", Activation::Gelu, sgd, 0.1),
         ("decay_of_weights", relu, Optimizer::adamw_sparing_biases(0.5), 0.01),
     ] {
         let model = golden.model_of(hidden, Activation::Sigmoid);

@@ -20,6 +20,10 @@ pub enum Activation {
     LeakyRelu(f64),
     /// `z` where `z > 0`, `exp(z) - 1` elsewhere.
     Elu,
+    /// `z / (1 + exp(-z))`
+    Silu,
+    /// `z (1 + erf(z / sqrt(2))) / 2`
+    Gelu,
     /// `1 / (1 + exp(-z))`
     Sigmoid,
     /// `tanh(z)`
@@ -40,6 +44,8 @@ impl Activation {
                     z.exp() - 1.0
                 }
             }
+            Self::Silu => z / (1.0 + (-z).exp()),
+            Self::Gelu => z * normal(z),
             Self::Sigmoid => 1.0 / (1.0 + (-z).exp()),
             Self::Tanh => z.tanh(),
         }
@@ -65,6 +71,11 @@ impl Activation {
                     z.exp()
                 }
             }
+            Self::Silu => {
+                let sigmoid = 1.0 / (1.0 + (-z).exp());
+                sigmoid + z * sigmoid * (1.0 - sigmoid)
+            }
+            Self::Gelu => normal(z) + z * (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt(),
             Self::Sigmoid => value * (1.0 - value),
             Self::Tanh => 1.0 - value * value,
         }
@@ -337,6 +348,19 @@ pub fn relative_error(a: &Gradients, b: &Gradients) -> f64 {
         worst = worst.max(error);
     }
     worst
+}
+
+/// The normal distribution function: `1/2 + phi(x) (x + x^3 / 3 + x^5 / (3 * 5) + ...)` with the density `phi`.
+fn normal(x: f64) -> f64 {
+    if x.abs() > 12.0 {
+        return if x > 0.0 { 1.0 } else { 0.0 };
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..400 {
+        term *= x * x / f64::from(2 * n + 1);
+        sum += term;
+    }
+    0.5 + sum * (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt()
 }
 
 pub fn sign(x: f64) -> f64 {

@@ -135,11 +135,13 @@ impl Case {
     }
 }
 
-const ACTIVATIONS: [Activation; 6] = [
+const ACTIVATIONS: [Activation; 8] = [
     Activation::Identity,
     Activation::Relu,
     Activation::LeakyRelu(0.1),
     Activation::Elu,
+    Activation::Silu,
+    Activation::Gelu,
     Activation::Sigmoid,
     Activation::Tanh,
 ];

@@ -121,14 +121,12 @@ fn model(layers: &[ExportedLayer], input: &str, output: &str) -> Model {
         ]);
         let is_last = position + 1 == layers.len();
         let result = if is_last { output.to_owned() } else { format!("{}.output", exported.activation) };
-        let activation = activation(exported.layer.activation);
-        let logits =
-            if activation.is_some() { format!("{}.output", exported.linear) } else { result.clone() };
+        let activation = exported.layer.activation;
+        let has_nodes = activation != Activation::Identity;
+        let logits = if has_nodes { format!("{}.output", exported.linear) } else { result.clone() };
         let transposed = vec![Attribute::int("transB", 1)];
         graph.node.push(Node::new("Gemm", &exported.linear, vec![value, weight, bias], &logits, transposed));
-        if let Some((operator, attributes)) = activation {
-            graph.node.push(Node::new(operator, &exported.activation, vec![logits], &result, attributes));
-        }
+        add_activation(&mut graph, activation, &exported.activation, logits, &result);
         value = result;
     }
     Model {
@@ -139,16 +137,47 @@ fn model(layers: &[ExportedLayer], input: &str, output: &str) -> Model {
     }
 }
 
-/// The operator of an activation and its attributes; `None` for the identity.
-fn activation(activation: Activation) -> Option<(&'static str, Vec<Attribute>)> {
+/// Adds the nodes of an activation from `input` to `output`. The identity has none.
+fn add_activation(graph: &mut Graph, activation: Activation, name: &str, input: String, output: &str) {
+    let mut one = |operator, attributes| {
+        graph.node.push(Node::new(operator, name, vec![input.clone()], output, attributes));
+    };
     match activation {
-        Activation::Identity => None,
-        Activation::Relu => Some(("Relu", vec![])),
-        Activation::LeakyRelu { slope } => Some(("LeakyRelu", vec![Attribute::float("alpha", slope)])),
-        Activation::Elu => Some(("Elu", vec![])),
-        Activation::Sigmoid => Some(("Sigmoid", vec![])),
-        Activation::Tanh => Some(("Tanh", vec![])),
+        Activation::Identity => {}
+        Activation::Relu => one("Relu", vec![]),
+        Activation::LeakyRelu { slope } => one("LeakyRelu", vec![Attribute::float("alpha", slope)]),
+        Activation::Elu => one("Elu", vec![]),
+        Activation::Sigmoid => one("Sigmoid", vec![]),
+        Activation::Tanh => one("Tanh", vec![]),
+        Activation::Silu => add_silu(graph, name, input, output),
+        Activation::Gelu => add_gelu(graph, name, input, output),
     }
+}
+
+/// `x sigmoid(x)`
+fn add_silu(graph: &mut Graph, name: &str, input: String, output: &str) {
+    let sigmoid = format!("{name}.sigmoid");
+    graph.node.extend([
+        Node::new("Sigmoid", &sigmoid, vec![input.clone()], &sigmoid, vec![]),
+        Node::new("Mul", name, vec![input, sigmoid], output, vec![]),
+    ]);
+}
+
+/// `x / 2 (1 + erf(x / sqrt 2))`. The operator `Gelu` came with opset 20.
+fn add_gelu(graph: &mut Graph, name: &str, input: String, output: &str) {
+    let part = |part: &str| format!("{name}.{part}");
+    let [half, one, root_half] = ["half", "one", "root_half"].map(part);
+    let [scaled, erf, sum, halved] = ["scaled", "erf", "sum", "halved"].map(part);
+    for (constant, value) in [(&half, 0.5), (&one, 1.0), (&root_half, std::f32::consts::FRAC_1_SQRT_2)] {
+        graph.initializer.push(Tensor::f32(constant, &[1], bytes([value].iter())));
+    }
+    graph.node.extend([
+        Node::new("Mul", &scaled, vec![input.clone(), root_half], &scaled, vec![]),
+        Node::new("Erf", &erf, vec![scaled.clone()], &erf, vec![]),
+        Node::new("Add", &sum, vec![erf.clone(), one], &sum, vec![]),
+        Node::new("Mul", &halved, vec![input, half], &halved, vec![]),
+        Node::new("Mul", name, vec![halved.clone(), sum.clone()], output, vec![]),
+    ]);
 }
 
 #[cfg(test)]

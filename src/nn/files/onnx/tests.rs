@@ -32,6 +32,16 @@ fn matrix(bytes: &[u8], shape: (usize, usize)) -> Array2<f64> {
     Array2::from_shape_vec(shape, numbers).unwrap()
 }
 
+/// `2 / sqrt(pi)` times the series `x - x^3 / 3 + x^5 / (5 * 2!) - ...`, for small arguments.
+fn erf(x: f64) -> f64 {
+    let (mut power, mut sum) = (x, x);
+    for n in 1..60 {
+        power *= -x * x / f64::from(n);
+        sum += power / f64::from(2 * n + 1);
+    }
+    2.0 / std::f64::consts::PI.sqrt() * sum
+}
+
 /// Applies the graph to rows in f64, by the definitions of its operators.
 fn run(graph: &Graph, rows: Array2<f64>) -> Array2<f64> {
     let mut values = HashMap::from([(graph.input[0].name.clone(), rows)]);
@@ -57,6 +67,9 @@ fn run(graph: &Graph, rows: Array2<f64>) -> Array2<f64> {
                 let alpha = f64::from(alpha.unwrap_or(0.01));
                 input[0].mapv(|x| if x < 0.0 { alpha * x } else { x })
             }
+            "Mul" => input[0] * input[1],
+            "Add" => input[0] + input[1],
+            "Erf" => input[0].mapv(erf),
             // Alpha is 1 by default.
             "Elu" => input[0].mapv(|x| if x < 0.0 { x.exp_m1() } else { x }),
             "Sigmoid" => input[0].mapv(|x| 1.0 / (1.0 + (-x).exp())),
@@ -87,6 +100,23 @@ fn a_decoded_graph_gives_the_stored_outputs() {
         assert_eq!(found.dim(), expected.dim());
         let error = (&found - &expected).mapv(f64::abs).into_iter().fold(0.0, f64::max);
         assert!(error < 1e-6, "{part:?}: {error:e}");
+    }
+}
+
+#[test]
+fn every_activation_gives_the_outputs_of_the_model() {
+    use Activation::{Elu, Gelu, Identity, Relu, Sigmoid, Silu, Tanh};
+    for activation in [Identity, Relu, Activation::LeakyRelu { slope: 0.2 }, Elu, Silu, Gelu, Sigmoid, Tanh] {
+        let builder = Autoencoder::builder(6).hidden(&[5, 4]).code(3).hidden_activation(activation);
+        let model =
+            builder.code_activation(activation).output_activation(activation).seed(2).build().unwrap();
+        let rows = Array2::from_shape_fn((9, 6), |(row, column)| ((row * 6 + column) as f32 * 0.7).sin());
+        let file = Model::decode(model.to_onnx(OnnxPart::Whole).unwrap().as_slice()).unwrap();
+        let found = run(&file.graph.unwrap(), rows.mapv(f64::from));
+        let expected = model.reconstruct(&rows).unwrap().mapv(f64::from);
+        let largest = |values: Array2<f64>| values.into_iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+        let error = largest(&found - &expected) / largest(expected);
+        assert!(error < 1e-6, "{activation}: {error:e}");
     }
 }
 
