@@ -1,24 +1,29 @@
 //! Denoising: one model per noise strength, one model for all, and the best linear denoiser.
 
 use super::{
+    curves::banded,
     lab::{Experiment, Lab, Set, chosen},
     layers, short, sorted,
 };
 use crate::{
-    baseline::LinearMap,
     cli::{Failure, files},
     plots::{Chart, Curve},
-    report::{Picture, Section, Spread, cell, signed},
+    report::{
+        Section, cell, grouped, mean, untrained,
+        verdict::{self, Case, Comparison, Verdict, capitalized},
+    },
     sweep::{Record, Run, SSIM_IMAGES},
 };
 use autoencoder::{
     Error,
     data::{Noise, NoiseKind},
     metrics::{ImageQuality, evaluate, ssim_mean},
-    ndarray::{Array2, ArrayView2},
+    ndarray::Array2,
     train::EpochRecord,
 };
 use clap::{Args, ValueEnum};
+
+pub const BEST_LINEAR: &str = "Does an autoencoder remove more noise than the best linear denoiser?";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
@@ -53,11 +58,37 @@ pub struct Denoising {
     pub choice: String,
 }
 
-/// Pooled PSNR in dB, and mean SSIM.
+/// How images are denoised.
+const METHODS: [&str; 4] = ["noisy", "linear", "own model", "one for all"];
+const NOISY: usize = 0;
+const LINEAR: usize = 1;
+const OWN: usize = 2;
+const ALL: usize = 3;
+
+/// Pooled PSNR in dB and mean SSIM of the denoised test images, for one seed.
 #[derive(Clone, Copy)]
-struct Figures {
+struct Quality {
+    seed: u64,
     psnr: f64,
     ssim: f64,
+}
+
+/// The results of each method for one strength, one per seed.
+struct Strength {
+    strength: f32,
+    methods: [Vec<Quality>; METHODS.len()],
+}
+
+impl Strength {
+    fn values(&self, method: usize, of: fn(&Quality) -> f64) -> Vec<f64> {
+        self.methods[method].iter().map(of).collect()
+    }
+
+    /// Returns the PSNR of one method minus that of another, per seed.
+    fn gains(&self, method: usize, other: usize) -> Vec<f64> {
+        let partner = |seed: u64| self.methods[other].iter().find(|quality| quality.seed == seed);
+        self.methods[method].iter().filter_map(|own| Some(own.psnr - partner(own.seed)?.psnr)).collect()
+    }
 }
 
 impl Experiment for Denoising {
@@ -72,20 +103,20 @@ impl Experiment for Denoising {
         let records = lab.sweep(&runs, lab.sets)?;
         let mut section = Section::new("Denoising");
         section.text(format!(
-            "The models ({}, code {}) receive noisy images and learn to reconstruct the clean ones. The noise is {}, drawn \
-             afresh in every epoch, and noisy pixels are {}. One model is trained per strength, and one on all of them, \
-             with a random strength for each image. {}{}",
+            "The models ({}, code {}) reconstruct clean images from images with {} noise that is drawn afresh in every \
+             epoch{}. {}",
             layers(&self.hidden),
             self.code,
             self.kind_name(),
-            if self.clamped { "clamped to [0, 1]" } else { "not clamped to [0, 1]" },
-            self.choice,
-            match self.is_linear_optimal() {
-                true => " For comparison there is the best linear denoiser (linear MMSE, the Wiener filter of the \
-                         training images).",
-                false => "",
-            }
+            if self.clamped { " and clamped to [0, 1]" } else { "" },
+            self.choice
         ));
+        if self.is_linear_optimal() {
+            section.text(
+                "The best linear denoiser is the Wiener filter of the training images (linear MMSE). The model for all \
+                 variances saw a random one for each image.",
+            );
+        }
         for set in lab.sets {
             self.report(lab, set, &records, &mut section)?;
         }
@@ -149,117 +180,152 @@ impl Denoising {
     }
 
     fn report(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
-        let (noises, mixture) = (self.noises()?, self.mixture()?);
-        let clean = set.test.to_array();
-        let pca = if self.is_linear_optimal() { Some(set.pca()?) } else { None };
-        let one_a_class = files::one_a_class(&set.test);
-        let shape = set.test.image_shape();
-        let figures = |images: ArrayView2<f32>| -> Result<Figures, Error> {
-            Ok(Figures {
-                psnr: ImageQuality::compare(&images, &clean, 1.0)?.psnr_pooled_db,
-                ssim: ssim_mean(&images, &clean, shape, 1.0).unwrap_or(f64::NAN),
-            })
-        };
-
-        let mut rows = Vec::new();
-        let names = ["noisy images", "best linear denoiser", "one model per strength", "one model for all"];
-        let mut curves: Vec<[Curve; 2]> =
-            names.map(|name| [0, 1].map(|_| Curve { label: name.to_owned(), ..Curve::default() })).into();
-        let mut pictures = Vec::new();
-        for (&strength, noise) in self.strengths().iter().zip(&noises) {
-            let linear = pca.map(|pca| pca.denoiser(f64::from(strength))).transpose()?;
-            let (mut of_noisy, mut of_linear) = (Vec::new(), Vec::new());
-            for seed in lab.flags.seeds() {
-                let noisy = noise.corrupt(&clean, seed);
-                of_noisy.push(figures(noisy.view())?);
-                if let Some(map) = &linear {
-                    of_linear.push(figures(map.apply(noisy.view())?.view())?);
-                }
-            }
-            let of_models = |records: Vec<&Record>| -> Result<Vec<Figures>, Failure> {
-                let output = |record: &Record| -> Result<Figures, Failure> {
-                    let input = noise.corrupt(&clean, record.run.train.seed);
-                    Ok(figures(lab.model(record)?.reconstruct(&input)?.view())?)
-                };
-                records.into_iter().map(output).collect()
+        let results = self.measure(lab, set, records)?;
+        self.answers(set, records, &results, section);
+        for (name, y_label, of) in [
+            ("psnr", "pooled PSNR, dB", (|quality| quality.psnr) as fn(&Quality) -> f64),
+            ("ssim", "SSIM", |quality| quality.ssim),
+        ] {
+            let curve = |method: usize| {
+                let points = results.iter().map(|one| (f64::from(one.strength), one.values(method, of)));
+                let curve = banded(METHODS[method].to_owned(), points);
+                Curve { color: Some([3, 1, 0, 2][method]), ..curve }
             };
-            let columns = [
-                of_noisy,
-                of_linear,
-                of_models(trained_on(records, set, noise))?,
-                of_models(trained_on(records, set, &mixture))?,
-            ];
-            for (column, curve) in columns.iter().zip(&mut curves) {
-                for (curve, of) in curve.iter_mut().zip([|f: &Figures| f.psnr, |f: &Figures| f.ssim]) {
-                    let mean = Spread::of(column.iter().map(of)).map(|spread| spread.mean);
-                    curve.points.extend(mean.map(|mean| (f64::from(strength), mean)));
-                }
-            }
-            let text =
-                |of: fn(&Figures) -> f64, digits| columns.each_ref().map(|c| cell(c.iter().map(of), digits));
-            let cells = [vec![short(strength)], text(|f| f.psnr, 2).into(), text(|f| f.ssim, 3).into()];
-            rows.push(cells.concat());
-            pictures.extend(self.picture(
-                lab,
-                set,
-                &one_a_class,
-                strength,
-                noise,
-                linear.as_ref(),
-                records,
-            )?);
-        }
-        section.table(
-            format!("{}: test images, pooled PSNR in dB and SSIM, by {}", set.title(), self.strength_name()),
-            &[
-                self.strength_name(),
-                "noisy, dB",
-                "linear, dB",
-                "own model, dB",
-                "one for all, dB",
-                "noisy, SSIM",
-                "linear, SSIM",
-                "own model, SSIM",
-                "one for all, SSIM",
-            ],
-            rows,
-        );
-        self.findings(set, &curves, section);
-        for (index, (short, y_label)) in
-            [("psnr", "pooled PSNR, dB"), ("ssim", "SSIM")].into_iter().enumerate()
-        {
+            // The noisy images are so much worse that beside them all methods would look alike.
+            let curves =
+                [LINEAR, OWN, ALL].into_iter().map(curve).filter(|curve| !curve.points.is_empty()).collect();
+            let by = self.strength_name();
             let chart = Chart {
-                title: format!("Denoised test images, {}", set.title()),
-                x_label: format!("{} of the noise", self.strength_name()),
+                title: format!("{} of denoised test images, {}", name.to_uppercase(), set.title()),
+                x_label: format!("{by} of the noise"),
                 y_label: y_label.to_owned(),
-                curves: curves.iter().map(|c| c[index].clone()).filter(|c| !c.points.is_empty()).collect(),
+                curves,
+                ..Chart::default()
             };
-            let caption = format!("{}: {y_label} by {} of the noise.", set.title(), self.strength_name());
-            section.picture(lab.chart(&format!("{}-{short}-by-strength", set.name), &caption, &chart)?);
+            let caption = format!(
+                "{}: {y_label} of denoised test images by {by} of the noise. The table below has the noisy images, too.",
+                set.title()
+            );
+            section.picture(lab.chart(&format!("{}-{name}-by-strength", set.name), &caption, &chart)?);
         }
         self.by_epoch(lab, set, records, section)?;
-        self.across(lab, set, records, section)?;
-        pictures.into_iter().for_each(|picture| section.picture(picture));
-        Ok(())
+        self.pictures(lab, set, records, section)?;
+        self.table(set, &results, section);
+        self.across(lab, set, records, section)
     }
 
-    /// Compares the models with the best linear denoiser and with one model for all strengths.
-    fn findings(&self, set: &Set, curves: &[[Curve; 2]], section: &mut Section) {
-        let difference = |a: usize, b: usize| -> Vec<String> {
-            let other = |x: f64| curves[b][0].points.iter().find(|point| point.0 == x).map(|point| point.1);
-            let pairs = curves[a][0].points.iter().filter_map(|&(x, psnr)| Some((x, psnr - other(x)?)));
-            pairs.map(|(x, gain)| format!("{} at {}", signed(gain), short(x as f32))).collect()
+    /// Measures each method at each strength.
+    fn measure(&self, lab: &Lab, set: &Set, records: &[Record]) -> Result<Vec<Strength>, Failure> {
+        let mixture = self.mixture()?;
+        let clean = set.test.to_array();
+        let pca = if self.is_linear_optimal() { Some(set.pca()?) } else { None };
+        let quality = |images: &Array2<f32>, seed: u64| -> Result<Quality, Error> {
+            let psnr = ImageQuality::compare(images, &clean, 1.0)?.psnr_pooled_db;
+            let ssim = ssim_mean(images, &clean, set.test.image_shape(), 1.0).unwrap_or(f64::NAN);
+            Ok(Quality { seed, psnr, ssim })
         };
-        for (of, what) in [(1, "the best linear denoiser"), (3, "one model for all strengths")] {
-            let words = difference(2, of);
-            if !words.is_empty() {
-                let words = words.join(", ");
-                section.finding(format!(
-                    "{}, one model per strength minus {what}, in dB: {words}.",
-                    set.title()
-                ));
+        let mut results = Vec::new();
+        for (&strength, noise) in self.strengths().iter().zip(&self.noises()?) {
+            let linear = pca.map(|pca| pca.denoiser(f64::from(strength))).transpose()?;
+            let mut methods: [Vec<Quality>; METHODS.len()] = Default::default();
+            for seed in lab.flags.seeds() {
+                let noisy = noise.corrupt(&clean, seed);
+                methods[NOISY].push(quality(&noisy, seed)?);
+                if let Some(map) = &linear {
+                    methods[LINEAR].push(quality(&map.apply(noisy.view())?, seed)?);
+                }
+                for (method, trained) in [(OWN, noise), (ALL, &mixture)] {
+                    let own = |run: &Run| run.train.noise.as_ref() == Some(trained) && run.train.seed == seed;
+                    if let Some(record) = chosen(records, set, own).next() {
+                        methods[method].push(quality(&lab.model(record)?.reconstruct(&noisy)?, seed)?);
+                    }
+                }
+            }
+            results.push(Strength { strength, methods });
+        }
+        Ok(results)
+    }
+
+    fn answers(&self, set: &Set, records: &[Record], results: &[Strength], section: &mut Section) {
+        let by = self.strength_name();
+        let compare = |method: usize, other: usize, opponent: &str| Comparison {
+            subject: format!("a model for one {by}"),
+            verbs: ["more noise than", "less noise than", "as much noise as"]
+                .map(|how| format!("removes {how} {opponent}")),
+            settings: match self.noise {
+                Kind::Gaussian => {
+                    ["at every noise variance", "at the noise variance", "at the noise variances"]
+                }
+                _ => ["at every fraction of pixels", "at the fraction", "at the fractions"],
+            },
+            cases: (results.iter())
+                .map(|one| Case::new(short(one.strength), one.gains(method, other)))
+                .filter(|case| !case.differences.is_empty())
+                .collect(),
+        };
+        let strong = results.get(results.len() / 2).and_then(|one| {
+            let [noisy, own] = [NOISY, OWN].map(|method| mean(one.values(method, |quality| quality.psnr)));
+            Some(format!(
+                "at {by} {}, the PSNR rises from {:.1} to {:.1} dB",
+                short(one.strength),
+                noisy?,
+                own?
+            ))
+        });
+        let strong = strong.map(|strong| format!(" {}.", capitalized(&strong))).unwrap_or_default();
+        let linear = compare(OWN, LINEAR, "the best linear denoiser");
+        let reason =
+            untrained(chosen(records, set, |_| true)).filter(|_| linear.verdict() != Verdict::Better);
+        if let Some(text) = verdict::answer(&[linear]) {
+            section.answer(BEST_LINEAR, set.title(), text + &strong + &reason.unwrap_or_default());
+        }
+        if results.len() > 1 {
+            if let Some(text) = verdict::answer(&[compare(OWN, ALL, "one model for all")]) {
+                section.answer(
+                    &format!("Is a model for each {by} better than one model for all?"),
+                    set.title(),
+                    text,
+                );
             }
         }
+    }
+
+    fn table(&self, set: &Set, results: &[Strength], section: &mut Section) {
+        let row = |one: &Strength| {
+            let cells = |of: fn(&Quality) -> f64, digits| {
+                (0..METHODS.len()).map(move |method| cell(one.values(method, of), digits)).collect::<Vec<_>>()
+            };
+            [vec![short(one.strength)], cells(|q| q.psnr, 2), cells(|q| q.ssim, 3)].concat()
+        };
+        let by = self.strength_name();
+        let columns: Vec<String> = (["dB", "SSIM"].iter())
+            .flat_map(|unit| METHODS.iter().map(move |method| format!("{method}, {unit}")))
+            .collect();
+        let columns: Vec<&str> = [by].into_iter().chain(columns.iter().map(String::as_str)).collect();
+        section.table(
+            format!("{}: denoised test images, pooled PSNR in dB and SSIM, by {by}", set.title()),
+            &columns,
+            results.iter().map(row).collect(),
+        );
+        let rows = results.iter().flat_map(|one| {
+            (0..METHODS.len()).flat_map(move |method| {
+                one.methods[method].iter().map(move |quality| {
+                    vec![
+                        set.name.clone().into(),
+                        f64::from(one.strength).into(),
+                        METHODS[method].into(),
+                        quality.seed.into(),
+                        quality.psnr.into(),
+                        quality.ssim.into(),
+                    ]
+                })
+            })
+        });
+        section.data(
+            "denoising",
+            &["dataset", "strength", "method", "seed", "test_psnr_pooled_db", "test_ssim"],
+            rows.collect(),
+        );
     }
 
     /// Draws the metrics on noisy test images after each epoch, for the first seed.
@@ -289,21 +355,27 @@ impl Denoising {
         });
         for (short, y_label, note, curves) in [
             ("psnr", "pooled PSNR, dB", String::new(), by_psnr.collect::<Vec<_>>()),
-            ("ssim", "SSIM", format!(" of the first {SSIM_IMAGES} test images"), by_ssim.collect()),
+            (
+                "ssim",
+                "SSIM",
+                format!(" of the first {} test images", grouped(SSIM_IMAGES)),
+                by_ssim.collect(),
+            ),
         ] {
             if curves.iter().all(|curve| curve.points.is_empty()) {
                 continue;
             }
             let chart = Chart {
-                title: format!("Denoised test images by {}, {}", self.strength_name(), set.title()),
+                title: format!("{} by epoch with noise, {}", short.to_uppercase(), set.title()),
                 x_label: "epoch".to_owned(),
                 y_label: y_label.to_owned(),
                 curves,
+                ..Chart::default()
             };
             let strength = self.strength_name();
             let caption = format!(
-                "{}: {y_label}{note} by epoch. Each model is tested on the noise it was trained on: one {strength}, or all \
-                 of them for \"all\". Seed {seed}.",
+                "{}: {y_label}{note} by epoch, seed {seed}. Each model is tested on the noise that it was trained on: the \
+                 labels are the {strength}.",
                 set.title()
             );
             section.picture(lab.chart(&format!("{}-{short}-by-epoch", set.name), &caption, &chart)?);
@@ -314,7 +386,7 @@ impl Denoising {
     /// Tests each model at the strengths that it was not trained on.
     fn across(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
         let noises = self.noises()?;
-        let mut rows = Vec::new();
+        let (mut rows, mut data) = (Vec::new(), Vec::new());
         let names = self
             .strengths()
             .iter()
@@ -323,11 +395,19 @@ impl Denoising {
             .collect::<Vec<_>>();
         for (name, trained) in names.iter().zip(noises.iter().chain([&self.mixture()?])) {
             let mut row = vec![name.clone()];
-            for noise in &noises {
+            for (noise, tested) in noises.iter().zip(&names) {
                 let mut figures = Vec::new();
                 for record in chosen(records, set, |run| run.train.noise.as_ref() == Some(trained)) {
                     let found = evaluate(&lab.model(record)?, &set.test, Some(noise), record.run.train.seed)?;
-                    figures.push(found.output.psnr_pooled_db);
+                    let psnr = found.output.psnr_pooled_db;
+                    figures.push(psnr);
+                    data.push(vec![
+                        set.name.clone().into(),
+                        name.clone().into(),
+                        tested.clone().into(),
+                        record.run.train.seed.into(),
+                        psnr.into(),
+                    ]);
                 }
                 row.push(cell(figures, 2));
             }
@@ -341,46 +421,43 @@ impl Denoising {
             self.strength_name()
         );
         section.table(caption, &columns, rows);
+        section.data(
+            "cross_variance",
+            &["dataset", "trained_on", "tested_on", "seed", "test_psnr_pooled_db"],
+            data,
+        );
         Ok(())
     }
 
-    /// Draws one image per class: clean, noisy, denoised.
-    #[allow(clippy::too_many_arguments, reason = "what is drawn")]
-    fn picture(
+    /// Draws one image per class for each strength: clean, noisy, denoised.
+    fn pictures(
         &self,
         lab: &Lab,
         set: &Set,
-        clean: &Array2<f32>,
-        strength: f32,
-        noise: &Noise,
-        linear: Option<&LinearMap>,
         records: &[Record],
-    ) -> Result<Option<Picture>, Failure> {
-        let seed = lab.flags.first_seed();
-        let own = |run: &Run| run.train.noise.as_ref() == Some(noise) && run.train.seed == seed;
-        let Some(record) = chosen(records, set, own).next() else { return Ok(None) };
-        let noisy = noise.corrupt(clean, seed);
-        let denoised = lab.model(record)?.reconstruct(&noisy)?;
-        let mut rows = vec![clean.clone(), noisy.clone(), denoised];
-        let mut names = "original; noisy; denoised by the model for this strength".to_owned();
-        if let Some(linear) = linear {
-            rows.push(linear.apply(noisy.view())?);
-            names += "; by the best linear denoiser";
+        section: &mut Section,
+    ) -> Result<(), Failure> {
+        let (seed, clean) = (lab.flags.first_seed(), files::one_a_class(&set.test));
+        for (&strength, noise) in self.strengths().iter().zip(&self.noises()?) {
+            let own = |run: &Run| run.train.noise.as_ref() == Some(noise) && run.train.seed == seed;
+            let Some(record) = chosen(records, set, own).next() else { continue };
+            let noisy = noise.corrupt(&clean, seed);
+            let mut rows = vec![
+                ("original".to_owned(), clean.clone()),
+                ("noisy".to_owned(), noisy.clone()),
+                ("autoencoder".to_owned(), lab.model(record)?.reconstruct(&noisy)?),
+            ];
+            if self.is_linear_optimal() {
+                let linear = set.pca()?.denoiser(f64::from(strength))?;
+                rows.push(("linear".to_owned(), linear.apply(noisy.view())?));
+            }
+            let strength = short(strength);
+            let caption =
+                format!("{}: {} {strength}, seed {seed}.", set.title(), capitalized(self.strength_name()));
+            section.picture(lab.grid(&format!("{}-denoised-{strength}", set.name), &caption, set, &rows)?);
         }
-        let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
-        let caption = format!(
-            "{}, {} {}, seed {seed}, from top to bottom: {names}.",
-            set.title(),
-            self.strength_name(),
-            short(strength)
-        );
-        Ok(Some(lab.grid(&format!("{}-denoised-{}", set.name, short(strength)), &caption, set, &views)?))
+        Ok(())
     }
-}
-
-/// Returns the records of models that were trained with this noise.
-fn trained_on<'r>(records: &'r [Record], set: &'r Set, noise: &'r Noise) -> Vec<&'r Record> {
-    chosen(records, set, move |run| run.train.noise.as_ref() == Some(noise)).collect()
 }
 
 /// Returns the strength of a kind of noise.

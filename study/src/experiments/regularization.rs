@@ -1,19 +1,28 @@
-//! Lasso, dropout, or neither: loss curves, the best model of each, the sparsity of the weights.
+//! Lasso, dropout, or neither: errors by epoch, the best model of each, the sparsity of the weights.
 
 use super::{
     GridFlags,
-    architectures::loss_curve,
-    lab::{Experiment, Lab, Set, chosen},
+    curves::{banded, errors_by_epoch, paired, psnr, ssim},
+    lab::{Experiment, Lab, Set, chosen, matching},
     records, short, sorted,
 };
 use crate::{
     cli::{Failure, files},
-    plots::{Chart, Curve},
-    report::{Section, Spread, cell},
+    plots::{Chart, Scale},
+    report::{
+        Section, Spread, cell, mean,
+        verdict::{self, Case, Comparison, Verdict, capitalized},
+    },
     sweep::{NEAR_ZERO, Record, Run},
 };
 use autoencoder::nn::Penalty;
 use clap::Args;
+
+pub const HELP: &str = "Do Lasso or Dropout improve the reconstruction?";
+const SPARSE: &str = "How sparse does Lasso make the weights?";
+pub const RIVALS: &str = "Is Lasso better than Dropout?";
+/// A test PSNR that is further below the training PSNR, in dB, means overfitting.
+const OVERFITTING: f64 = 0.5;
 
 /// Compares Lasso, dropout and neither.
 #[derive(Debug, Clone, Args)]
@@ -77,6 +86,13 @@ impl Regularizer {
     }
 }
 
+impl Regularizer {
+    /// Names the regularizer in a sentence.
+    fn words(self) -> String {
+        self.name().replacen(' ', " at ", 1)
+    }
+}
+
 impl Experiment for Regularization {
     fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure> {
         let mut runs = Vec::new();
@@ -99,13 +115,12 @@ impl Experiment for Regularization {
             }
         }
         let records = lab.sweep(&runs, lab.sets)?;
-        let mut section = Section::new("Lasso and dropout");
+        let mut section = Section::new("Lasso and Dropout");
         section.text(format!(
-            "The same models with an L1 penalty of {} on the encoder's weights in the loss (Lasso), with dropout at rate \
-             {} in every hidden layer of encoder and decoder, and with neither. Sparsity is the fraction of the encoder's \
-             weights whose magnitude is at most {NEAR_ZERO}.",
+            "Lasso is an L1 penalty of {} on the encoder's weights; Dropout disables {} of the units of every hidden layer \
+             in training. Sparsity is the percentage of the encoder's weights whose magnitude is at most {NEAR_ZERO}.",
             short(self.lasso),
-            self.dropout
+            percent(self.dropout)
         ));
         for set in lab.sets {
             self.report(lab, set, &records, &mut section)?;
@@ -129,23 +144,127 @@ impl Regularization {
     }
 
     fn report(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
-        let seed = lab.flags.first_seed();
-        let psnr = |record: &Record| record.test.output.psnr_pooled_db;
+        self.answers(set, records, section);
+        for hidden in self.grid.architectures() {
+            let code = self.grid.widest_code();
+            let group = |regularizer: &Regularizer| {
+                (regularizer.name(), with(records, set, &hidden, code, *regularizer))
+            };
+            let groups: Vec<_> = self.regularizers().iter().map(group).collect();
+            if groups.iter().all(|group| group.1.is_empty()) {
+                continue;
+            }
+            let label = format!("{}, code {code}", self.grid.label(&hidden));
+            let title = format!("Error by epoch with regularizers, {label}, {}", set.title());
+            let caption = format!(
+                "{}, {label}: error without penalty by epoch, on test images (solid) and training images (dashed; with \
+                 Dropout, units are disabled there).",
+                set.title()
+            );
+            let name = format!("{}-regularizers-{}-error", set.name, self.grid.slug(&hidden));
+            section.picture(lab.chart(&name, &caption, &errors_by_epoch(title, &groups))?);
+        }
+        self.pictures(lab, set, records, section)?;
+        self.strengths(lab, set, records, section)?;
+        self.table(set, records, section);
+        Ok(())
+    }
+
+    fn answers(&self, set: &Set, records: &[Record], section: &mut Section) {
+        let regularizers = self.regularizers();
+        let against = |first: Regularizer, second: Regularizer| Comparison {
+            subject: first.words(),
+            verbs: verbs(second),
+            settings: ["with every model", "with", "with"],
+            cases: self.cases(set, records, first, second),
+        };
+        let others: Vec<_> =
+            regularizers.iter().skip(1).map(|&regularizer| against(regularizer, Regularizer::None)).collect();
+        let helps = others.iter().any(|comparison| comparison.verdict() == Verdict::Better);
+        if let Some(text) = verdict::answer(&others) {
+            let reason = if helps { String::new() } else { self.reason(set, records) };
+            section.answer(HELP, set.title(), text + &reason);
+        }
+        if let Some(text) = self.sparsity(set, records).filter(|_| self.lasso > 0.0) {
+            section.answer(SPARSE, set.title(), text);
+        }
+        if let [_, lasso, dropout] = regularizers[..] {
+            if let Some(text) = verdict::answer(&[against(lasso, dropout)]) {
+                section.answer(RIVALS, set.title(), text);
+            }
+        }
+    }
+
+    /// Says how sparse the Lasso makes the encoder's weights.
+    fn sparsity(&self, set: &Set, records: &[Record]) -> Option<String> {
+        let of = |wanted: Regularizer| {
+            let same = chosen(records, set, move |run| Regularizer::of(run) == wanted);
+            mean(same.map(|record| 100.0 * record.sparsity))
+        };
+        let (lasso, plain) = (of(Regularizer::lasso(self.lasso))?, of(Regularizer::None)?);
+        let opening = match lasso {
+            90.0.. => "Very sparse.",
+            50.0.. => "More than half of them become 0.",
+            _ => "Not sparse.",
+        };
+        Some(format!(
+            "{opening} With Lasso at {}, {lasso:.0}% of the encoder's weights are near 0, and {plain:.0}% without it.",
+            short(self.lasso)
+        ))
+    }
+
+    fn cases(&self, set: &Set, records: &[Record], first: Regularizer, second: Regularizer) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for hidden in self.grid.architectures() {
+            for code in self.grid.codes() {
+                let [first, second] =
+                    [first, second].map(|regularizer| with(records, set, &hidden, code, regularizer));
+                let name = match self.grid.codes().len() {
+                    1 => self.grid.words(&hidden),
+                    _ => format!("{} (code {code})", self.grid.words(&hidden)),
+                };
+                cases.push(Case::new(name, paired(&first, &second, psnr)));
+            }
+        }
+        cases.retain(|case| !case.differences.is_empty());
+        cases
+    }
+
+    /// Says how much there is to regularize: the gap between training and test images without a regularizer.
+    fn reason(&self, set: &Set, records: &[Record]) -> String {
+        let plain = chosen(records, set, |run| Regularizer::of(run) == Regularizer::None);
+        let gap = |record: &Record| Some(record.history.epochs.last()?.psnr_db - psnr(record));
+        let Some(gap) = Spread::of(plain.filter_map(gap)) else { return String::new() };
+        match gap.high {
+            ..0.005 => " There is no overfitting to prevent: without a regularizer, the test PSNR is not below the training \
+                        PSNR."
+                .to_owned(),
+            ..OVERFITTING => format!(
+                " There is little overfitting to prevent: without a regularizer, the test PSNR is at most {:.2} dB below \
+                 the training PSNR.",
+                gap.high
+            ),
+            _ => format!(
+                " Without a regularizer, the test PSNR is {:.1} dB below the training PSNR on average, so the models \
+                 overfit, but these regularizers cost more than they gain.",
+                gap.mean
+            ),
+        }
+    }
+
+    fn table(&self, set: &Set, records: &[Record], section: &mut Section) {
         let mut rows = Vec::new();
         for hidden in self.grid.architectures() {
             for code in self.grid.codes() {
                 for regularizer in self.regularizers() {
-                    let same: Vec<_> = chosen(records, set, |run| {
-                        run.hidden == hidden && run.code == code && Regularizer::of(run) == regularizer
-                    })
-                    .collect();
+                    let same = with(records, set, &hidden, code, regularizer);
                     let figures = |of: fn(&Record) -> f64| same.iter().map(move |record| of(record));
                     rows.push(vec![
                         self.grid.label(&hidden),
                         code.to_string(),
                         regularizer.name(),
                         cell(figures(psnr), 2),
-                        cell(figures(|r| r.test_ssim.unwrap_or(f64::NAN)), 4),
+                        cell(figures(ssim), 4),
                         cell(figures(|r| 100.0 * r.sparsity), 1),
                     ]);
                 }
@@ -156,117 +275,36 @@ impl Regularization {
             &["encoder", "code", "regularizer", "PSNR, pooled", "SSIM", "sparsity, %"],
             rows,
         );
-        self.findings(set, records, section);
-
-        for regularizer in self.regularizers().into_iter().skip(1) {
-            for hidden in self.grid.architectures() {
-                let same = chosen(records, set, |run| {
-                    run.hidden == hidden && run.train.seed == seed && Regularizer::of(run) == regularizer
-                });
-                let curves: Vec<_> = same.map(|r| loss_curve(r, format!("code {}", r.run.code))).collect();
-                if curves.is_empty() {
-                    continue;
-                }
-                let title = format!(
-                    "Training loss, {}, {}, {}",
-                    regularizer.name(),
-                    self.grid.label(&hidden),
-                    set.title()
-                );
-                let chart =
-                    Chart { title, x_label: "epoch".to_owned(), y_label: "training loss".to_owned(), curves };
-                let caption = format!(
-                    "{}, {}, {}: training loss by epoch, with penalty and dropout; seed {seed}.",
-                    set.title(),
-                    regularizer.name(),
-                    self.grid.label(&hidden)
-                );
-                let kind = if matches!(regularizer, Regularizer::Lasso(_)) { "lasso" } else { "dropout" };
-                let name = format!("{}-{kind}-{}-loss", set.name, self.grid.slug(&hidden));
-                section.picture(lab.chart(&name, &caption, &chart)?);
-            }
-        }
-        self.best(lab, set, records, section)?;
-        self.strengths(lab, set, records, section)
     }
 
-    /// Compares the regularizers in pairs: how often one is ahead, and by how much.
-    fn findings(&self, set: &Set, records: &[Record], section: &mut Section) {
-        let all = self.regularizers();
-        let pairs = all
-            .iter()
-            .enumerate()
-            .flat_map(|(index, &one)| all[..index].iter().map(move |&other| (one, other)));
-        for (one, other) in pairs {
-            let psnr = |record: &Record| record.test.output.psnr_pooled_db;
-            let of = |regularizer: Regularizer| {
-                chosen(records, set, move |run| Regularizer::of(run) == regularizer)
-            };
-            let model = |record: &Record| {
-                let Run { hidden, code, train, .. } = &record.run;
-                (hidden.clone(), *code, train.seed)
-            };
-            let twin = |record: &Record| of(other).find(|other| model(other) == model(record)).map(psnr);
-            let gains: Vec<f64> = of(one).filter_map(|record| Some(psnr(record) - twin(record)?)).collect();
-            if let Some(gain) = Spread::of(gains.iter().copied()) {
-                section.finding(format!(
-                    "{}: compared with {}, {} changes the pooled PSNR by {} dB (same model, same seed). It is ahead in {} \
-                     of {} runs.",
-                    set.title(),
-                    if other == Regularizer::None { "no regularizer".to_owned() } else { other.name() },
-                    one.name(),
-                    gain.text(2),
-                    gains.iter().filter(|&&gain| gain > 0.0).count(),
-                    gains.len()
-                ));
-            }
-        }
-    }
-
-    /// Reports the best model of each regularizer: metrics, test PSNR by epoch, reconstructions.
-    fn best(&self, lab: &Lab, set: &Set, records: &[Record], section: &mut Section) -> Result<(), Failure> {
+    /// Draws one image per class: clean, and reconstructed by the best model of each regularizer.
+    fn pictures(
+        &self,
+        lab: &Lab,
+        set: &Set,
+        records: &[Record],
+        section: &mut Section,
+    ) -> Result<(), Failure> {
         let clean = files::one_a_class(&set.test);
-        let (mut rows, mut images, mut curves) = (Vec::new(), vec![clean.clone()], Vec::new());
-        let mut names = vec!["original".to_owned()];
+        let (mut rows, mut names) = (vec![("original".to_owned(), clean.clone())], Vec::new());
         for regularizer in self.regularizers() {
             let same = chosen(records, set, |run| Regularizer::of(run) == regularizer);
-            let psnr = |record: &&Record| record.test.output.psnr_pooled_db;
             let Some(best) = same.max_by(|a, b| psnr(a).total_cmp(&psnr(b))) else { continue };
-            rows.push(vec![
+            rows.push((regularizer.name(), lab.model(best)?.reconstruct(&clean)?));
+            names.push(format!(
+                "{}, {}, code {}, seed {} ({:.2} dB)",
                 regularizer.name(),
                 self.grid.label(&best.run.hidden),
-                best.run.code.to_string(),
-                best.run.train.seed.to_string(),
-                format!("{:.2}", best.test.output.psnr_mean_db),
-                format!("{:.2}", best.test.output.psnr_pooled_db),
-                best.test_ssim.map_or("-".to_owned(), |ssim| format!("{ssim:.4}")),
-                format!("{:.1}", 100.0 * best.sparsity),
-            ]);
-            names.push(format!("the best with {}", regularizer.name()));
-            images.push(lab.model(best)?.reconstruct(&clean)?);
-            let epochs = best.history.epochs.iter();
-            let test = |e: &autoencoder::train::EpochRecord| Some(e.validation?.output.psnr_pooled_db);
-            let points = epochs.filter_map(|e| Some((e.epoch as f64, test(e)?))).collect();
-            let label = format!("{}, {}", regularizer.name(), self.grid.label(&best.run.hidden));
-            curves.push(Curve { label, points, ..Curve::default() });
+                best.run.code,
+                best.run.train.seed,
+                psnr(best)
+            ));
         }
-        if curves.is_empty() {
-            return Ok(());
+        if !names.is_empty() {
+            let caption =
+                format!("{}, the best model of each regularizer: {}.", set.title(), names.join("; "));
+            section.picture(lab.grid(&format!("{}-best", set.name), &caption, set, &rows)?);
         }
-        let columns =
-            ["regularizer", "encoder", "code", "seed", "PSNR, mean", "PSNR, pooled", "SSIM", "sparsity, %"];
-        section.table(format!("{}: best model of each regularizer", set.title()), &columns, rows);
-        let title = format!("Test images, best model of each regularizer, {}", set.title());
-        let chart =
-            Chart { title, x_label: "epoch".to_owned(), y_label: "pooled PSNR, dB".to_owned(), curves };
-        let caption = format!("{}: test PSNR by epoch, best model of each regularizer.", set.title());
-        section.picture(lab.chart(&format!("{}-best-psnr", set.name), &caption, &chart)?);
-        let views: Vec<_> = images.iter().map(|row| row.view()).collect();
-        let caption = format!(
-            "{}, from top to bottom: original; best model with no regularizer, Lasso, dropout.",
-            set.title()
-        );
-        section.picture(lab.grid(&format!("{}-best", set.name), &caption, set, &views)?);
         Ok(())
     }
 
@@ -280,7 +318,7 @@ impl Regularization {
     ) -> Result<(), Failure> {
         let (hidden, code) = self.of_strengths();
         let mut rows = Vec::new();
-        let (mut psnr, mut sparsity) = (Vec::new(), Vec::new());
+        let mut curves: [Vec<(f64, Vec<f64>)>; 2] = Default::default();
         for lambda in sorted(&self.lambdas) {
             let same: Vec<_> = chosen(records, set, |run| {
                 let strength = records::lasso(&run.train).unwrap_or(0.0);
@@ -288,36 +326,70 @@ impl Regularization {
             })
             .collect();
             let figures = |of: fn(&Record) -> f64| same.iter().map(move |record| of(record));
-            let Some(pooled) = Spread::of(figures(|r| r.test.output.psnr_pooled_db)) else { continue };
-            let share = cell(figures(|r| 100.0 * r.sparsity), 1);
-            rows.push(vec![short(lambda), pooled.text(2), share]);
+            if same.is_empty() {
+                continue;
+            }
+            rows.push(vec![short(lambda), cell(figures(psnr), 2), cell(figures(|r| 100.0 * r.sparsity), 1)]);
             if lambda > 0.0 {
-                let x = f64::from(lambda).log10();
-                psnr.push((x, pooled.mean));
-                sparsity.extend(Spread::of(figures(|r| 100.0 * r.sparsity)).map(|s| (x, s.mean)));
+                let x = f64::from(lambda);
+                curves[0].push((x, figures(psnr).collect()));
+                curves[1].push((x, figures(|r| 100.0 * r.sparsity).collect()));
             }
         }
         if rows.len() < 2 {
             return Ok(());
         }
-        let caption =
-            format!("{}: strength of the Lasso, {}, code {code}", set.title(), self.grid.label(&hidden));
-        section.table(caption, &["lambda", "PSNR, pooled, dB", "sparsity, %"], rows);
-        for (name, y_label, points) in
-            [("psnr", "pooled PSNR, dB", psnr), ("sparsity", "sparsity, %", sparsity)]
+        for ((name, y_label), values) in
+            [("psnr", "pooled PSNR, dB"), ("sparsity", "sparsity, %")].into_iter().zip(curves)
         {
-            if points.len() < 2 {
+            if values.len() < 2 {
                 continue;
             }
             let chart = Chart {
-                title: format!("Strength of the Lasso, {}", set.title()),
-                x_label: "log10 of lambda".to_owned(),
+                title: format!(
+                    "{} by strength of the Lasso, {}",
+                    capitalized(name).replace("Psnr", "PSNR"),
+                    set.title()
+                ),
+                x_label: "lambda".to_owned(),
                 y_label: y_label.to_owned(),
-                curves: vec![Curve { label: format!("code {code}"), points, ..Curve::default() }],
+                x_scale: Scale::Log,
+                curves: vec![banded(format!("code {code}"), values.into_iter())],
+                ..Chart::default()
             };
             let caption = format!("{}: {y_label} by strength of the Lasso.", set.title());
             section.picture(lab.chart(&format!("{}-lambda-{name}", set.name), &caption, &chart)?);
         }
+        let caption =
+            format!("{}: strength of the Lasso, {}, code {code}", set.title(), self.grid.label(&hidden));
+        section.table(caption, &["lambda", "PSNR, pooled, dB", "sparsity, %"], rows);
         Ok(())
     }
+}
+
+/// Returns the records of one model with one regularizer.
+fn with<'r>(
+    records: &'r [Record],
+    set: &Set,
+    hidden: &[usize],
+    code: usize,
+    regularizer: Regularizer,
+) -> Vec<&'r Record> {
+    let same = |run: &Run| run.hidden == hidden && run.code == code && Regularizer::of(run) == regularizer;
+    matching(records, set, same)
+}
+
+/// Returns what a regularizer does in comparison with another: in a win, in a loss, in a tie.
+fn verbs(other: Regularizer) -> [String; 3] {
+    match other {
+        Regularizer::None => {
+            ["raises", "lowers", "does not change"].map(|verb| format!("{verb} the test PSNR"))
+        }
+        _ => ["a higher test PSNR than", "a lower test PSNR than", "the same test PSNR as"]
+            .map(|how| format!("leads to {how} {}", other.words())),
+    }
+}
+
+fn percent(rate: f32) -> String {
+    format!("{}%", short((rate * 1000.0).round() / 10.0))
 }
