@@ -1,4 +1,4 @@
-//! Runs every experiment into one folder, and writes `report/index.html` and the same tables as Markdown.
+//! Runs every experiment into one folder, and writes the report: a page, the same tables as Markdown, every number in files.
 
 use crate::{
     cli::{Failure, files, say},
@@ -199,7 +199,7 @@ fn original(flags: &Flags, sections: &[Section]) -> Section {
     original.text(format!(
         "2. Initialization, loss and training time; here {:?}, {} and {} epochs. On MNIST with a code of 100, He initialization gains 2.3 to \
          4.7 dB over PyTorch's default, binary cross-entropy up to 1.3 dB over MSE, and 30 epochs 1.2 to 1.7 dB over 10 \
-         (`docs/results` in the repository). A regularizer gains less than that.",
+         (`docs/results` in the repository). Neither regularizer gains anything in those runs.",
         flags.study.init,
         format!("{:?}", flags.study.loss).to_uppercase(),
         flags.study.epochs()

@@ -103,11 +103,11 @@ impl Anomaly {
         }
         let mut curves: Vec<Curve> = areas
             .iter()
-            .map(|area| Curve { label: format!("{} {:.2}", area.class, area.mean), ..area.curve.clone() })
+            .map(|area| Curve { label: format!("{}: {:.2}", area.class, area.mean), ..area.curve.clone() })
             .collect();
         let chance = vec![(0.0, 0.0), (1.0, 1.0)];
         curves.push(Curve {
-            label: "chance 0.50".to_owned(),
+            label: "chance: 0.50".to_owned(),
             points: chance,
             mark: Mark::Guide,
             ..Curve::default()

@@ -393,3 +393,25 @@ pub fn chosen<'r>(
 pub fn matching<'r>(records: &'r [Record], set: &Set, pass: impl Fn(&Run) -> bool) -> Vec<&'r Record> {
     records.iter().filter(|record| record.run.dataset == set.name && pass(&record.run)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::anomaly::Anomaly, *};
+
+    /// Epochs and images per batch for these flags.
+    fn training(flags: &str) -> (usize, usize) {
+        let flags = ["anomaly"].into_iter().chain(flags.split_whitespace());
+        let study = Flags::<Anomaly>::try_parse_from(flags).unwrap().study;
+        (study.epochs(), study.batch_size())
+    }
+
+    #[test]
+    fn small_data_sets_get_more_epochs_and_smaller_batches() {
+        assert_eq!(training(""), (10, 128));
+        assert_eq!(training("--limit 10000"), (16, 128));
+        assert_eq!(training("--limit 6000"), (10, 32));
+        assert_eq!(training("--limit 1000"), (40, 32));
+        assert_eq!(training("--limit 0"), (40, 32));
+        assert_eq!(training("--limit 1000 --epochs 3 --batch-size 500"), (3, 500));
+    }
+}

@@ -1,4 +1,4 @@
-//! Whether models are trained out, and the warning if they are not.
+//! How steeply the training error still falls, and the warning about models that are not trained out.
 
 use super::section::{grouped, mean};
 use crate::sweep::Record;
@@ -94,7 +94,7 @@ mod tests {
         let many = [("MNIST".to_owned(), 60_000)];
         let flat = record(&[0.02, 0.0184]);
         assert!((last_fall(&flat).unwrap() - 0.08).abs() < 1e-9);
-        assert_eq!(warning(&many, &[flat.clone()]), None);
+        assert_eq!(warning(&many, std::slice::from_ref(&flat)), None);
         let text = warning(&many, &[flat.clone(), record(&[0.02, 0.017]), record(&[0.02])]).unwrap();
         assert!(text.starts_with("These models are not trained out; do not cite"), "{text}");
         assert!(

@@ -72,7 +72,7 @@ impl Case {
 pub struct Comparison {
     /// The first, such as "five layers per side".
     pub subject: String,
-    /// What it does in a win, such as "reconstruct better than three", in a loss, and in a tie.
+    /// Its verbs in a win, such as "reconstruct better than three", in a loss, and in a tie.
     pub verbs: [String; 3],
     /// Words before the names of settings, for all, one and several: "at every code width", "at the code width", "at the code
     /// widths".

@@ -1,28 +1,26 @@
 //! Lasso, dropout, or neither: errors by epoch, the best model of each, the sparsity of the weights.
 
+mod answers;
+mod regularizer;
+
+pub use regularizer::Regularizer;
+
 use super::{
     GridFlags,
-    curves::{banded, errors_by_epoch, paired, psnr, ssim},
+    curves::{banded, errors_by_epoch, psnr, ssim},
     lab::{Experiment, Lab, Set, chosen, matching},
     records, short, sorted,
 };
 use crate::{
     cli::{Failure, files},
     plots::{Chart, Scale},
-    report::{
-        Section, Spread, cell, mean,
-        verdict::{self, Case, Comparison, Verdict, capitalized},
-    },
+    report::{Section, cell, verdict::capitalized},
     sweep::{NEAR_ZERO, Record, Run},
 };
-use autoencoder::nn::Penalty;
 use clap::Args;
 
 pub const HELP: &str = "Do Lasso or Dropout improve the reconstruction?";
-const SPARSE: &str = "How sparse does Lasso make the weights?";
 pub const RIVALS: &str = "Is Lasso better than Dropout?";
-/// A test PSNR that is further below the training PSNR, in dB, means overfitting.
-const OVERFITTING: f64 = 0.5;
 
 /// Compares Lasso, dropout and neither.
 #[derive(Debug, Clone, Args)]
@@ -38,59 +36,6 @@ pub struct Regularization {
     /// Strengths of the Lasso to compare, for the first architecture and the widest code; 0 disables it
     #[arg(long, value_delimiter = ',', num_args = 1, default_value = "0,1e-7,1e-6,1e-5,1e-4")]
     pub lambdas: Vec<f32>,
-}
-
-/// The regularizer of a run.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Regularizer {
-    None,
-    Lasso(f32),
-    Dropout(f32),
-}
-
-impl Regularizer {
-    /// Returns `None` for a strength of 0.
-    pub fn lasso(lambda: f32) -> Self {
-        if lambda == 0.0 { Self::None } else { Self::Lasso(lambda) }
-    }
-
-    /// Returns `None` for a rate of 0.
-    pub fn dropout(rate: f32) -> Self {
-        if rate == 0.0 { Self::None } else { Self::Dropout(rate) }
-    }
-
-    pub fn apply(self, run: Run) -> Run {
-        match self {
-            Self::None => run,
-            Self::Lasso(lambda) => {
-                Run { train: run.train.clone().add_penalty(Penalty::lasso(lambda)), ..run }
-            }
-            Self::Dropout(rate) => Run { dropout: rate, ..run },
-        }
-    }
-
-    pub fn of(run: &Run) -> Self {
-        match (records::lasso(&run.train), run.dropout > 0.0) {
-            (Some(lambda), _) => Self::Lasso(lambda),
-            (None, true) => Self::Dropout(run.dropout),
-            (None, false) => Self::None,
-        }
-    }
-
-    pub fn name(self) -> String {
-        match self {
-            Self::None => "none".to_owned(),
-            Self::Lasso(lambda) => format!("Lasso {}", short(lambda)),
-            Self::Dropout(rate) => format!("Dropout {}", short(rate)),
-        }
-    }
-}
-
-impl Regularizer {
-    /// Names the regularizer in a sentence.
-    fn words(self) -> String {
-        self.name().replacen(' ', " at ", 1)
-    }
 }
 
 impl Experiment for Regularization {
@@ -168,88 +113,6 @@ impl Regularization {
         self.strengths(lab, set, records, section)?;
         self.table(set, records, section);
         Ok(())
-    }
-
-    fn answers(&self, set: &Set, records: &[Record], section: &mut Section) {
-        let regularizers = self.regularizers();
-        let against = |first: Regularizer, second: Regularizer| Comparison {
-            subject: first.words(),
-            verbs: verbs(second),
-            settings: ["with every model", "with", "with"],
-            cases: self.cases(set, records, first, second),
-        };
-        let others: Vec<_> =
-            regularizers.iter().skip(1).map(|&regularizer| against(regularizer, Regularizer::None)).collect();
-        let helps = others.iter().any(|comparison| comparison.verdict() == Verdict::Better);
-        if let Some(text) = verdict::answer(&others) {
-            let reason = if helps { String::new() } else { self.reason(set, records) };
-            section.answer(HELP, set.title(), text + &reason);
-        }
-        if let Some(text) = self.sparsity(set, records).filter(|_| self.lasso > 0.0) {
-            section.answer(SPARSE, set.title(), text);
-        }
-        if let [_, lasso, dropout] = regularizers[..] {
-            if let Some(text) = verdict::answer(&[against(lasso, dropout)]) {
-                section.answer(RIVALS, set.title(), text);
-            }
-        }
-    }
-
-    /// Says how sparse the Lasso makes the encoder's weights.
-    fn sparsity(&self, set: &Set, records: &[Record]) -> Option<String> {
-        let of = |wanted: Regularizer| {
-            let same = chosen(records, set, move |run| Regularizer::of(run) == wanted);
-            mean(same.map(|record| 100.0 * record.sparsity))
-        };
-        let (lasso, plain) = (of(Regularizer::lasso(self.lasso))?, of(Regularizer::None)?);
-        let opening = match lasso {
-            90.0.. => "Very sparse.",
-            50.0.. => "More than half of them become 0.",
-            _ => "Not sparse.",
-        };
-        Some(format!(
-            "{opening} With Lasso at {}, {lasso:.0}% of the encoder's weights are near 0, and {plain:.0}% without it.",
-            short(self.lasso)
-        ))
-    }
-
-    fn cases(&self, set: &Set, records: &[Record], first: Regularizer, second: Regularizer) -> Vec<Case> {
-        let mut cases = Vec::new();
-        for hidden in self.grid.architectures() {
-            for code in self.grid.codes() {
-                let [first, second] =
-                    [first, second].map(|regularizer| with(records, set, &hidden, code, regularizer));
-                let name = match self.grid.codes().len() {
-                    1 => self.grid.words(&hidden),
-                    _ => format!("{} (code {code})", self.grid.words(&hidden)),
-                };
-                cases.push(Case::new(name, paired(&first, &second, psnr)));
-            }
-        }
-        cases.retain(|case| !case.differences.is_empty());
-        cases
-    }
-
-    /// Says how much there is to regularize: the gap between training and test images without a regularizer.
-    fn reason(&self, set: &Set, records: &[Record]) -> String {
-        let plain = chosen(records, set, |run| Regularizer::of(run) == Regularizer::None);
-        let gap = |record: &Record| Some(record.history.epochs.last()?.psnr_db - psnr(record));
-        let Some(gap) = Spread::of(plain.filter_map(gap)) else { return String::new() };
-        match gap.high {
-            ..0.005 => " There is no overfitting to prevent: without a regularizer, the test PSNR is not below the training \
-                        PSNR."
-                .to_owned(),
-            ..OVERFITTING => format!(
-                " There is little overfitting to prevent: without a regularizer, the test PSNR is at most {:.2} dB below \
-                 the training PSNR.",
-                gap.high
-            ),
-            _ => format!(
-                " Without a regularizer, the test PSNR is {:.1} dB below the training PSNR on average, so the models \
-                 overfit, but these regularizers cost more than they gain.",
-                gap.mean
-            ),
-        }
     }
 
     fn table(&self, set: &Set, records: &[Record], section: &mut Section) {
@@ -377,17 +240,6 @@ fn with<'r>(
 ) -> Vec<&'r Record> {
     let same = |run: &Run| run.hidden == hidden && run.code == code && Regularizer::of(run) == regularizer;
     matching(records, set, same)
-}
-
-/// Returns what a regularizer does in comparison with another: in a win, in a loss, in a tie.
-fn verbs(other: Regularizer) -> [String; 3] {
-    match other {
-        Regularizer::None => {
-            ["raises", "lowers", "does not change"].map(|verb| format!("{verb} the test PSNR"))
-        }
-        _ => ["a higher test PSNR than", "a lower test PSNR than", "the same test PSNR as"]
-            .map(|how| format!("leads to {how} {}", other.words())),
-    }
 }
 
 fn percent(rate: f32) -> String {
