@@ -1,4 +1,4 @@
-//! Runs every experiment into one folder, and writes `report/index.html` and the same tables as Markdown.
+//! Runs every experiment into one folder, and writes a page that answers its questions: `report/index.html`.
 //!
 //! `cargo run --release --example study -- --dataset both`
 

@@ -6,12 +6,17 @@ use super::{
 };
 use crate::{
     cli::Failure,
-    plots::{Chart, Curve},
-    report::{Section, Spread, cell},
+    plots::{Chart, Curve, Mark},
+    report::{
+        Section, cell, mean,
+        verdict::{self, Detection},
+    },
     sweep::Record,
 };
 use autoencoder::metrics::Roc;
 use clap::Args;
+
+const UNSEEN: &str = "Does the reconstruction error reveal a class that the model has never seen?";
 
 /// Points per drawn curve.
 const POINTS: usize = 200;
@@ -31,12 +36,11 @@ impl Experiment for Anomaly {
     fn run(&self, lab: &Lab) -> Result<(Section, Vec<Record>), Failure> {
         let mut section = Section::new("Anomalies");
         section.text(format!(
-            "A model ({} and its mirror) is trained on all classes except one, for {} epochs. The squared error of its \
-             reconstruction scores each test image, and the unseen class should get the higher scores. AUROC is the \
-             probability that an image of that class has a higher score than an image of another class: 0.5 is chance, 1 \
-             is perfect. In `runs.csv` the test images are of all classes.",
+            "Each model ({} and its mirror, {} epochs) is trained on all classes except one. The squared error of its \
+             reconstruction is the score of a test image. AUROC is the probability that an image of the unseen class has a \
+             higher score than an image of another class: 0.5 is chance, 1 is perfect.",
             joined(&[&self.hidden[..], &[self.code]].concat()),
-            lab.flags.epochs
+            lab.flags.epochs()
         ));
         // One data set at a time, because each set without a class is a copy.
         let mut records = Vec::new();
@@ -73,51 +77,166 @@ impl Anomaly {
         }
         let records = lab.sweep(&runs, &sets)?;
 
-        let (mut rows, mut curves, mut areas) = (Vec::new(), Vec::new(), Vec::new());
+        let mut areas = Vec::new();
         for (&class, without) in left_out.iter().zip(&sets) {
             let anomalous: Vec<bool> = labels.iter().map(|&label| label == class).collect();
-            let mut of_seeds = Vec::new();
+            let count = anomalous.iter().filter(|&&anomalous| anomalous).count();
+            let (mut seeds, mut curve) = (Vec::new(), Curve::default());
             for record in records.iter().filter(|record| record.run.dataset == without.name) {
                 let scores = lab.model(record)?.reconstruction_errors(&set.test)?;
                 let roc = Roc::from_scores(&scores, &anomalous)?;
-                of_seeds.push(roc.area());
+                seeds.push((record.run.train.seed, roc.area()));
                 if record.run.train.seed == lab.flags.first_seed() {
                     let step = roc.points().len().div_ceil(POINTS).max(1);
-                    let mut points: Vec<_> = roc.points().iter().copied().step_by(step).collect();
-                    points.push((1.0, 1.0));
-                    curves.push(Curve { label: set.class(class), points, ..Curve::default() });
+                    curve.points = roc.points().iter().copied().step_by(step).collect();
+                    curve.points.push((1.0, 1.0));
                 }
             }
-            rows.push(vec![set.class(class), cell(of_seeds.iter().copied(), 3)]);
-            areas.extend(Spread::of(of_seeds).map(|spread| (spread.mean, set.class(class))));
+            let error = verdict::chance_error(count, labels.len() - count);
+            if let Some(mean) = mean(seeds.iter().map(|seed| seed.1)) {
+                areas.push(Area { class: set.class(class), seeds, mean, error, curve });
+            }
         }
-        let mean = Spread::of(areas.iter().map(|area| area.0)).map_or(f64::NAN, |spread| spread.mean);
-        rows.push(vec!["mean".to_owned(), format!("{mean:.3}")]);
-        section.table(format!("{}: AUROC by held-out class", set.title()), &["held out", "AUROC"], rows);
-        areas.sort_by(|a, b| a.0.total_cmp(&b.0));
-        if let (Some(worst), Some(best)) = (areas.first(), areas.last()) {
-            section.finding(format!(
-                "{}: mean AUROC {mean:.3}. The easiest class to detect is {} ({:.3}), the hardest {} ({:.3}){}.",
-                set.title(),
-                best.1,
-                best.0,
-                worst.1,
-                worst.0,
-                if worst.0 < 0.5 { ", which is easier to reconstruct than the training classes" } else { "" }
-            ));
+        areas.sort_by(|a, b| b.mean.total_cmp(&a.mean));
+        if let Some(text) = answer(&areas) {
+            section.answer(UNSEEN, set.title(), text);
         }
+        let mut curves: Vec<Curve> = areas
+            .iter()
+            .map(|area| Curve { label: format!("{}: {:.2}", area.class, area.mean), ..area.curve.clone() })
+            .collect();
+        let chance = vec![(0.0, 0.0), (1.0, 1.0)];
+        curves.push(Curve {
+            label: "chance: 0.50".to_owned(),
+            points: chance,
+            mark: Mark::Guide,
+            ..Curve::default()
+        });
         let chart = Chart {
-            title: format!("Detecting the held-out class, {}", set.title()),
+            title: format!("Detecting the unseen class, {}", set.title()),
             x_label: "false positive rate".to_owned(),
             y_label: "true positive rate".to_owned(),
             curves,
+            ..Chart::default()
         };
         let caption = format!(
-            "{}: receiver operating characteristic for each held-out class, seed {}.",
+            "{}: receiver operating characteristic for each unseen class, seed {}. Labels give the class and its AUROC.",
             set.title(),
             lab.flags.first_seed()
         );
         section.picture(lab.chart(&format!("{}-roc", set.name), &caption, &chart)?);
+        table(set, &areas, section);
         Ok(records)
+    }
+}
+
+/// The AUROC of one unseen class.
+struct Area {
+    class: String,
+    /// Seed and AUROC.
+    seeds: Vec<(u64, f64)>,
+    mean: f64,
+    /// Standard error of an AUROC that detects nothing.
+    error: f64,
+    curve: Curve,
+}
+
+impl Area {
+    fn detection(&self) -> Detection {
+        verdict::detection(self.mean, self.error)
+    }
+}
+
+/// Answers whether the error reveals the unseen class. The areas are sorted, the largest first.
+fn answer(areas: &[Area]) -> Option<String> {
+    let of = |detection: Detection| -> Vec<String> {
+        let same = areas.iter().filter(|area| area.detection() == detection);
+        same.map(|area| format!("{} ({:.2})", area.class, area.mean)).collect()
+    };
+    let [above, chance, below] = [Detection::Above, Detection::Chance, Detection::Below].map(of);
+    let all = areas.len();
+    let opening = match above.len() {
+        0 => "No.",
+        count if count == all => "Yes.",
+        count if 2 * count > all => "For most classes.",
+        _ => "For some classes.",
+    };
+    let best = areas.first()?;
+    let mean = mean(areas.iter().map(|area| area.mean))?;
+    let mut text = format!(
+        "{opening} The reconstruction error detects {} of {all} unseen classes better than chance, best {} (AUROC {:.2}); the \
+         mean AUROC is {mean:.2}.",
+        above.len(),
+        best.class,
+        best.mean
+    );
+    let listed = |names: &[String]| verdict::listed(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    if !chance.is_empty() {
+        text += &format!(" No better than chance: {}.", listed(&chance));
+    }
+    if !below.is_empty() {
+        let subject = if below.len() == 1 { "this class" } else { "these classes" };
+        text += &format!(
+            " Worse than chance: {}, because the models reconstruct {subject} better than the classes that they saw.",
+            listed(&below)
+        );
+    }
+    Some(text)
+}
+
+fn table(set: &Set, areas: &[Area], section: &mut Section) {
+    let row = |area: &Area| {
+        let detection = match area.detection() {
+            Detection::Above => "better than chance",
+            Detection::Chance => "no better than chance",
+            Detection::Below => "worse than chance",
+        };
+        let figures = area.seeds.iter().map(|seed| seed.1);
+        vec![area.class.clone(), cell(figures, 3), format!("{:.3}", area.error), detection.to_owned()]
+    };
+    section.table(
+        format!("{}: AUROC by unseen class", set.title()),
+        &["unseen", "AUROC", "standard error of chance", "verdict"],
+        areas.iter().map(row).collect(),
+    );
+    let rows = areas.iter().flat_map(|area| {
+        area.seeds.iter().map(|&(seed, auroc)| {
+            vec![
+                set.name.clone().into(),
+                area.class.clone().into(),
+                seed.into(),
+                auroc.into(),
+                area.error.into(),
+            ]
+        })
+    });
+    section.data("auroc", &["dataset", "unseen", "seed", "auroc", "chance_standard_error"], rows.collect());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn area(class: &str, mean: f64) -> Area {
+        Area { class: class.to_owned(), seeds: vec![(0, mean)], mean, error: 0.01, curve: Curve::default() }
+    }
+
+    #[test]
+    fn the_answer_counts_classes_and_names_what_is_not_detected() {
+        let areas = [area("bag", 0.94), area("coat", 0.7), area("shirt", 0.51), area("1", 0.3)];
+        assert_eq!(
+            answer(&areas[..2]).unwrap(),
+            "Yes. The reconstruction error detects 2 of 2 unseen classes better than chance, best bag (AUROC 0.94); the mean \
+             AUROC is 0.82."
+        );
+        let text = answer(&areas).unwrap();
+        assert!(text.starts_with("For some classes. The reconstruction error detects 2 of 4"), "{text}");
+        assert!(text.contains("No better than chance: shirt (0.51)."), "{text}");
+        assert!(
+            text.contains("Worse than chance: 1 (0.30), because the models reconstruct this class better"),
+            "{text}"
+        );
+        assert!(answer(&areas[2..3]).unwrap().starts_with("No."));
+        assert_eq!(answer(&[]), None);
     }
 }

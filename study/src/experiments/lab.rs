@@ -5,13 +5,13 @@ use crate::{
     baseline::Pca,
     cli::{self, Failure, OutputFlags, files, say, set_threads},
     plots::Chart,
-    report::{Picture, Section},
+    report::{Picture, Section, write_data},
     sweep::{Record, Rows, Run, Sweep},
 };
 use autoencoder::{
     Autoencoder, Error, Init, Loss, TrainConfig,
     data::{ImageSet, catalog::PublishedDataset, png},
-    ndarray::ArrayView2,
+    ndarray::Array2,
 };
 use clap::{Args, Parser, ValueEnum};
 use std::{
@@ -25,6 +25,13 @@ use std::{
 
 /// Maximum number of concurrent runs by default: with more, the memory for images outweighs the gain.
 const MAX_JOBS: usize = 8;
+
+/// Default number of epochs of a large data set.
+const EPOCHS: usize = 10;
+/// Updates after which a model of the study is better than PCA at narrow codes, and the epochs that they may take.
+const MIN_UPDATES: usize = 1_250;
+const MAX_EPOCHS: usize = 40;
+const TRAIN_IMAGES: usize = 60_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StudyDataset {
@@ -44,10 +51,12 @@ pub struct StudyFlags {
     /// Folder with mnist/ and fashion-mnist/ [default: $AUTOENCODER_DATA, or data]
     #[arg(long)]
     data_dir: Option<PathBuf>,
-    #[arg(long, default_value_t = 10)]
-    pub epochs: usize,
-    #[arg(long, default_value_t = 128)]
-    pub batch_size: usize,
+    /// Epochs [default: 10, or as many as take 1,250 updates of the weights, but at most 40]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Images per batch [default: 128, or 32 for fewer than 10,000 training images]
+    #[arg(long)]
+    batch_size: Option<usize>,
     #[arg(long, default_value_t = 0.001)]
     pub learning_rate: f32,
     #[arg(long, value_parser = cli::loss(), default_value = "mse")]
@@ -154,6 +163,16 @@ impl Runs {
         (done.values().map(|record| record.seconds).sum(), done.len())
     }
 
+    /// Returns the records, ordered by data set, model and settings.
+    pub fn records(&self) -> Vec<Record> {
+        let mut records: Vec<Record> = self.done.borrow().values().cloned().collect();
+        records.sort_by_key(|record| {
+            let run = &record.run;
+            (run.dataset.clone(), run.hidden.clone(), run.code, records::title(run), run.id())
+        });
+        records
+    }
+
     /// Returns an error if a run has failed.
     pub fn result(&self) -> Result<(), Failure> {
         match self.failed.get() {
@@ -191,6 +210,7 @@ pub fn alone<E: Args + Experiment>(name: &str) -> ExitCode {
         let lab = Lab { flags: &study, sets: &sets, runs: &runs, out: out.clone() };
         let (section, _) = experiment.run(&lab)?;
         files::write_text(&out.join("tables.md"), &section.markdown(1))?;
+        write_data(&out, &section)?;
         say(&section.tables())?;
         say(&format!("tables, charts and pictures are in {}", out.display()))?;
         runs.result()
@@ -227,8 +247,8 @@ impl StudyFlags {
 
     fn config(&self, seed: u64) -> TrainConfig {
         TrainConfig::new()
-            .epochs(self.epochs)
-            .batch_size(self.batch_size)
+            .epochs(self.epochs())
+            .batch_size(self.batch_size())
             .learning_rate(self.learning_rate)
             .loss(self.loss)
             .seed(seed)
@@ -251,9 +271,27 @@ impl StudyFlags {
         })
     }
 
+    /// Returns the number of epochs. A small data set needs more of them for the same number of updates.
+    pub fn epochs(&self) -> usize {
+        self.epochs.unwrap_or_else(|| {
+            let updates = self.train_images().div_ceil(self.batch_size().max(1)).max(1);
+            MIN_UPDATES.div_ceil(updates).clamp(EPOCHS, MAX_EPOCHS)
+        })
+    }
+
+    /// Returns the number of images per batch.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size.unwrap_or(if self.train_images() < 10_000 { 32 } else { 128 })
+    }
+
+    /// Returns the number of training images: those of MNIST, of Fashion-MNIST and the drawn digits are equal.
+    fn train_images(&self) -> usize {
+        self.limit.map_or(TRAIN_IMAGES, |limit| limit.min(TRAIN_IMAGES))
+    }
+
     /// Returns the same flags with a different number of epochs.
     pub fn with_epochs(&self, epochs: usize) -> Self {
-        Self { epochs, ..self.clone() }
+        Self { epochs: Some(epochs), ..self.clone() }
     }
 
     /// Returns the same flags with only the first seed.
@@ -323,20 +361,22 @@ impl Lab<'_> {
     pub fn chart(&self, name: &str, caption: &str, chart: &Chart) -> Result<Picture, Failure> {
         let path = self.out.join(format!("{name}.svg"));
         chart.save(&path)?;
-        Ok(Picture { path, caption: caption.to_owned() })
+        Ok(Picture { path, caption: caption.to_owned(), rows: Vec::new(), columns: Vec::new() })
     }
 
-    /// Draws rows of images.
+    /// Draws rows of images, each with a label.
     pub fn grid(
         &self,
         name: &str,
         caption: &str,
         set: &Set,
-        rows: &[ArrayView2<f32>],
+        rows: &[(String, Array2<f32>)],
     ) -> Result<Picture, Failure> {
         let path = self.out.join(format!("{name}.png"));
-        png::save_grid(&path, set.test.image_shape(), rows, 2)?;
-        Ok(Picture { path, caption: caption.to_owned() })
+        let views: Vec<_> = rows.iter().map(|(_, images)| images.view()).collect();
+        png::save_grid(&path, set.test.image_shape(), &views, 2)?;
+        let labels = rows.iter().map(|(label, _)| label.clone()).collect();
+        Ok(Picture { path, caption: caption.to_owned(), rows: labels, columns: Vec::new() })
     }
 }
 
@@ -347,4 +387,31 @@ pub fn chosen<'r>(
     pass: impl Fn(&Run) -> bool + 'r,
 ) -> impl Iterator<Item = &'r Record> {
     records.iter().filter(move |record| record.run.dataset == set.name && pass(&record.run))
+}
+
+/// Collects the records of a data set whose run passes a test.
+pub fn matching<'r>(records: &'r [Record], set: &Set, pass: impl Fn(&Run) -> bool) -> Vec<&'r Record> {
+    records.iter().filter(|record| record.run.dataset == set.name && pass(&record.run)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::anomaly::Anomaly, *};
+
+    /// Epochs and images per batch for these flags.
+    fn training(flags: &str) -> (usize, usize) {
+        let flags = ["anomaly"].into_iter().chain(flags.split_whitespace());
+        let study = Flags::<Anomaly>::try_parse_from(flags).unwrap().study;
+        (study.epochs(), study.batch_size())
+    }
+
+    #[test]
+    fn small_data_sets_get_more_epochs_and_smaller_batches() {
+        assert_eq!(training(""), (10, 128));
+        assert_eq!(training("--limit 10000"), (16, 128));
+        assert_eq!(training("--limit 6000"), (10, 32));
+        assert_eq!(training("--limit 1000"), (40, 32));
+        assert_eq!(training("--limit 0"), (40, 32));
+        assert_eq!(training("--limit 1000 --epochs 3 --batch-size 500"), (3, 500));
+    }
 }

@@ -8,7 +8,7 @@ use crate::{
     baseline::Pca,
     cli::{Failure, files},
     plots::{Chart, Curve, Mark},
-    report::{Picture, Section},
+    report::{Picture, Section, grouped},
     sweep::Record,
 };
 use autoencoder::{
@@ -24,6 +24,10 @@ const QUERIES: usize = 1_000;
 const STEPS: usize = 10;
 const DIRECTIONS: usize = 8;
 const NEIGHBOURS: usize = 9;
+/// Steps along a direction, in standard deviations.
+const STEPS_ALONG: [i32; 7] = [-3, -2, -1, 0, 1, 2, 3];
+const CLASSES: &str = "Does the code separate the classes better than the pixels do?";
+const TIE: &str = "No clear difference.";
 
 /// Explores the codes of test images.
 #[derive(Debug, Clone, Args)]
@@ -43,7 +47,7 @@ impl Experiment for LatentSpace {
         let records = lab.sweep(&runs, lab.sets)?;
         let mut section = Section::new("Latent space");
         section.text(format!(
-            "The encoder ({}) has never seen a label. Where does it put the images in its code of width {}? Seed {}.",
+            "The encoder ({}, code {}, seed {}) has never seen a label.",
             layers(&self.hidden),
             self.code,
             lab.flags.first_seed()
@@ -70,6 +74,9 @@ impl LatentSpace {
         let pca = Pca::fit(&codes)?;
         let labels = set.test.labels().unwrap_or_default();
 
+        if !labels.is_empty() && images.nrows() > 1 {
+            neighbors(set, labels, &codes, &images, section);
+        }
         let variances = pca.variances();
         let share = |count: usize| {
             100.0 * variances.iter().take(count).sum::<f64>() / variances.sum().max(f64::MIN_POSITIVE)
@@ -82,53 +89,35 @@ impl LatentSpace {
         let places = files::places_of_classes(&set.test);
         let first = images.select(Axis(0), &places);
         let first_codes = model.encode(&first)?;
-        self.walks(lab, set, model, &first_codes)?.into_iter().for_each(|picture| section.picture(picture));
+        let names: Vec<String> = places
+            .iter()
+            .map(|&place| labels.get(place).map_or_else(String::new, |&label| set.class(label)))
+            .collect();
+        self.walks(lab, set, model, &first_codes, &names)?
+            .into_iter()
+            .for_each(|picture| section.picture(picture));
         section.picture(self.directions(lab, set, model, &pca)?);
 
         let code_neighbours = nearest(&places, &codes);
-        let mut rows = vec![first.clone()];
+        let mut rows = vec![("image".to_owned(), first.clone())];
         for place in 0..NEIGHBOURS {
             let neighbours = code_neighbours.iter().filter_map(|found| found.get(place).copied());
-            rows.push(images.select(Axis(0), &neighbours.collect::<Vec<_>>()));
-        }
-        let views: Vec<_> = rows.iter().map(|row| row.view()).filter(|row| row.nrows() > 0).collect();
-        let caption = format!(
-            "{}: one image per class at the top, and below it its nearest neighbors among the test images, by code.",
-            set.title()
-        );
-        section.picture(lab.grid(&format!("{}-neighbours", set.name), &caption, set, &views)?);
-
-        if !labels.is_empty() && images.nrows() > 1 {
-            let queries: Vec<usize> = (0..QUERIES.min(images.nrows())).collect();
-            let same = |rows: &Array2<f32>| {
-                let found = nearest(&queries, rows);
-                let hits =
-                    queries.iter().zip(&found).filter(|(query, near)| labels[**query] == labels[near[0]]);
-                100.0 * hits.count() as f64 / queries.len() as f64
-            };
-            let (by_code, by_pixel) = (same(&codes), same(&images));
-            section.table(
-                format!("{}: the code, measured on the test images", set.title()),
-                &["metric", "value"],
-                vec![
-                    vec![
-                        "variance along the first 2 directions of the code, %".to_owned(),
-                        format!("{:.1}", share(2)),
-                    ],
-                    vec!["variance along the first 10, %".to_owned(), format!("{:.1}", share(10))],
-                    vec![
-                        "nearest neighbor by code has the same label, %".to_owned(),
-                        format!("{by_code:.1}"),
-                    ],
-                    vec!["nearest neighbor by pixels has it, %".to_owned(), format!("{by_pixel:.1}")],
-                ],
-            );
-            section.finding(format!(
-                "{}: the nearest test image by code shows the same class in {by_code:.1} % of all cases, and the nearest by \
-                 pixels in {by_pixel:.1} %.",
-                set.title()
+            rows.push((
+                format!("nearest {}", place + 1),
+                images.select(Axis(0), &neighbours.collect::<Vec<_>>()),
             ));
         }
+        rows.retain(|row| row.1.nrows() > 0);
+        let caption = format!("{}: one image per class and its nearest test images by code.", set.title());
+        section.picture(lab.grid(&format!("{}-neighbours", set.name), &caption, set, &rows)?);
+
+        let mut total = 0.0;
+        let row = |(direction, &variance): (usize, &f64)| {
+            total += variance / variances.sum().max(f64::MIN_POSITIVE);
+            vec![set.name.clone().into(), (direction + 1).into(), variance.into(), total.into()]
+        };
+        let rows = variances.iter().enumerate().map(row).collect();
+        section.data("code_variance", &["dataset", "direction", "variance", "cumulative_fraction"], rows);
         Ok(())
     }
 
@@ -148,21 +137,23 @@ impl LatentSpace {
             label: set.class(*class),
             points: (0..flat.nrows()).filter(|&row| labels[row] == *class).map(point).collect(),
             mark: Mark::Dots,
+            ..Curve::default()
         };
         let curves = if classes.is_empty() {
             let points = (0..flat.nrows()).map(point).collect();
-            vec![Curve { label: "test images".to_owned(), points, mark: Mark::Dots }]
+            vec![Curve { label: "test images".to_owned(), points, mark: Mark::Dots, ..Curve::default() }]
         } else {
             classes.iter().map(of).collect()
         };
         let chart = Chart {
-            title: format!("Codes of {} test images, {}", flat.nrows(), set.title()),
+            title: format!("Codes of {} test images, {}", grouped(flat.nrows()), set.title()),
             x_label: "first principal direction".to_owned(),
             y_label: "second principal direction".to_owned(),
             curves,
+            ..Chart::default()
         };
         let caption = format!(
-            "{}: test codes along their two strongest directions ({share:.0} % of the variance), colored by label.",
+            "{}: test codes along their two strongest directions ({share:.0}% of the variance), colored by label.",
             set.title()
         );
         lab.chart(&format!("{}-codes", set.name), &caption, &chart)
@@ -175,24 +166,27 @@ impl LatentSpace {
         set: &Set,
         model: &Autoencoder,
         codes: &Array2<f32>,
+        names: &[String],
     ) -> Result<Option<Picture>, Failure> {
         let mut rows = Vec::new();
         for pair in 0..codes.nrows() / 2 {
             let (from, to) = (codes.row(2 * pair), codes.row(2 * pair + 1));
             let share = |step: usize| step as f32 / (STEPS - 1) as f32;
             let code = |step: usize| &from * (1.0 - share(step)) + &to * share(step);
-            rows.push(decoded(model, (0..STEPS).map(code))?);
+            let label = match [&names[2 * pair][..], &names[2 * pair + 1]] {
+                ["", _] | [_, ""] => format!("walk {}", pair + 1),
+                [from, to] => format!("{from} to {to}"),
+            };
+            rows.push((label, decoded(model, (0..STEPS).map(code))?));
         }
         if rows.is_empty() {
             return Ok(None);
         }
-        let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
         let caption = format!(
-            "{}: decoded straight lines through the latent space, each from an image of one class (left) to an image of \
-             the next (right).",
+            "{}: decoded straight lines through the latent space, from the code of one image to that of another.",
             set.title()
         );
-        lab.grid(&format!("{}-walks", set.name), &caption, set, &views).map(Some)
+        lab.grid(&format!("{}-walks", set.name), &caption, set, &rows).map(Some)
     }
 
     /// Decodes steps of one standard deviation from the mean code along the strongest directions.
@@ -202,16 +196,81 @@ impl LatentSpace {
         for direction in 0..DIRECTIONS.min(self.code) {
             let unit = pca.components().column(direction).mapv(|x| x as f32);
             let deviation = pca.variances()[direction].sqrt() as f32;
-            rows.push(decoded(model, (-3..=3).map(|step| &mean + &unit * (step as f32 * deviation)))?);
+            let steps = STEPS_ALONG.map(|step| &mean + &unit * (step as f32 * deviation));
+            rows.push((format!("direction {}", direction + 1), decoded(model, steps.into_iter())?));
         }
-        let views: Vec<_> = rows.iter().map(|row| row.view()).collect();
         let caption = format!(
-            "{}: decoded steps of one standard deviation, from -3 to +3, from the mean code along its {} strongest \
-             directions (strongest at the top).",
+            "{}: decoded steps from the mean code along its {} strongest directions. Columns are standard deviations.",
             set.title(),
             rows.len()
         );
-        lab.grid(&format!("{}-directions", set.name), &caption, set, &views)
+        let picture = lab.grid(&format!("{}-directions", set.name), &caption, set, &rows)?;
+        Ok(Picture { columns: STEPS_ALONG.map(|step| step.to_string()).into(), ..picture })
+    }
+}
+
+/// Compares how often the nearest image has the same label, by code and by pixels.
+fn neighbors(set: &Set, labels: &[u8], codes: &Array2<f32>, images: &Array2<f32>, section: &mut Section) {
+    let queries: Vec<usize> = (0..QUERIES.min(images.nrows())).collect();
+    let hits = |rows: &Array2<f32>| -> Vec<bool> {
+        let found = nearest(&queries, rows);
+        queries.iter().zip(&found).map(|(&query, near)| labels[query] == labels[near[0]]).collect()
+    };
+    let found = Neighbors::count(&hits(codes), &hits(images));
+    let [code, pixels] =
+        [found.by_code, found.by_pixels].map(|hits| 100.0 * hits as f64 / found.queries as f64);
+    let rows = [("code", found.by_code, code), ("pixels", found.by_pixels, pixels)];
+    let row = |&(space, hits, _): &(&str, usize, f64)| {
+        vec![set.name.clone().into(), space.into(), hits.into(), found.queries.into()]
+    };
+    section.data(
+        "neighbors",
+        &["dataset", "nearest_by", "same_label", "queries"],
+        rows.iter().map(row).collect(),
+    );
+    section.answer(
+        CLASSES,
+        set.title(),
+        format!(
+            "{} For {code:.1}% of {} test images, the nearest image by code shows the same class; by pixels it is \
+             {pixels:.1}%{}.",
+            found.opening(),
+            grouped(found.queries),
+            if found.opening() == TIE { ", which is within two standard errors" } else { "" }
+        ),
+    );
+    section.table(
+        format!("{}: how often the nearest test image has the same label", set.title()),
+        &["nearest by", "same label, %"],
+        rows.iter().map(|row| vec![row.0.to_owned(), format!("{:.1}", row.2)]).collect(),
+    );
+}
+
+/// Numbers of queries whose nearest image has the same label.
+struct Neighbors {
+    queries: usize,
+    by_code: usize,
+    by_pixels: usize,
+    /// Queries for which one of the two is right and the other is wrong.
+    discordant: usize,
+}
+
+impl Neighbors {
+    fn count(code: &[bool], pixels: &[bool]) -> Self {
+        let count = |hits: &[bool]| hits.iter().filter(|&&hit| hit).count();
+        let discordant = code.iter().zip(pixels).filter(|(code, pixels)| code != pixels).count();
+        Self { queries: code.len(), by_code: count(code), by_pixels: count(pixels), discordant }
+    }
+
+    /// Returns the verdict. Under equal accuracy, the difference has a standard error of the root of the discordant queries
+    /// (McNemar's test).
+    fn opening(&self) -> &'static str {
+        let difference = self.by_code as f64 - self.by_pixels as f64;
+        match difference.abs() > 2.0 * (self.discordant as f64).sqrt() {
+            true if difference > 0.0 => "Yes.",
+            true => "No.",
+            false => TIE,
+        }
     }
 }
 
@@ -238,4 +297,21 @@ fn nearest(places: &[usize], rows: &Array2<f32>) -> Vec<Vec<usize>> {
         order
     };
     places.iter().zip(products.outer_iter()).map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With 16 discordant queries, a difference counts from 9 on: two standard errors are 8.
+    #[test]
+    fn a_small_difference_between_code_and_pixels_is_no_difference() {
+        let hits = |right: usize| (0..100).map(|query| query < right).collect::<Vec<_>>();
+        assert_eq!(Neighbors::count(&hits(90), &hits(86)).opening(), TIE);
+        assert_eq!(Neighbors::count(&hits(90), &hits(80)).opening(), "Yes.");
+        assert_eq!(Neighbors::count(&hits(80), &hits(90)).opening(), "No.");
+        let found = Neighbors { queries: 100, by_code: 58, by_pixels: 50, discordant: 16 };
+        assert_eq!(found.opening(), TIE);
+        assert_eq!(Neighbors { by_code: 59, ..found }.opening(), "Yes.");
+    }
 }

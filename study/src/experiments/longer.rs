@@ -34,7 +34,7 @@ impl Experiment for Longer {
         }
         let records = lab.sweep(&runs, lab.sets)?;
         let mut section = Section::new(&format!("{} epochs", self.epochs));
-        let short = lab.flags.epochs.min(self.epochs);
+        let short = lab.flags.epochs().min(self.epochs);
         section.text(format!(
             "Code {code}. A longer run starts like a short one, so both values come from the same runs. Seeds {:?}.",
             lab.flags.seeds()
@@ -79,28 +79,30 @@ impl Experiment for Longer {
             let ranking = |of: fn(&(f64, f64)) -> f64| {
                 let mut order: Vec<_> = means.iter().collect();
                 order.sort_by(|a, b| of(&b.1).total_cmp(&of(&a.1)));
-                order.iter().map(|mean| mean.0.clone()).collect::<Vec<_>>().join(" > ")
+                order.iter().map(|mean| mean.0.clone()).collect::<Vec<_>>()
             };
             let (before, after) = (ranking(|m| m.0), ranking(|m| m.1));
-            if means.len() > 1 {
-                section.finding(match before == after {
-                    true => {
-                        format!("{}: {} epochs do not change the ranking: {after}.", set.title(), self.epochs)
-                    }
-                    false => {
-                        format!(
-                            "{}: the ranking after {short} epochs is {before}; after {} epochs it is {after}.",
-                            set.title(),
-                            self.epochs
-                        )
-                    }
-                });
+            if let [best, _, ..] = &after[..] {
+                let kept = before.iter().zip(&after).filter(|(before, after)| before == after).count();
+                let gains = Spread::of(means.iter().map(|(_, (before, after))| after - before));
+                let [low, high] = gains.map_or([f64::NAN; 2], |gains| [gains.low, gains.high]);
+                let opening = if before == after { "No." } else { "Yes." };
+                section.answer(
+                    &format!("Do {} epochs change the ranking after {short}?", self.epochs),
+                    set.title(),
+                    format!(
+                        "{opening} {kept} of {} models keep their place, and the best is {best}. The test PSNR changes by \
+                         {low:.2} to {high:.2} dB.",
+                        after.len()
+                    ),
+                );
             }
             let chart = Chart {
                 title: format!("Test images over {} epochs, {}", self.epochs, set.title()),
                 x_label: "epoch".to_owned(),
                 y_label: "pooled PSNR, dB".to_owned(),
                 curves,
+                ..Chart::default()
             };
             let caption = format!("{}: test PSNR by epoch, code {code}, mean over seeds.", set.title());
             section.picture(lab.chart(&format!("{}-longer", set.name), &caption, &chart)?);

@@ -2,6 +2,7 @@
 
 pub mod anomaly;
 pub mod architectures;
+mod curves;
 pub mod denoising;
 pub mod lab;
 pub mod latent_space;
@@ -69,6 +70,14 @@ impl GridFlags {
         }
     }
 
+    /// Returns an architecture for a sentence, in the plural.
+    pub fn words(&self, hidden: &[usize]) -> String {
+        match self.is_only_depth(hidden) {
+            true => layers_in_words(hidden),
+            false => format!("models with hidden layers {}", joined(hidden)),
+        }
+    }
+
     /// Returns an architecture as part of a file name.
     pub fn slug(&self, hidden: &[usize]) -> String {
         match self.is_only_depth(hidden) {
@@ -85,6 +94,16 @@ impl GridFlags {
 /// Returns a depth in words.
 fn layers(hidden: &[usize]) -> String {
     format!("{} layers per side", hidden.len() + 1)
+}
+
+/// Returns a depth with the number spelled out.
+fn layers_in_words(hidden: &[usize]) -> String {
+    const NUMBERS: [&str; 9] = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    match NUMBERS.get(hidden.len()) {
+        Some(number) if !hidden.is_empty() => format!("{number} layers per side"),
+        Some(number) => format!("{number} layer per side"),
+        None => layers(hidden),
+    }
 }
 
 fn joined(widths: &[usize]) -> String {

@@ -2,14 +2,20 @@
 
 use super::{
     GridFlags,
-    lab::{Experiment, Lab, chosen},
+    curves::{paired, psnr},
+    lab::{Experiment, Lab, matching},
 };
 use crate::{
     cli::Failure,
-    report::{Section, Spread, cell, signed},
+    report::{
+        Section, cell,
+        verdict::{self, Case, Comparison},
+    },
     sweep::{Record, Run},
 };
 use autoencoder::nn::{Init, Loss};
+
+const BETTER: &str = "Do a better initialization and binary cross-entropy help?";
 
 /// Compares losses and initializations for the widest code, on the first data set.
 #[derive(Debug, Clone)]
@@ -38,31 +44,39 @@ impl Experiment for Starts {
              cross-entropy are compared by PSNR, too, although it measures squared error.",
             set.title()
         ));
-        let mut rows = Vec::new();
+        let (mut rows, mut inits, mut losses) = (Vec::new(), Vec::new(), Vec::new());
         for hidden in self.grid.architectures() {
-            let figures = |(loss, init): (Loss, Init), of: fn(&Record) -> f64| -> Vec<f64> {
+            let of = |(loss, init): (Loss, Init)| -> Vec<&Record> {
                 let same = |run: &Run| run.hidden == hidden && run.train.loss == loss && run.init == init;
-                chosen(&records, set, same).map(of).collect()
+                matching(&records, set, same)
             };
-            let pooled = |variant| figures(variant, |record| record.test.output.psnr_pooled_db);
             for variant @ (loss, init) in VARIANTS {
+                let same = of(variant);
                 rows.push(vec![
                     self.grid.label(&hidden),
                     format!("{loss:?}").to_uppercase(),
                     format!("{init:?}"),
-                    cell(figures(variant, |record| record.test.output.psnr_mean_db), 2),
-                    cell(pooled(variant), 2),
+                    cell(same.iter().map(|record| record.test.output.psnr_mean_db), 2),
+                    cell(same.iter().map(|record| psnr(record)), 2),
                 ]);
             }
-            let mean = |variant| Spread::of(pooled(variant)).map_or(f64::NAN, |spread| spread.mean);
-            section.finding(format!(
-                "{}, {}: He initialization instead of PyTorch's changes the pooled PSNR by {} dB. Binary cross-entropy \
-                 changes it by another {} dB.",
-                set.title(),
-                self.grid.label(&hidden),
-                signed(mean(VARIANTS[1]) - mean(VARIANTS[0])),
-                signed(mean(VARIANTS[2]) - mean(VARIANTS[1]))
-            ));
+            let gain = |variant: (Loss, Init), other: (Loss, Init)| {
+                let gains = paired(&of(variant), &of(other), psnr);
+                Case::new(self.grid.words(&hidden), gains)
+            };
+            inits.push(gain(VARIANTS[1], VARIANTS[0]));
+            losses.push(gain(VARIANTS[2], VARIANTS[1]));
+        }
+        let comparison = |subject: &str, cases| Comparison {
+            subject: subject.to_owned(),
+            verbs: ["raises", "lowers", "does not change"].map(|verb| format!("{verb} the test PSNR")),
+            settings: ["with every model", "with", "with"],
+            cases,
+        };
+        let he = comparison("He initialization instead of PyTorch's", inits);
+        let bce = comparison("binary cross-entropy instead of MSE", losses);
+        if let Some(text) = verdict::answer(&[he, bce]) {
+            section.answer(BETTER, set.title(), text);
         }
         section.table(
             format!("{}: test images, PSNR in dB", set.title()),

@@ -1,71 +1,125 @@
 //! The report as a single HTML file, with inlined pictures and without scripts.
 
-use super::section::{Block, Picture, Section, Table};
+use super::{
+    grid,
+    section::{Answer, Block, Picture, Section, Table},
+};
 use crate::cli::{Failure, files};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-const STYLE: &str = "
-:root { color-scheme: light; }
-body { font: 17px/1.55 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 46rem;
-  margin: 0 auto; padding: 1rem; overflow-wrap: break-word; }
-h1 { font-size: 1.7rem; line-height: 1.25; }
-h2 { font-size: 1.3rem; margin: 2.5rem 0 .5rem; border-top: 1px solid #ccc; padding-top: 1.2rem; }
-nav ol { padding-left: 1.4rem; }
-a { color: #0057a3; }
-.caption { font-size: .88rem; font-weight: 600; margin: 1.4rem 0 .3rem; break-after: avoid; }
-.table { overflow-x: auto; margin-bottom: 1rem; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-td { white-space: nowrap; }
-th, td { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e2e2e2; }
-th { border-bottom: 2px solid #888; }
-figure { margin: 1.5rem 0; break-inside: avoid; }
-figure svg, figure img { display: block; max-width: 100%; height: auto; }
-figure img { image-rendering: pixelated; }
-figcaption { font-size: .88rem; color: #444; margin-top: .4rem; }
-.finding { border-left: 4px solid #0072b2; padding: .1rem 0 .1rem .8rem; margin: .7rem 0; }
-code { font-size: .88em; background: #f2f2f2; padding: .1em .3em; overflow-wrap: anywhere; }
-@media print { body { max-width: none; font-size: 10.5pt; padding: 0; } h2 { break-after: avoid; }
-  .table { overflow: visible; } tr { break-inside: avoid; } }
-";
+const STYLE: &str = include_str!("page.css");
 
-/// Returns the page with a title and sections.
-pub fn page(title: &str, sections: &[Section]) -> Result<String, Failure> {
-    let mut bodies = Vec::new();
-    for section in sections {
-        bodies.push(section.blocks.iter().map(block).collect::<Result<Vec<_>, _>>()?);
-    }
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { (title) }
-                nav { ol { @for (index, section) in sections.iter().enumerate() {
-                    li { a href=(format!("#section-{index}")) { (section.title) } }
-                } } }
-                @for (index, (section, blocks)) in sections.iter().zip(bodies).enumerate() {
-                    h2 id=(format!("section-{index}")) { (section.title) }
-                    @for block in blocks { (block) }
+/// The whole report.
+pub struct Report {
+    pub title: String,
+    /// Name and value of each condition of the runs.
+    pub conditions: Vec<(String, String)>,
+    pub warning: Option<String>,
+    pub sections: Vec<Section>,
+}
+
+impl Report {
+    /// Returns the questions in the order of the sections, each with its section and answers.
+    fn questions(&self) -> Vec<(&str, usize, Vec<&Answer>)> {
+        let mut questions: Vec<(&str, usize, Vec<&Answer>)> = Vec::new();
+        for (index, section) in self.sections.iter().enumerate() {
+            for answer in section.answers() {
+                match questions.iter_mut().find(|question| question.0 == answer.question) {
+                    Some(question) => question.2.push(answer),
+                    None => questions.push((&answer.question, index, vec![answer])),
                 }
             }
         }
-    };
-    Ok(page.into_string())
+        questions
+    }
+
+    /// Returns the page.
+    pub fn html(&self) -> Result<String, Failure> {
+        let bodies = self.sections.iter().map(body).collect::<Result<Vec<_>, _>>()?;
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    h1 { (self.title) }
+                    dl.conditions { @for (name, value) in &self.conditions { dt { (name) } dd { (value) } } }
+                    @if let Some(warning) = &self.warning { p.warning role="note" { strong { "Warning: " } (warning) } }
+                    h2 id="answers" { "Answers" }
+                    div.answers { @for (question, section, answers) in self.questions() { div {
+                        h3 { a href=(format!("#section-{section}")) { (question) } }
+                        @for answer in answers { (sentence(answer)) }
+                    } } }
+                    nav aria-label="Contents" { ol { @for (index, section) in self.sections.iter().enumerate() {
+                        li { a href=(format!("#section-{index}")) { (section.title) } }
+                    } } }
+                    @for (index, (section, body)) in self.sections.iter().zip(bodies).enumerate() {
+                        h2 id=(format!("section-{index}")) { (section.title) }
+                        (body)
+                    }
+                }
+            }
+        };
+        Ok(page.into_string())
+    }
+
+    /// Returns the report without pictures as Markdown.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("# {}\n\n", self.title);
+        for (name, value) in &self.conditions {
+            text += &format!("- {name}: {value}\n");
+        }
+        if let Some(warning) = &self.warning {
+            text += &format!("\n**Warning:** {warning}\n");
+        }
+        text += "\n## Answers\n";
+        for (question, _, answers) in self.questions() {
+            text += &format!("\n{question}\n\n");
+            answers.iter().for_each(|answer| text += &format!("- {}: {}\n", answer.dataset, answer.text));
+        }
+        for section in &self.sections {
+            text += &format!("\n{}", section.markdown(2));
+        }
+        text
+    }
+}
+
+fn body(section: &Section) -> Result<Markup, Failure> {
+    let mut parts = Vec::new();
+    // Consecutive pictures are beside each other where there is room.
+    for run in section.blocks.chunk_by(|a, b| is_picture(a) && is_picture(b)) {
+        let blocks = run.iter().map(block).collect::<Result<Vec<_>, _>>()?;
+        parts.push(match run.first().is_some_and(is_picture) {
+            true => html! { div.pictures { @for block in blocks { (block) } } },
+            false => html! { @for block in blocks { (block) } },
+        });
+    }
+    Ok(html! { @for part in parts { (part) } })
+}
+
+fn is_picture(block: &Block) -> bool {
+    matches!(block, Block::Picture(_))
 }
 
 fn block(block: &Block) -> Result<Markup, Failure> {
     Ok(match block {
         Block::Text(text) => html! { p { (code(text)) } },
-        Block::Finding(text) => html! { p.finding { (text) } },
+        Block::Answer(answer) => html! { div.answer { p.question { (answer.question) } (sentence(answer)) } },
         Block::Table(table) => self::table(table),
         Block::Picture(picture) => figure(picture)?,
     })
+}
+
+/// Shows an answer with its verdict in bold.
+fn sentence(answer: &Answer) -> Markup {
+    let (verdict, rest) =
+        answer.text.split_at(answer.text.find(". ").map_or(answer.text.len(), |end| end + 1));
+    html! { p { span.dataset { (answer.dataset) ":" } " " strong { (verdict) } (rest) } }
 }
 
 /// Renders the parts between backticks as code.
@@ -76,11 +130,17 @@ fn code(text: &str) -> Markup {
 }
 
 fn table(table: &Table) -> Markup {
+    let numeric: Vec<bool> = (0..table.columns.len()).map(|column| table.is_numeric(column)).collect();
+    let class = |column: usize| numeric.get(column).is_some_and(|&numeric| numeric).then_some("number");
     html! {
         p.caption { (table.caption) }
-        div.table { table {
-            thead { tr { @for column in &table.columns { th { (column) } } } }
-            tbody { @for row in &table.rows { tr { @for cell in row { td { (cell) } } } } }
+        div.table tabindex="0" role="region" aria-label=(table.caption) { table {
+            thead { tr { @for (index, column) in table.columns.iter().enumerate() {
+                th scope="col" class=[class(index)] { (column) }
+            } } }
+            tbody { @for row in &table.rows { tr { @for (index, cell) in row.iter().enumerate() {
+                td class=[class(index)] { (cell) }
+            } } } }
         } }
     }
 }
@@ -88,11 +148,8 @@ fn table(table: &Table) -> Markup {
 fn figure(picture: &Picture) -> Result<Markup, Failure> {
     let bytes = files::read(&picture.path)?;
     let image = match picture.path.extension().is_some_and(|extension| extension == "svg") {
-        true => html! { (PreEscaped(String::from_utf8_lossy(&bytes))) },
-        false => {
-            let source = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(&bytes));
-            html! { img src=(source) alt=(picture.caption); }
-        }
+        true => String::from_utf8_lossy(&bytes).into_owned(),
+        false => grid::svg(&bytes, &picture.caption, &picture.rows, &picture.columns),
     };
-    Ok(html! { figure { (image) figcaption { (picture.caption) } } })
+    Ok(html! { figure { (PreEscaped(image)) figcaption { (picture.caption) } } })
 }

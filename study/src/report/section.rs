@@ -1,5 +1,8 @@
-//! A section of the report: text, tables, pictures.
+//! A section of the report: answers, text, tables, pictures, and the numbers behind them.
 
+use super::verdict::capitalized;
+use serde::Serialize;
+use serde_json::Value;
 use std::{fmt, path::PathBuf};
 
 /// A section of the report.
@@ -7,16 +10,27 @@ use std::{fmt, path::PathBuf};
 pub struct Section {
     pub title: String,
     pub blocks: Vec<Block>,
+    /// Numbers for files beside the page.
+    pub data: Vec<Data>,
 }
 
 #[derive(Debug)]
 pub enum Block {
     /// A paragraph.
     Text(String),
-    /// A conclusion from the metrics.
-    Finding(String),
+    Answer(Answer),
     Table(Table),
     Picture(Picture),
+}
+
+/// The answer to one of the study's questions, for one data set.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answer {
+    pub question: String,
+    /// Title of the data set.
+    pub dataset: String,
+    /// Sentences of which the first is the verdict.
+    pub text: String,
 }
 
 #[derive(Debug)]
@@ -31,19 +45,40 @@ pub struct Table {
 pub struct Picture {
     pub path: PathBuf,
     pub caption: String,
+    /// Labels of the rows and columns of a grid of images; empty for a chart.
+    pub rows: Vec<String>,
+    pub columns: Vec<String>,
+}
+
+/// A table of numbers for a CSV file.
+#[derive(Debug)]
+pub struct Data {
+    /// Name of the file, without extension.
+    pub name: &'static str,
+    pub columns: &'static [&'static str],
+    pub rows: Vec<Vec<Value>>,
 }
 
 impl Section {
     pub fn new(title: &str) -> Self {
-        Self { title: title.to_owned(), blocks: Vec::new() }
+        Self { title: title.to_owned(), ..Self::default() }
     }
 
     pub fn text(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Text(text.into()));
     }
 
-    pub fn finding(&mut self, text: impl Into<String>) {
-        self.blocks.push(Block::Finding(text.into()));
+    /// Adds an answer. Its text begins with the verdict.
+    pub fn answer(&mut self, question: &str, dataset: &str, text: impl Into<String>) {
+        let answer = Answer { question: question.to_owned(), dataset: dataset.to_owned(), text: text.into() };
+        self.blocks.push(Block::Answer(answer));
+    }
+
+    pub fn answers(&self) -> impl Iterator<Item = &Answer> {
+        self.blocks.iter().filter_map(|block| match block {
+            Block::Answer(answer) => Some(answer),
+            _ => None,
+        })
     }
 
     pub fn table(&mut self, caption: impl Into<String>, columns: &[&str], rows: Vec<Vec<String>>) {
@@ -55,12 +90,21 @@ impl Section {
         self.blocks.push(Block::Picture(picture));
     }
 
-    /// Returns text, findings and tables as Markdown; the title is a heading of the given level.
+    /// Adds rows to the file of that name.
+    pub fn data(&mut self, name: &'static str, columns: &'static [&'static str], rows: Vec<Vec<Value>>) {
+        match self.data.iter_mut().find(|data| data.name == name) {
+            Some(data) => data.rows.extend(rows),
+            None => self.data.push(Data { name, columns, rows }),
+        }
+    }
+
+    /// Returns text, answers and tables as Markdown; the title is a heading of the given level.
     pub fn markdown(&self, level: usize) -> String {
         let mut text = format!("{} {}\n", "#".repeat(level), self.title);
         for block in &self.blocks {
             match block {
-                Block::Text(paragraph) | Block::Finding(paragraph) => text += &format!("\n{paragraph}\n"),
+                Block::Text(paragraph) => text += &format!("\n{paragraph}\n"),
+                Block::Answer(answer) => text += &format!("\n{answer}\n"),
                 Block::Table(table) => text += &format!("\n{}\n\n{table}", table.caption),
                 Block::Picture(_) => {}
             }
@@ -68,17 +112,36 @@ impl Section {
         text
     }
 
-    /// Returns findings and tables for a terminal.
+    /// Returns answers and tables for a terminal.
     pub fn tables(&self) -> String {
         let mut text = String::new();
         for block in &self.blocks {
             match block {
-                Block::Finding(finding) => text += &format!("{finding}\n\n"),
+                Block::Answer(answer) => text += &format!("{answer}\n\n"),
                 Block::Table(table) => text += &format!("{}\n\n{table}\n", table.caption),
                 Block::Text(_) | Block::Picture(_) => {}
             }
         }
         text.trim_end().to_owned()
+    }
+}
+
+/// Formats question, data set and answer as one paragraph.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.question, capitalized(&self.dataset), self.text)
+    }
+}
+
+impl Table {
+    /// Returns whether the cells of a column are numbers, with or without a range, so that it is aligned to the right.
+    pub fn is_numeric(&self, column: usize) -> bool {
+        let mut cells =
+            self.rows.iter().filter_map(|row| row.get(column)).filter(|cell| *cell != "-").peekable();
+        let number = |cell: &str| cell.parse::<f64>().is_ok();
+        let spread =
+            |cell: &str| cell.ends_with(')') && cell.split_once(" (").is_some_and(|(mean, _)| number(mean));
+        cells.peek().is_some() && cells.all(|cell| number(cell) || spread(cell))
     }
 }
 
@@ -106,8 +169,8 @@ impl fmt::Display for Table {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     pub mean: f64,
-    low: f64,
-    high: f64,
+    pub low: f64,
+    pub high: f64,
 }
 
 impl Spread {
@@ -126,6 +189,11 @@ impl Spread {
     }
 }
 
+/// Returns the mean, or `None` if there are no values.
+pub fn mean(figures: impl IntoIterator<Item = f64>) -> Option<f64> {
+    Spread::of(figures).map(|spread| spread.mean)
+}
+
 /// Formats a cell: the spread of the values, or a dash.
 pub fn cell(figures: impl IntoIterator<Item = f64>, digits: usize) -> String {
     Spread::of(figures).map_or_else(|| "-".to_owned(), |spread| spread.text(digits))
@@ -140,8 +208,39 @@ pub fn decimal(figure: f64, digits: usize) -> String {
     }
 }
 
-/// Formats a difference with its sign.
-pub fn signed(difference: f64) -> String {
-    let text = decimal(difference, 2);
-    if text.starts_with('-') { text } else { format!("+{text}") }
+/// Formats a count with commas: 60,000.
+pub fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        assert_eq!(
+            [0, 999, 1_000, 60_000, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "60,000", "1,234,567"]
+        );
+    }
+
+    #[test]
+    fn columns_of_numbers_are_found() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let table = Table {
+            caption: String::new(),
+            columns: row(["a", "b", "c"]),
+            rows: vec![row(["1.5 (1.4 to 1.6)", "-", "3 layers"]), row(["-2e-5", "-", "5 layers"])],
+        };
+        assert_eq!([0, 1, 2, 3].map(|column| table.is_numeric(column)), [true, false, false, false]);
+    }
 }

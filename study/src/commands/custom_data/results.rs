@@ -84,6 +84,7 @@ pub(super) fn write_history(out: &Path, history: &History) -> Result<(), Failure
             curve("training images", |record| Some(record.psnr_db)),
             curve("test images", |record| record.validation.map(|found| found.output.psnr_pooled_db)),
         ],
+        ..Chart::default()
     };
     let path = out.join("history.svg");
     // A model that reproduces its images exactly has no finite PSNR to draw.
