@@ -3,6 +3,7 @@
 //! Each parses the process's arguments and returns its exit code: 0, 1 if the run failed, or 2 if a flag or a setting is
 //! invalid. Bad flags and `--help` end the process at once. Errors are one line on standard error.
 
+mod benchmark;
 mod custom_data;
 mod draw_digits;
 #[cfg(feature = "download")]
@@ -30,9 +31,19 @@ pub fn architectures() -> ExitCode {
     alone::<Architectures>("architectures")
 }
 
+/// Trains a wide denoising autoencoder and compares it with the best linear denoiser.
+pub fn best_denoiser() -> ExitCode {
+    cli::main(benchmark::best_denoiser)
+}
+
 /// Trains a denoising autoencoder on the user's own images.
 pub fn custom_data() -> ExitCode {
     cli::main(custom_data::run)
+}
+
+/// Trains the deep autoencoder of Hinton and Salakhutdinov (2006) and compares it with published values.
+pub fn deep_benchmark() -> ExitCode {
+    cli::main(benchmark::deep_benchmark)
 }
 
 /// Trains denoising autoencoders for several noise strengths.
