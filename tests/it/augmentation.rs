@@ -19,7 +19,7 @@ fn mild() -> Augmentation {
 }
 
 fn strong(shape: (usize, usize)) -> Augmentation {
-    Augmentation::new(shape).shift(4.0).rotation(3.14).scale(0.9).shear(1.0)
+    Augmentation::new(shape).shift(4.0).rotation(3.1).scale(0.9).shear(1.0)
 }
 
 /// Smooth values in [0, 1], different in every channel.
