@@ -194,7 +194,10 @@ fn original(flags: &Flags, sections: &[Section]) -> Section {
             original.text(format!("{question} {}", answers.join(" ")));
         }
     }
-    original.text("Three things differ, or may differ:");
+    original.text(
+        "Three things differ, or may differ. This repository does not record the settings of the original, so the second \
+         point is a possible reason, not a measured one.",
+    );
     original.text(
         "1. The yardstick. This study also trains without a regularizer. Lasso may be better than Dropout and still not \
          help. A denoised image has the best linear denoiser beside it; a PSNR alone does not show whether a network was \
