@@ -86,15 +86,15 @@ impl Experiment for Longer {
                 let kept = before.iter().zip(&after).filter(|(before, after)| before == after).count();
                 let gains = Spread::of(means.iter().map(|(_, (before, after))| after - before));
                 let [low, high] = gains.map_or([f64::NAN; 2], |gains| [gains.low, gains.high]);
-                let opening = if before == after { "No." } else { "Yes." };
+                let changes = match after.len() - kept {
+                    0 => format!("No. All {kept} models keep their places"),
+                    changed => format!("Yes. {changed} of {} models change their places", after.len()),
+                };
+                let best = best.replace("none,", "no regularizer,");
                 section.answer(
                     &format!("Do {} epochs change the ranking after {short}?", self.epochs),
                     set.title(),
-                    format!(
-                        "{opening} {kept} of {} models keep their place, and the best is {best}. The test PSNR changes by \
-                         {low:.2} to {high:.2} dB.",
-                        after.len()
-                    ),
+                    format!("{changes}, and the best is {best}. The test PSNR changes by {low:.2} to {high:.2} dB."),
                 );
             }
             let chart = Chart {

@@ -99,7 +99,7 @@ pub fn tick(value: f64) -> String {
     let rounded = format!("{value:.6}").parse().unwrap_or(value);
     if value != 0.0 && !(1e-4..1e7).contains(&value.abs()) {
         let power = value.abs().log10().round();
-        let digits = usize::from((value.abs() / 10_f64.powf(power) - 1.0).abs() > 1e-9);
+        let digits = usize::from((value.abs() / 10_f64.powf(power) - 1.0).abs() > 1e-6);
         format!("{value:.digits$e}")
     } else {
         format!("{rounded}")
@@ -112,7 +112,15 @@ mod tests {
 
     #[test]
     fn ticks_are_short() {
-        for (value, text) in [(0.1 + 0.2, "0.3"), (-5.9, "-5.9"), (0.0, "0"), (20.0, "20"), (1e-5, "1e-5")] {
+        for (value, text) in [
+            (0.1 + 0.2, "0.3"),
+            (-5.9, "-5.9"),
+            (0.0, "0"),
+            (20.0, "20"),
+            (1e-5, "1e-5"),
+            (f64::from(1e-7_f32), "1e-7"),
+            (2.5e-5, "2.5e-5"),
+        ] {
             assert_eq!(tick(value), text);
         }
     }
