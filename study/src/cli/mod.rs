@@ -185,7 +185,7 @@ pub struct Images {
 impl DataFlags {
     /// Loads the data set. Drawn digits are as numerous as MNIST's images.
     ///
-    /// They replace a missing MNIST only if no folder was named: whoever names one wants what is in it.
+    /// They replace a missing MNIST only if no folder was named. A mistyped folder must not train on other images.
     pub fn load(&self) -> Result<Images, Failure> {
         let is_named =
             self.data_dir.is_some() || env::var_os(DATA_VARIABLE).is_some_and(|name| !name.is_empty());

@@ -12,11 +12,11 @@ use std::{
 
 /// Labels are bytes.
 const MAX_CLASSES: usize = 256;
-/// What operating systems leave in folders.
+/// Files and folders that operating systems create by themselves.
 const CLUTTER: [&str; 3] = ["thumbs.db", "desktop.ini", "__macosx"];
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// What shows through transparent pixels.
+/// The color behind transparent pixels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Background {

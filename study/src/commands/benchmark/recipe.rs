@@ -72,7 +72,7 @@ pub(super) struct RecipeFlags {
     output: OutputFlags,
 }
 
-/// What a benchmark trains, and how.
+/// The model of a benchmark and its training settings.
 #[derive(Debug, Clone)]
 pub(super) struct Recipe {
     /// Widths of the encoder's hidden layers; the decoder mirrors them.
@@ -96,7 +96,7 @@ pub(super) struct Trained {
     pub train: ImageSet,
     pub test: ImageSet,
     pub seed: u64,
-    /// Whether `test` is a part of the training images.
+    /// True if `test` is a part of the training images.
     pub is_validation: bool,
 }
 

@@ -23,7 +23,7 @@ pub(super) struct LoadFlags {
     /// Converts color to gray
     #[arg(long)]
     gray: bool,
-    /// What shows through the transparent pixels of PNG files
+    /// Color behind the transparent pixels of PNG files
     #[arg(long, value_enum, default_value = "black")]
     background: Color,
 }

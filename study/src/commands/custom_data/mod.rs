@@ -26,7 +26,7 @@ pub(super) struct Flags {
     /// Folder of PNG files (or of one folder per class), IDX file [images, height, width], plain or gzip, or NumPy file
     #[arg(long)]
     images: PathBuf,
-    /// What the model should make of each image, such as a clean image of a noisy one: a folder or file like --images
+    /// Target of each image, such as the clean image of a noisy one: a folder or file like --images
     #[arg(long)]
     targets: Option<PathBuf>,
     /// NumPy or IDX file with one label per image
