@@ -1,4 +1,4 @@
-use super::{Element, IdxArray, MAX_DIMENSIONS};
+use super::{IdxArray, MAX_DIMENSIONS};
 use crate::{
     error::{Error, Result},
     files::{
@@ -6,6 +6,7 @@ use crate::{
         digest::HashingReader,
         gzip::{Inflate, is_gzip},
         memory,
+        numbers::{Element, Kind},
     },
 };
 use byteorder::{BigEndian, ReadBytesExt};
@@ -68,7 +69,7 @@ fn read_plain(stream: &mut impl Read, name: &str) -> Result<IdxArray> {
             stream.read_u32::<BigEndian>().map_err(truncated(name, "dimensions", "4 bytes each"))?;
         shape.push(dimension as usize);
     }
-    let size = element.size();
+    let size = element.size;
     let length = |shape: &[usize]| {
         let length = shape.iter().try_fold(size, |product, &d| product.checked_mul(d));
         length.filter(|&n| n <= isize::MAX as usize)
@@ -91,7 +92,7 @@ fn read_plain(stream: &mut impl Read, name: &str) -> Result<IdxArray> {
     // Reading to the end makes the decoder check gzip's CRC.
     let rest = io::copy(&mut stream.take(1 << 16), &mut io::sink());
     match rest.map_err(truncated(name, "end", "the end of the stream"))? {
-        0 => Ok(IdxArray { name: name.to_owned(), shape, element, bytes }),
+        0 => Ok(IdxArray { name: name.to_owned(), shape, bytes, element }),
         more => Err(Error::format(
             name,
             "end",
@@ -105,7 +106,16 @@ fn read_plain(stream: &mut impl Read, name: &str) -> Result<IdxArray> {
 fn magic_number(start: &[u8]) -> Option<(Element, u8)> {
     let &[0, 0, code, dimensions] = start else { return None };
     (1..=MAX_DIMENSIONS).contains(&dimensions).then_some(())?;
-    Some((Element::from_code(code)?, dimensions))
+    let (kind, size) = match code {
+        0x08 => (Kind::Unsigned, 1),
+        0x09 => (Kind::Signed, 1),
+        0x0b => (Kind::Signed, 2),
+        0x0c => (Kind::Signed, 4),
+        0x0d => (Kind::Float, 4),
+        0x0e => (Kind::Float, 8),
+        _ => return None,
+    };
+    Some((Element { kind, size, big_endian: true }, dimensions))
 }
 
 /// The error for a stream that starts with another magic number.

@@ -1,6 +1,6 @@
 use crate::{
-    data::formats::numbers::{Element, Kind},
     error::{Error, Result},
+    files::numbers::{Element, Kind},
 };
 use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 use ndarray_npy::npy::header::{Header, Layout};

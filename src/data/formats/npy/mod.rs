@@ -9,5 +9,5 @@ mod integers;
 mod rows;
 
 pub use images::{load, read, save};
-pub use integers::{load_integers, load_labels, read_integers, save_integers, save_labels};
+pub use integers::{load_integers, load_labels, read_integers, read_labels, save_integers, save_labels};
 pub use rows::{load_rows, read_rows, save_row_blocks, save_rows};
