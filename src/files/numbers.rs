@@ -3,6 +3,10 @@
 /// The type of the elements of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
+    #[cfg_attr(
+        not(any(feature = "csv", feature = "npy")),
+        allow(dead_code, reason = "readers behind features")
+    )]
     Bool,
     Unsigned,
     Signed,

@@ -4,7 +4,7 @@ use crate::{
     files::{
         content,
         digest::HashingReader,
-        gzip::{Inflate, is_gzip},
+        gzip::{decompressed, is_gzip},
         memory,
         numbers::{Element, Kind},
     },
@@ -12,7 +12,7 @@ use crate::{
 use byteorder::{BigEndian, ReadBytesExt};
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, Read},
     path::Path,
 };
 
@@ -31,7 +31,7 @@ pub fn load_array(path: impl AsRef<Path>) -> Result<IdxArray> {
 pub(crate) fn load_array_and_digest(path: &Path) -> Result<(IdxArray, String)> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(Error::io(path))?;
-    let mut stream = HashingReader::new(decompressed(file, &name)?);
+    let mut stream = HashingReader::new(decompressed(file).map_err(Error::io(path))?);
     let array = read_plain(&mut stream, &name)?;
     Ok((array, stream.into_hex()))
 }
@@ -48,14 +48,7 @@ pub(crate) fn load_array_and_digest(path: &Path) -> Result<(IdxArray, String)> {
 /// # Errors
 /// [`Error::Format`] if the stream is not an IDX file, [`Error::Io`] if it cannot be read.
 pub fn read_array(stream: impl Read, name: &str) -> Result<IdxArray> {
-    read_plain(&mut decompressed(stream, name)?, name)
-}
-
-/// The content of a stream that may be compressed.
-fn decompressed<'a>(stream: impl Read + 'a, name: &str) -> Result<Box<dyn Read + 'a>> {
-    let mut stream = BufReader::with_capacity(1 << 16, stream);
-    let start = stream.fill_buf().map_err(Error::io(name))?;
-    if is_gzip(start) { Ok(Box::new(Inflate::new(stream))) } else { Ok(Box::new(stream)) }
+    read_plain(&mut decompressed(stream).map_err(Error::io(name))?, name)
 }
 
 fn read_plain(stream: &mut impl Read, name: &str) -> Result<IdxArray> {

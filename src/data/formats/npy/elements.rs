@@ -15,6 +15,17 @@ pub(super) fn element(name: &str, header: &Header) -> Result<Element> {
     })
 }
 
+/// Reads a header and returns the dimensions and the name of the type, which need not be one of numbers.
+#[cfg(feature = "npz")]
+pub(in crate::data::formats) fn describe(
+    mut stream: &mut dyn std::io::Read,
+    name: &str,
+) -> Result<(Vec<usize>, String)> {
+    let header = super::header::header(&mut stream, name)?;
+    let type_name = element(name, &header).map_or_else(|_| header.type_descriptor.to_string(), Element::name);
+    Ok((header.shape, type_name))
+}
+
 /// Parses a type in NumPy's notation, such as `<f4`.
 fn parse(text: &str) -> Option<Element> {
     let native = cfg!(target_endian = "big");
