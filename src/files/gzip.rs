@@ -3,7 +3,6 @@
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
-const BUFFER: usize = 1 << 16;
 /// Gzip may always inflate to this many bytes.
 const SMALL: u64 = 16 << 20;
 /// Beyond that, gzip may inflate to this many times the bytes read. Deflate itself reaches 1032.
@@ -17,13 +16,9 @@ pub(crate) fn is_gzip(start: &[u8]) -> bool {
 }
 
 /// Returns the content of a stream that may be compressed.
-pub(crate) fn decompressed<'a>(stream: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
-    let mut stream = BufReader::with_capacity(BUFFER, stream);
-    if is_gzip(stream.fill_buf()?) {
-        Ok(Box::new(BufReader::with_capacity(BUFFER, Inflate::new(stream))))
-    } else {
-        Ok(Box::new(stream))
-    }
+pub(crate) fn decompressed<'a>(stream: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut stream = BufReader::with_capacity(1 << 16, stream);
+    if is_gzip(stream.fill_buf()?) { Ok(Box::new(Inflate::new(stream))) } else { Ok(Box::new(stream)) }
 }
 
 /// Returns the number of bytes that `compressed` bytes may inflate to.

@@ -182,15 +182,15 @@ fn every_bit_flipped_once() {
     }
 }
 
-/// A megabyte that inflates to a gigabyte is refused before much of it is inflated.
+/// What inflates a thousandfold is refused before much of it is inflated.
 #[test]
-fn a_megabyte_that_inflates_to_a_gigabyte() {
+fn a_bomb() {
     let mut archive = ZipWriter::new(Cursor::new(vec![]));
     archive.start_file("x.npy", SimpleFileOptions::default()).unwrap();
-    archive.write_all(&npy("|u1", "(1048576, 32, 32)", &[])).unwrap();
-    io::copy(&mut io::repeat(0).take(1 << 30), &mut archive).unwrap();
+    archive.write_all(&npy("|u1", "(262144, 32, 32)", &[])).unwrap();
+    io::copy(&mut io::repeat(0).take(1 << 28), &mut archive).unwrap();
     let bomb = archive.finish().unwrap().into_inner();
-    assert!(bomb.len() > 1_000_000 && bomb.len() < 2_000_000);
+    assert!(bomb.len() > 250_000 && bomb.len() < 500_000);
     // The second file claims that the entry is as large as the limit of the format.
     for file in [bomb.clone(), patched(&bomb, CENTRAL, 20, &[0xfe, 0xff, 0xff, 0xff])] {
         let (result, held) = peak(|| read(&file));

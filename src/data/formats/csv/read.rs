@@ -5,62 +5,61 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    files::{content, gzip},
+    files::{content, gzip, memory},
 };
 use ::csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 use ndarray::Array2;
 use std::{
     borrow::Cow,
-    io::{self, BufRead, Read},
+    io::{self, Read},
 };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Bytes in which to look for the delimiter.
+const START: usize = 1 << 16;
 
 pub(super) fn table(stream: impl Read, name: &str, options: &CsvOptions) -> Result<Table> {
     let mut stream = gzip::decompressed(stream).map_err(|error| stream_error(name, error))?;
-    let start = stream.fill_buf().map_err(|error| stream_error(name, error))?;
-    if let Some(found) = another_format(start) {
+    let start = memory::read(&mut stream, START).map_err(|error| stream_error(name, error))?;
+    if let Some(found) = another_format(&start) {
         return Err(Error::format(name, "content", "a CSV table", found));
     }
-    if start.starts_with(BYTE_ORDER_MARK) {
-        stream.consume(BYTE_ORDER_MARK.len());
-    }
-    let start = stream.fill_buf().map_err(|error| stream_error(name, error))?;
+    let start = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&start);
     let delimiter = options.delimiter.unwrap_or_else(|| first_line::delimiter(start));
     if matches!(delimiter, b'"' | b'\n' | b'\r') {
         let expected = "a byte other than a quote or the end of a line";
         return Err(Error::setting("delimiter", char::from(delimiter), expected));
     }
-    let mut records = Records {
-        reader: ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(delimiter)
-            .from_reader(&mut stream),
-        record: ByteRecord::new(),
-        name,
-    };
-    let Some(line) = records.next()? else {
+    let reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(start.chain(stream));
+    rows(&mut Records { reader, record: ByteRecord::new(), name }, options)
+}
+
+fn rows<R: Read>(records: &mut Records<R>, options: &CsvOptions) -> Result<Table> {
+    let name = records.name;
+    let Some(first) = records.next()? else {
         return Err(Error::format(name, "table", "rows", "blank lines only"));
     };
-    let columns = Columns::new(name, line, records.cells(), options)?;
+    let columns = Columns::new(name, first, records.cells(), options)?;
     let width = records.record.len();
-
-    let mut numbers = Vec::new();
-    let mut labels = Vec::new();
-    let mut next = if columns.names.is_empty() { Some(line) } else { records.next()? };
+    let mut numbers = vec![];
+    let mut labels = vec![];
+    let mut next = if columns.names.is_empty() { Some(first) } else { records.next()? };
     let mut rows = 0;
-    while let Some(at) = next {
+    while let Some(line) = next {
         if records.record.len() != width {
-            let expected = format!("{width}, as in line {line}");
-            let found = format!("{} in line {at}{}", records.record.len(), records.unclosed_quote());
+            let expected = format!("{width}, as in line {first}");
+            let found = format!("{} in line {line}{}", records.record.len(), records.unclosed_quote());
             return Err(Error::format(name, "number of cells", expected, found));
         }
         for (index, cell) in records.cells().enumerate() {
             if columns.label == Some(index) {
-                labels.push(label(name, &columns, at, index, &cell)?);
+                labels.push(label(name, &columns, line, index, &cell)?);
             } else {
-                numbers.push(number(name, &columns, at, index, &cell)?);
+                numbers.push(number(name, &columns, line, index, &cell)?);
             }
         }
         rows += 1;
@@ -69,13 +68,13 @@ pub(super) fn table(stream: impl Read, name: &str, options: &CsvOptions) -> Resu
     if rows == 0 {
         return Err(Error::format(name, "table", "rows below the header", "none"));
     }
-    let features = width - usize::from(columns.label.is_some());
-    if features == 0 {
-        return Err(Error::format(name, "table", "columns of numbers", "a column of labels only"));
-    }
     let mut names = columns.names;
     if let Some(label) = columns.label.filter(|_| !names.is_empty()) {
         names.remove(label);
+    }
+    let features = width - usize::from(columns.label.is_some());
+    if features == 0 {
+        return Err(Error::format(name, "table", "columns of numbers", "a column of labels only"));
     }
     let rows = Array2::from_shape_vec((rows, features), numbers)
         .map_err(|error| Error::format(name, "table", "a size that fits in memory", error))?;
