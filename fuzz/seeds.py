@@ -1,6 +1,6 @@
 """Write small valid files into seeds/, as starting points for fuzzing: python seeds.py"""
 
-import gzip, json, pathlib, struct
+import gzip, io, json, pathlib, struct, zipfile
 
 here = pathlib.Path(__file__).parent / "seeds"
 
@@ -42,6 +42,32 @@ header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1, 1), }\n"
 for version in [2, 3]:
     prefix = b"\x93NUMPY" + bytes([version, 0])
     write("npy", f"version-{version}", prefix + struct.pack("<I", len(header)) + header + b"\x07")
+
+array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + b"\x07"
+for name, method, names in [
+    ("stored", zipfile.ZIP_STORED, ["x.npy"]),
+    ("deflated", zipfile.ZIP_DEFLATED, ["x.npy"]),
+    ("two", zipfile.ZIP_DEFLATED, ["x.npy", "d/y.npy", "z"]),
+]:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for entry in names:
+            info = zipfile.ZipInfo(entry)
+            info.compress_type = method
+            with archive.open(info, "w", force_zip64=True) as stream:  # as numpy.savez does
+                stream.write(array)
+    write("npz", name, out.getvalue())
+
+for name, text in [
+    ("kaggle", "label,pixel0,pixel1\n7,0,255\n1,3,4\n"),
+    ("semicolons", "\ufeffa;b\r\n0,5;1\r\n"),
+    ("tabs", "1\t2\n\n3\t4e-3\n"),
+    ("quotes", '"a,""b""",label\n"0.5",cat\n'),
+    ("missing", "a,b\n1,\n"),
+    ("fractions", "0.25,0.5,1,0\n"),
+]:
+    write("csv", name, text.encode())
+write("csv", "gzip", gzip.compress(b"a,b\n1,2\n", mtime=0))
 
 for widths, activation, dtype in [
     ([3, 2, 3], "relu", "F32"),

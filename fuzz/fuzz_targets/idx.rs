@@ -5,15 +5,15 @@ use autoencoder::data::idx;
 
 libfuzzer_sys::fuzz_target!(|file: &[u8]| {
     if let Ok(array) = idx::read_array(file, "file") {
-        assert_eq!(array.bytes.len(), array.element.size() * array.shape.iter().product::<usize>());
+        let elements = array.shape.iter().product::<usize>();
+        assert!(array.bytes.len().is_multiple_of(elements.max(1)), "{} of {elements}", array.bytes.len());
         if let Ok(labels) = array.labels() {
             assert_eq!(labels.len(), array.shape[0]);
         }
         for shape in [None, Some((1, 2)), Some((2, 2))] {
-            if let Ok((images, clamped)) = array.clone().images("images", shape) {
+            if let Ok(images) = array.clone().images("images", shape) {
                 assert_eq!(images.pixels().len(), images.len() * images.features());
-                assert!(clamped <= images.pixels().len());
-                assert_eq!(images.transpose().transpose(), images);
+                assert_eq!(images.clone().transpose().transpose(), images);
             }
         }
     }

@@ -11,6 +11,8 @@
 //! | `download` | `download` | downloads both |
 //! | [`idx`] | | reads and writes IDX files, the format of MNIST |
 //! | `npy` | `npy` | reads and writes NumPy's `.npy` files |
+//! | `npz` | `npz` | reads arrays from NumPy's `.npz` archives |
+//! | `csv` | `csv` | reads CSV tables of numbers, images included |
 //! | `png` | `png` | reads folders of PNG files, writes grids of images |
 
 mod augmentation;
@@ -30,9 +32,13 @@ mod weighted;
 
 pub use augmentation::Augmentation;
 pub use dataset::Dataset;
+#[cfg(feature = "csv")]
+pub use formats::csv;
 pub use formats::idx;
 #[cfg(feature = "npy")]
 pub use formats::npy;
+#[cfg(feature = "npz")]
+pub use formats::npz;
 #[cfg(feature = "png")]
 pub use formats::png;
 pub use holdout::{Holdout, Subset};

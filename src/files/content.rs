@@ -63,6 +63,10 @@ const STARTS: [(&[u8], &str); 45] = [
 
 /// The name of PNG.
 pub(crate) const PNG: &str = "a PNG image; data::png reads folders of them";
+/// The name of text that may be a table.
+pub(crate) const TABLE: &str = "text, perhaps a CSV table; data::csv (feature `csv`) reads numbers";
+/// The name of other text.
+pub(crate) const TEXT: &str = "text";
 const PYTORCH: &str =
     "PyTorch's own format (.pt, a pickle); load it in PyTorch and save it with python/exchange.py";
 const REVERSED: &str = "an IDX header in reversed byte order; write its numbers as big-endian";
@@ -127,7 +131,7 @@ fn describe_zip(start: &[u8]) -> &'static str {
     let length = start.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
     let name = start.get(30..).map_or(&[][..], |rest| &rest[..length.min(rest.len())]);
     if name.ends_with(b".npy") {
-        "a NumPy .npz archive; save one array with numpy.save"
+        "a NumPy .npz archive; data::npz (feature `npz`) reads its arrays"
     } else if name.ends_with(b".pkl") || name.ends_with(b"/version") || name.ends_with(b"/byteorder") {
         PYTORCH
     } else if name == b"[Content_Types].xml" {
@@ -167,9 +171,9 @@ fn describe_text(start: &[u8]) -> Option<&'static str> {
     }
     let line = text.lines().next().unwrap_or_default();
     if line.contains([',', ';', '\t']) {
-        return Some("text, perhaps a CSV table; save its numbers with numpy.save first");
+        return Some(TABLE);
     }
-    (!line.is_empty()).then_some("text")
+    (!line.is_empty()).then_some(TEXT)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Gzip as people have it: several members in a row, zeros behind the last one, and cut short.
 
 use flate2::bufread::GzDecoder;
-use std::io::{self, BufRead, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 /// Gzip may always inflate to this many bytes.
 const SMALL: u64 = 16 << 20;
@@ -13,6 +13,17 @@ const MAX_PADDING: u64 = 1 << 20;
 /// Returns whether a file that starts with `start` is gzip.
 pub(crate) fn is_gzip(start: &[u8]) -> bool {
     start.starts_with(&[0x1f, 0x8b])
+}
+
+/// Returns the content of a stream that may be compressed.
+pub(crate) fn decompressed<'a>(stream: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut stream = BufReader::with_capacity(1 << 16, stream);
+    if is_gzip(stream.fill_buf()?) { Ok(Box::new(Inflate::new(stream))) } else { Ok(Box::new(stream)) }
+}
+
+/// Returns the number of bytes that `compressed` bytes may inflate to.
+pub(crate) fn limit(compressed: u64) -> u64 {
+    SMALL.max(MAX_INFLATION.saturating_mul(compressed))
 }
 
 /// Inflates consecutive gzip members, up to a limit. Zeros behind a member are skipped.
@@ -51,7 +62,7 @@ impl<R: BufRead> Read for Inflate<R> {
                 continue;
             }
             self.inflated += count as u64;
-            let limit = SMALL.max(MAX_INFLATION.saturating_mul(member.get_ref().bytes));
+            let limit = limit(member.get_ref().bytes);
             self.member = Some(member);
             if self.inflated > limit {
                 let found = format!("more than {MAX_INFLATION} times its size; decompress it first");

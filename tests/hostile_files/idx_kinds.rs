@@ -27,7 +27,7 @@ fn read(file: &[u8]) -> Result<IdxArray, Error> {
     idx::read_array(file, "x.idx")
 }
 
-fn images(file: &[u8], shape: Option<(usize, usize)>) -> Result<(ImageSet, usize), Error> {
+fn images(file: &[u8], shape: Option<(usize, usize)>) -> Result<ImageSet, Error> {
     read(file)?.images("x", shape)
 }
 
@@ -47,26 +47,32 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 fn every_type_gives_the_same_images() {
     let expected = ImageSet::new("x", (2, 2), LEVELS.to_vec()).unwrap();
     let shape = [2, 2, 2];
-    for file in [
-        bytes(&shape),
-        file(0x0b, &shape, &LEVELS.map(|level| i16::from(level).to_be_bytes())),
-        file(0x0c, &shape, &LEVELS.map(|level| i32::from(level).to_be_bytes())),
-        file(0x0d, &shape, &LEVELS.map(|level| (f32::from(level) / 255.0).to_be_bytes())),
-        file(0x0e, &shape, &LEVELS.map(|level| (f64::from(level) / 255.0).to_be_bytes())),
+    for (file, type_name) in [
+        (bytes(&shape), "uint8"),
+        (file(0x0b, &shape, &LEVELS.map(|level| i16::from(level).to_be_bytes())), "int16"),
+        (file(0x0c, &shape, &LEVELS.map(|level| i32::from(level).to_be_bytes())), "int32"),
+        (file(0x0d, &shape, &LEVELS.map(|level| (f32::from(level) / 255.0).to_be_bytes())), "float32"),
+        (file(0x0e, &shape, &LEVELS.map(|level| (f64::from(level) / 255.0).to_be_bytes())), "float64"),
     ] {
-        assert_eq!(images(&file, None).unwrap(), (expected.clone(), 0));
-        assert_eq!(images(&gzip(&file), None).unwrap().0, expected);
+        assert_eq!(read(&file).unwrap().type_name(), type_name);
+        for file in [gzip(&file), file] {
+            let found = images(&file, None).unwrap();
+            assert_eq!(found.notices().len(), usize::from(type_name.starts_with("int")));
+            assert!(found.notices().iter().all(|notice| notice.starts_with("x.idx: ")));
+            assert_eq!((found.image_shape(), found.pixels()), (expected.image_shape(), expected.pixels()));
+        }
     }
     let signed = file(0x09, &[1, 1, 3], &[[0_u8, 1, 127]]);
-    assert_eq!(images(&signed, None).unwrap().0.pixels(), [0, 1, 127]);
+    assert_eq!(images(&signed, None).unwrap().pixels(), [0, 1, 127]);
 }
 
 #[test]
 fn floats_a_hair_outside_are_clamped_and_counted() {
     let half_a_level = 1.0 / 510.0;
     let values = [1.0 + half_a_level, -half_a_level, -1e-9, 0.0, 1.0, 1.000_000_1, 0.5, -0.0];
-    let (set, clamped) = images(&file(0x0e, &[2, 2, 2], &values.map(f64::to_be_bytes)), None).unwrap();
-    assert_eq!((set.pixels(), clamped), (&[255, 0, 0, 0, 255, 255, 128, 0][..], 4));
+    let set = images(&file(0x0e, &[2, 2, 2], &values.map(f64::to_be_bytes)), None).unwrap();
+    assert_eq!(set.pixels(), [255, 0, 0, 0, 255, 255, 128, 0]);
+    assert_eq!(set.notices(), ["x.idx: 4 pixels slightly outside [0, 1] were clamped"]);
 }
 
 #[test]
@@ -83,7 +89,7 @@ fn values_that_are_no_gray_levels_are_named_with_their_position() {
             "pixel: expected a number in [0, 1], found 1.002 at image 1, row 1, column 0; divide by 255 or save as uint8",
         ),
         (254.0, "254 at image 1, row 1, column 0; divide by 255 or save as uint8"),
-        (-1.0, "-1 at image 1, row 1, column 0; if the numbers are in [-1, 1], use (x + 1) / 2"),
+        (-1.0, "-1 at image 1, row 1, column 0; convert values in [-1, 1] by (x + 1) / 2"),
         (300.0, "300 at image 1"),
         (f64::NAN, "NaN at image 1, row 1, column 0"),
         (f64::NEG_INFINITY, "-inf at image 1"),
@@ -94,7 +100,7 @@ fn values_that_are_no_gray_levels_are_named_with_their_position() {
     }
     for value in [-1, 256, i32::MAX, i32::MIN] {
         let integers = [[0; 4], value.to_be_bytes()];
-        let expected = format!("a gray level from 0 to 255, found {value} at image 0, row 0, column 1");
+        let expected = format!("an integer from 0 to 255, found {value} at image 0, row 0, column 1");
         refused(images(&file(0x0c, &[1, 1, 2], &integers), None), &expected);
     }
     refused(
@@ -116,32 +122,48 @@ fn flat_images_and_channels_of_one() {
         (&[2, 1, 4], two),
         (&[2, 1, 4, 1], two),
     ] {
-        let (set, _) = images(&bytes(shape), given).unwrap();
+        let set = images(&bytes(shape), given).unwrap();
         assert_eq!((set.image_shape(), set.pixels()), ((2, 2), &LEVELS[..]), "{shape:?}");
     }
     // A set with images of one column or row comes back as it was saved.
-    assert_eq!(images(&bytes(&[2, 4, 1]), None).unwrap().0.image_shape(), (4, 1));
+    assert_eq!(images(&bytes(&[2, 4, 1]), None).unwrap().image_shape(), (4, 1));
 }
 
 #[test]
 fn shapes_that_are_no_images_say_what_to_do() {
     for (shape, given, expected) in [
-        (&[2, 4][..], None, "give the shape (height, width) of the images, such as 2x2"),
-        (&[2, 4], Some((2, 3)), "expected (images, 2, 3) or (images, 2 * 3), found [2, 4]"),
+        (&[2, 4][..], None, "the shape of flat images, such as 2x2 (--shape), found [2, 4]"),
+        (&[2, 4], Some((2, 3)), "expected (images, 2, 3) or (images, 2 * 3), gray or in color, found [2, 4]"),
         (&[2, 2, 2], Some((1, 4)), "expected (images, 1, 4)"),
         (&[2, 2, 2], Some((4, 1)), "expected (images, 4, 1)"),
         (&[8], None, "is it a file of labels?"),
-        (&[8], Some((1, 1)), "(images, 1, 1)"),
+        (&[8], Some((1, 1)), "is it a file of labels?"),
         (&[2, 2, 1, 2, 1], Some((4, 1)), "(images, 4, 1)"),
-        (&[1, 2, 2, 2], None, "3 (images, height, width)"),
+        (&[1, 2, 2, 2], None, "(images, height, width) or"),
         (&[1, 2, 2, 2], Some((2, 4)), "(images, 2, 4)"),
     ] {
         refused(images(&bytes(shape), given), expected);
     }
-    let color = file(8, &[1, 2, 2, 3], &[[0_u8; 12]]);
-    refused(images(&color, None), "color images; convert them to gray first");
     refused(images(&file(8, &[0, 2, 2], &[[]]), None), "at least 1 pixel");
-    refused(images(&file(8, &[2, 4], &[LEVELS]), Some((usize::MAX, 2))), "dimensions");
+    refused(images(&file(8, &[2, 4], &[LEVELS]), Some((usize::MAX, 2))), "shape");
+}
+
+#[test]
+fn colors_are_pixels_planes_or_flat() {
+    let pixels: Vec<u8> = (0..24).collect();
+    let planes: Vec<u8> = (0..2)
+        .flat_map(|image| (0..3).map(move |channel| (image, channel)))
+        .flat_map(|(image, channel)| (0..4).map(move |pixel| image * 12 + pixel * 3 + channel))
+        .collect();
+    for (shape, elements, given, notices) in [
+        (&[2, 2, 2, 3][..], &pixels, None, 0),
+        (&[2, 3, 2, 2], &planes, None, 1),
+        (&[2, 12], &pixels, Some((2, 2)), 1),
+    ] {
+        let set = images(&file(8, shape, &[elements]), given).unwrap();
+        assert_eq!((set.channels(), set.image_shape(), set.pixels()), (3, (2, 2), &pixels[..]), "{shape:?}");
+        assert_eq!(set.notices().len(), notices);
+    }
 }
 
 #[test]
@@ -161,7 +183,7 @@ fn labels_of_bytes_integers_and_qmnist() {
 #[test]
 fn labels_of_other_shapes_are_refused() {
     for shape in [&[4, 2][..], &[1, 8], &[2, 2, 2]] {
-        refused(read(&bytes(shape)).unwrap().labels(), "expected 1 (labels)");
+        refused(read(&bytes(shape)).unwrap().labels(), "expected (labels)");
     }
     let halves = file(0x0d, &[2], &[1_f32.to_be_bytes(), 0.5_f32.to_be_bytes()]);
     refused(read(&halves).unwrap().labels(), "0.5 at label 1");
@@ -205,7 +227,7 @@ fn elements_in_reversed_byte_order() {
     refused(read(&file(0x0c, &[8], &integers)).unwrap().labels(), expected);
     // Sound tiny numbers are black.
     let tiny = [0.0, 1e-40, 0.5, 1e-310].map(f64::to_be_bytes);
-    assert_eq!(images(&file(0x0e, &[1, 2, 2], &tiny), None).unwrap().0.pixels(), [0, 0, 128, 0]);
+    assert_eq!(images(&file(0x0e, &[1, 2, 2], &tiny), None).unwrap().pixels(), [0, 0, 128, 0]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Files from anywhere: any bytes give a typed error or a valid result, with memory in proportion to the file and no
 //! more bytes read than needed.
 
+#[cfg(feature = "csv")]
+mod csv;
 mod idx;
 mod idx_format;
 mod idx_kinds;
@@ -8,6 +10,8 @@ mod model;
 mod model_kinds;
 #[cfg(feature = "npy")]
 mod npy;
+#[cfg(feature = "npz")]
+mod npz;
 #[path = "../common/peak.rs"]
 mod peak;
 #[cfg(feature = "png")]

@@ -30,6 +30,10 @@ fn types_are_shared_and_stored() {
     all!(shared: History, EpochRecord, Evaluation);
     all!(stored: TrainConfig, Augmentation, Noise, NoiseKind, Optimizer, Loss, Penalty, Scope, Init, Activation);
     all!(stored: History, EpochRecord, Evaluation, ImageQuality, RunEnd, Standardizer);
+    #[cfg(feature = "csv")]
+    all!(shared: autoencoder::data::csv::Table, autoencoder::data::csv::CsvOptions);
+    #[cfg(feature = "npz")]
+    all!(shared: autoencoder::data::npz::ArrayInfo);
     #[cfg(feature = "download")]
     all!(shared: autoencoder::data::download::Download);
 }

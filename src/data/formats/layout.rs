@@ -21,7 +21,8 @@ impl Layout {
     pub fn new(name: &str, dims: &[usize], shape: Option<(usize, usize)>) -> Result<Self> {
         let wrong = |expected: &str| Err(Error::format(name, "shape", expected, format!("{dims:?}")));
         let Some((_, image)) = dims.split_first().filter(|(_, image)| !image.is_empty()) else {
-            return wrong("(images, height, width)");
+            let found = format!("{dims:?}; is it a file of labels?");
+            return Err(Error::format(name, "shape", "(images, height, width)", found));
         };
         let long = without_ones(image);
         let layout = |shape: (usize, usize), channels: usize, planes| match shape
@@ -42,8 +43,11 @@ impl Layout {
                 // Pixels in a column or a row say nothing about the width of an image.
                 (_, &[height, width]) => layout((height, width), 1, false),
                 (&[1, 1], _) | (&[1, 1, 1], _) => layout((1, 1), 1, false),
-                (_, &[_]) => {
-                    wrong("(images, height, width), or the height and width of flat images (--shape)")
+                (_, &[features]) => {
+                    let side = features.isqrt();
+                    let such = format!(", such as {side}x{side}");
+                    let square = if side * side == features { such.as_str() } else { "" };
+                    wrong(&format!("(images, height, width), or the shape of flat images{square} (--shape)"))
                 }
                 _ => wrong("(images, height, width) or (images, height, width, 3)"),
             };
@@ -146,8 +150,9 @@ mod tests {
     fn what_makes_no_image_is_refused() {
         for (dims, shape, expected) in [
             (&[][..], None, "(images, height, width)"),
-            (&[9], None, "(images, height, width)"),
-            (&[9, 784], None, "--shape"),
+            (&[9], None, "(images, height, width), found [9]; is it a file of labels?"),
+            (&[9, 784], None, "such as 28x28 (--shape)"),
+            (&[9, 783], None, "flat images (--shape)"),
             (&[9, 784, 1], None, "--shape"),
             (&[9, 28, 20, 4], None, "alpha"),
             (&[9, 2, 2, 2, 2], None, "(images, height, width, 3)"),

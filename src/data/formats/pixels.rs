@@ -1,20 +1,41 @@
-//! Numbers as gray levels.
+//! Numbers as gray levels, and arrays of them as images.
 
-use super::{
-    layout::Layout,
-    numbers::{Element, Kind},
+use super::layout::Layout;
+use crate::{
+    data::ImageSet,
+    error::{Error, Result},
+    files::numbers::{Element, Kind},
 };
-use crate::error::{Error, Result};
 
 /// Half the distance between two gray levels. Interpolation and rounding leave floats that far outside [0, 1].
 const TOLERANCE: f64 = 0.5 / 255.0;
+
+const REVERSED: &str = "are the elements in reversed byte order?";
+
+/// Makes images of the elements of an array with dimensions `dims`. Errors call the array `file`.
+pub(super) fn images(
+    file: &str,
+    name: &str,
+    dims: &[usize],
+    layout: &Layout,
+    element: Element,
+    bytes: Vec<u8>,
+) -> Result<ImageSet> {
+    if bytes.is_empty() {
+        return Err(Error::format(file, "shape", "images of at least 1 pixel", format!("{dims:?}")));
+    }
+    let mut notices: Vec<_> = layout.notice(file, dims).into_iter().collect();
+    let pixels = layout.arrange(levels(file, element, bytes, layout, &mut notices)?);
+    let images = ImageSet::with_channels(name.to_owned(), layout.shape, layout.channels, pixels)?;
+    Ok(images.with_notices(notices))
+}
 
 /// Converts the elements of an array to gray levels, in the same order. Notices say what was changed.
 ///
 /// Bytes are levels. Of `uint16`, 65,535 is white; `true` is white; floats are in [0, 1], or within half a level of it. Other
 /// integers are levels if all are in 0 to 255.
-pub(super) fn levels(
-    name: &str,
+fn levels(
+    file: &str,
     element: Element,
     bytes: Vec<u8>,
     layout: &Layout,
@@ -24,44 +45,71 @@ pub(super) fn levels(
         return Ok(bytes);
     }
     let elements = || bytes.chunks_exact(element.size);
-    if element.kind == Kind::Float {
-        let mut outside = 0_usize;
-        let level = |(index, bytes)| {
-            let value = element.float(bytes);
-            if !(-TOLERANCE..=1.0 + TOLERANCE).contains(&value) {
-                let numbers = elements().map(|bytes| element.float(bytes));
-                let found = format!("{value} at {}; {}", layout.position(index), remedy(numbers));
-                return Err(Error::format(name, "pixel", "a number in [0, 1]", found));
-            }
-            outside += usize::from(!(0.0..=1.0).contains(&value));
-            Ok((value as f32 * 255.0).round() as u8)
-        };
-        let levels = elements().enumerate().map(level).collect::<Result<_>>()?;
-        if outside > 0 {
-            notices.push(format!("{name}: {outside} pixels slightly outside [0, 1] were clamped"));
-        }
-        return Ok(levels);
-    }
+    let wrong = |index: usize, bytes: &[u8], remedy: &str| {
+        let found = format!("{} at {}{remedy}", element.text(bytes), layout.position(index));
+        let expected = if element.is_integer() { "an integer from 0 to 255" } else { "a number in [0, 1]" };
+        Err(Error::format(file, "pixel", expected, found))
+    };
     match (element.kind, element.size) {
+        (Kind::Float | Kind::Brain, _) => {
+            let (mut outside, mut largest) = (0_usize, 0.0_f64);
+            let level = |(index, bytes)| {
+                let value = element.float(bytes);
+                if !(-TOLERANCE..=1.0 + TOLERANCE).contains(&value) {
+                    let remedy = if reversed_float(element, bytes) {
+                        REVERSED
+                    } else {
+                        remedy(elements().map(|bytes| element.float(bytes)))
+                    };
+                    return wrong(index, bytes, &format!("; {remedy}"));
+                }
+                outside += usize::from(!(0.0..=1.0).contains(&value));
+                largest = largest.max(value.abs());
+                Ok((value as f32 * 255.0).round() as u8)
+            };
+            let levels = elements().enumerate().map(level).collect::<Result<_>>()?;
+            // A 1 in reversed byte order is a subnormal number, which would be black.
+            if element.size > 2 && largest > 0.0 && largest < f32::MIN_POSITIVE.into() {
+                let found = format!("none beyond {largest:e}; {REVERSED}");
+                return Err(Error::format(file, "pixels", "numbers in [0, 1]", found));
+            }
+            if outside > 0 {
+                notices.push(format!("{file}: {outside} pixels slightly outside [0, 1] were clamped"));
+            }
+            Ok(levels)
+        }
         (Kind::Bool, _) => {
             Ok(elements().map(|b| if element.integer(b) == 0 { 0 } else { u8::MAX }).collect())
         }
         (Kind::Unsigned, 2) => {
-            notices.push(format!("{name}: 16-bit pixels were rounded to 8 bits; 65535 is white"));
+            notices.push(format!("{file}: 16-bit pixels were rounded to 8 bits; 65535 is white"));
             Ok(elements().map(|bytes| ((element.integer(bytes) + 128) / 257) as u8).collect())
         }
-        _ => {
-            notices.push(format!("{name}: {} pixels are taken as gray levels from 0 to 255", element.name()));
+        (Kind::Unsigned | Kind::Signed, size) => {
+            notices.push(format!("{file}: {} pixels are taken as gray levels from 0 to 255", element.name()));
             let level = |(index, bytes)| {
                 let value = element.integer(bytes);
-                u8::try_from(value).map_err(|_| {
-                    let found = format!("{value} at {}", layout.position(index));
-                    Error::format(name, "pixel", "an integer from 0 to 255", found)
-                })
+                let remedy = match value {
+                    _ if reversed_integer(element, bytes) => format!("; {REVERSED}"),
+                    ..0 if size == 1 => "; save as uint8".to_owned(),
+                    _ => String::new(),
+                };
+                u8::try_from(value).or_else(|_| wrong(index, bytes, &remedy))
             };
             elements().enumerate().map(level).collect()
         }
     }
+}
+
+/// Returns whether an invalid integer is a level, or a label, in the other byte order.
+pub(super) fn reversed_integer(element: Element, bytes: &[u8]) -> bool {
+    element.size > 1 && (0..=255).contains(&element.reversed().integer(bytes))
+}
+
+/// Returns whether an invalid float is probably a pixel in the other byte order.
+fn reversed_float(element: Element, bytes: &[u8]) -> bool {
+    let reversed = element.reversed().float(bytes);
+    element.size > 2 && element.float(bytes).abs() > 1e6 && (1e-3..=1.0).contains(&reversed)
 }
 
 /// Says how numbers that are no pixels become pixels.

@@ -3,7 +3,6 @@
 pub(super) mod metadata;
 mod misnamed;
 pub(crate) mod model;
-mod numbers;
 #[cfg(feature = "onnx")]
 pub(super) mod onnx;
 pub(crate) mod safetensors;

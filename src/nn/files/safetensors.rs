@@ -5,10 +5,12 @@
 //! near 2^64 to a length without a check. Its writer puts the metadata in random order; here they are sorted, so that equal
 //! models are equal files.
 
-use super::numbers;
 use crate::{
     error::{Error, Result},
-    files::{content, memory},
+    files::{
+        content, memory,
+        numbers::{Element, Kind},
+    },
 };
 use safetensors::{
     Dtype,
@@ -186,12 +188,13 @@ impl Tensors {
                 &format_args!("{:?}{remedy}", tensor.shape),
             ));
         }
+        let element = float(tensor.dtype)
+            .ok_or_else(|| wrong(&"as F32, F64, F16 or BF16", &format_args!("{:?}", tensor.dtype)))?;
         let (start, end) = tensor.data_offsets;
-        let values = numbers::floats(tensor.dtype, &self.data[start..end]);
-        let values =
-            values.ok_or_else(|| wrong(&"as F32, F64, F16 or BF16", &format_args!("{:?}", tensor.dtype)))?;
+        let elements = || self.data[start..end].chunks_exact(element.size).map(|bytes| element.float(bytes));
+        let values: Vec<f32> = elements().map(|value| value as f32).collect();
         let Some(index) = values.iter().position(|value| !value.is_finite()) else { return Ok(values) };
-        let value = numbers::exact(tensor.dtype, &self.data[start..end], index);
+        let value = elements().nth(index).unwrap_or(f64::NAN);
         let columns = shape.last().copied().unwrap_or(1);
         let position = match shape {
             [_, _] => format!("[{}, {}]", index / columns, index % columns),
@@ -199,6 +202,18 @@ impl Tensors {
         };
         Err(wrong(&"of finite numbers in the range of f32", &format_args!("{value:e} at {position}")))
     }
+}
+
+/// The elements of a tensor of floats.
+fn float(dtype: Dtype) -> Option<Element> {
+    let (kind, size) = match dtype {
+        Dtype::F16 => (Kind::Float, 2),
+        Dtype::BF16 => (Kind::Brain, 2),
+        Dtype::F32 => (Kind::Float, 4),
+        Dtype::F64 => (Kind::Float, 8),
+        _ => return None,
+    };
+    Some(Element { kind, size, big_endian: false })
 }
 
 #[derive(Default)]

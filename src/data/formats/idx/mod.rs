@@ -24,7 +24,7 @@ pub use write::{Encoding, write_array};
 use crate::{
     data::ImageSet,
     error::{Error, Result},
-    files::write_atomic,
+    files::{numbers::Element, write_atomic},
 };
 use std::path::Path;
 
@@ -37,68 +37,15 @@ pub struct IdxArray {
     pub name: String,
     /// The dimensions; the first one counts images or labels.
     pub shape: Vec<usize>,
-    /// Type of the elements.
-    pub element: Element,
     /// The elements in row-major order, each with the most significant byte first.
     pub bytes: Vec<u8>,
+    element: Element,
 }
 
-/// The type of an array's elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Element {
-    /// Unsigned bytes, type 0x08.
-    U8,
-    /// Signed bytes, type 0x09.
-    I8,
-    /// Signed integers of 16 bits, type 0x0B.
-    I16,
-    /// Signed integers of 32 bits, type 0x0C.
-    I32,
-    /// Floats of 32 bits, type 0x0D.
-    F32,
-    /// Floats of 64 bits, type 0x0E.
-    F64,
-}
-
-impl Element {
-    /// The type with a code of the magic number.
-    fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
-            0x08 => Self::U8,
-            0x09 => Self::I8,
-            0x0b => Self::I16,
-            0x0c => Self::I32,
-            0x0d => Self::F32,
-            0x0e => Self::F64,
-            _ => return None,
-        })
-    }
-
-    /// Returns the size of an element in bytes.
-    pub fn size(self) -> usize {
-        match self {
-            Self::U8 | Self::I8 => 1,
-            Self::I16 => 2,
-            Self::I32 | Self::F32 => 4,
-            Self::F64 => 8,
-        }
-    }
-
-    fn is_float(self) -> bool {
-        matches!(self, Self::F32 | Self::F64)
-    }
-
-    /// The value of an element's bytes, exactly.
-    fn value(self, bytes: &[u8]) -> f64 {
-        match (self, bytes) {
-            (Self::U8, &[byte]) => byte.into(),
-            (Self::I8, &[byte]) => byte.cast_signed().into(),
-            (Self::I16, &[a, b]) => i16::from_be_bytes([a, b]).into(),
-            (Self::I32, &[a, b, c, d]) => i32::from_be_bytes([a, b, c, d]).into(),
-            (Self::F32, &[a, b, c, d]) => f32::from_be_bytes([a, b, c, d]).into(),
-            (Self::F64, &[a, b, c, d, e, f, g, h]) => f64::from_be_bytes([a, b, c, d, e, f, g, h]),
-            _ => f64::NAN,
-        }
+impl IdxArray {
+    /// Returns the type of the elements in NumPy's words, such as `uint8` or `float32`.
+    pub fn type_name(&self) -> String {
+        self.element.name()
     }
 }
 
@@ -112,7 +59,7 @@ impl Element {
 ///
 /// # Errors
 /// [`Error::Io`] if a file cannot be read; [`Error::Format`] if it is not an IDX file of images or labels, a value is not a
-/// gray level or a label, there are no images, or the numbers of images and labels differ.
+/// pixel or a label, there are no images, or the numbers of images and labels differ.
 pub fn load<P: AsRef<Path>>(images: P, labels: Option<P>) -> Result<ImageSet> {
     let labels = labels.map(load_array).transpose()?;
     let images = load_array(images)?;
@@ -164,14 +111,14 @@ pub fn save_array(path: impl AsRef<Path>, shape: &[usize], bytes: &[u8], encodin
     write_atomic(path, |out| out.write_all(&file))
 }
 
-/// Makes a set of an array of images, `[images, height, width]`, and optionally one of labels. See [`IdxArray::images`]
+/// Makes a set of an array of images, `[images, height, width]` or in color, and optionally one of labels. See [`IdxArray::images`]
 /// and [`IdxArray::labels`].
 ///
 /// # Errors
 /// [`Error::Format`] if one of these functions fails, or the numbers of images and labels differ.
 pub fn image_set(name: &str, images: IdxArray, labels: Option<IdxArray>) -> Result<ImageSet> {
     let file = images.name.clone();
-    let (set, _) = images.images(name, None)?;
+    let set = images.images(name, None)?;
     let Some(labels) = labels else { return Ok(set) };
     let (labels, labels_file) = (labels.labels()?, labels.name);
     if labels.len() != set.len() {

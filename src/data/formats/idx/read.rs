@@ -1,17 +1,18 @@
-use super::{Element, IdxArray, MAX_DIMENSIONS};
+use super::{IdxArray, MAX_DIMENSIONS};
 use crate::{
     error::{Error, Result},
     files::{
         content,
         digest::HashingReader,
-        gzip::{Inflate, is_gzip},
+        gzip::{decompressed, is_gzip},
         memory,
+        numbers::{Element, Kind},
     },
 };
 use byteorder::{BigEndian, ReadBytesExt};
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, Read},
     path::Path,
 };
 
@@ -30,7 +31,7 @@ pub fn load_array(path: impl AsRef<Path>) -> Result<IdxArray> {
 pub(crate) fn load_array_and_digest(path: &Path) -> Result<(IdxArray, String)> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(Error::io(path))?;
-    let mut stream = HashingReader::new(decompressed(file, &name)?);
+    let mut stream = HashingReader::new(decompressed(file).map_err(Error::io(path))?);
     let array = read_plain(&mut stream, &name)?;
     Ok((array, stream.into_hex()))
 }
@@ -47,14 +48,7 @@ pub(crate) fn load_array_and_digest(path: &Path) -> Result<(IdxArray, String)> {
 /// # Errors
 /// [`Error::Format`] if the stream is not an IDX file, [`Error::Io`] if it cannot be read.
 pub fn read_array(stream: impl Read, name: &str) -> Result<IdxArray> {
-    read_plain(&mut decompressed(stream, name)?, name)
-}
-
-/// The content of a stream that may be compressed.
-fn decompressed<'a>(stream: impl Read + 'a, name: &str) -> Result<Box<dyn Read + 'a>> {
-    let mut stream = BufReader::with_capacity(1 << 16, stream);
-    let start = stream.fill_buf().map_err(Error::io(name))?;
-    if is_gzip(start) { Ok(Box::new(Inflate::new(stream))) } else { Ok(Box::new(stream)) }
+    read_plain(&mut decompressed(stream).map_err(Error::io(name))?, name)
 }
 
 fn read_plain(stream: &mut impl Read, name: &str) -> Result<IdxArray> {
@@ -68,7 +62,7 @@ fn read_plain(stream: &mut impl Read, name: &str) -> Result<IdxArray> {
             stream.read_u32::<BigEndian>().map_err(truncated(name, "dimensions", "4 bytes each"))?;
         shape.push(dimension as usize);
     }
-    let size = element.size();
+    let size = element.size;
     let length = |shape: &[usize]| {
         let length = shape.iter().try_fold(size, |product, &d| product.checked_mul(d));
         length.filter(|&n| n <= isize::MAX as usize)
@@ -91,7 +85,7 @@ fn read_plain(stream: &mut impl Read, name: &str) -> Result<IdxArray> {
     // Reading to the end makes the decoder check gzip's CRC.
     let rest = io::copy(&mut stream.take(1 << 16), &mut io::sink());
     match rest.map_err(truncated(name, "end", "the end of the stream"))? {
-        0 => Ok(IdxArray { name: name.to_owned(), shape, element, bytes }),
+        0 => Ok(IdxArray { name: name.to_owned(), shape, bytes, element }),
         more => Err(Error::format(
             name,
             "end",
@@ -105,7 +99,16 @@ fn read_plain(stream: &mut impl Read, name: &str) -> Result<IdxArray> {
 fn magic_number(start: &[u8]) -> Option<(Element, u8)> {
     let &[0, 0, code, dimensions] = start else { return None };
     (1..=MAX_DIMENSIONS).contains(&dimensions).then_some(())?;
-    Some((Element::from_code(code)?, dimensions))
+    let (kind, size) = match code {
+        0x08 => (Kind::Unsigned, 1),
+        0x09 => (Kind::Signed, 1),
+        0x0b => (Kind::Signed, 2),
+        0x0c => (Kind::Signed, 4),
+        0x0d => (Kind::Float, 4),
+        0x0e => (Kind::Float, 8),
+        _ => return None,
+    };
+    Some((Element { kind, size, big_endian: true }, dimensions))
 }
 
 /// The error for a stream that starts with another magic number.

@@ -1,6 +1,6 @@
 use crate::{
-    data::formats::numbers::{Element, Kind},
     error::{Error, Result},
+    files::numbers::{Element, Kind},
 };
 use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 use ndarray_npy::npy::header::{Header, Layout};
@@ -13,6 +13,17 @@ pub(super) fn element(name: &str, header: &Header) -> Result<Element> {
         let expected = "bool, integers of at most 64 bits, or floats of 16, 32 or 64 bits";
         Error::format(name, "type of the elements", expected, descriptor)
     })
+}
+
+/// Reads a header and returns the dimensions and the name of the type, which need not be one of numbers.
+#[cfg(feature = "npz")]
+pub(in crate::data::formats) fn describe(
+    mut stream: &mut dyn std::io::Read,
+    name: &str,
+) -> Result<(Vec<usize>, String)> {
+    let header = super::header::header(&mut stream, name)?;
+    let type_name = element(name, &header).map_or_else(|_| header.type_descriptor.to_string(), Element::name);
+    Ok((header.shape, type_name))
 }
 
 /// Parses a type in NumPy's notation, such as `<f4`.

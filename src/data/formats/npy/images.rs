@@ -5,7 +5,7 @@ use super::{
 use crate::{
     data::{
         ImageSet,
-        formats::{layout::Layout, pixels::levels},
+        formats::{layout::Layout, pixels},
     },
     error::{Error, Result},
     files::write_atomic,
@@ -36,8 +36,7 @@ use std::{
 /// ```
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not an NPY file of images, [`Error::Shape`] if
-/// there are no images.
+/// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not an NPY file of images or there are none.
 pub fn load(path: impl AsRef<Path>, shape: Option<(usize, usize)>) -> Result<ImageSet> {
     let path = path.as_ref();
     let file = File::open(path).map_err(Error::io(path))?;
@@ -66,11 +65,8 @@ pub fn read(mut stream: impl Read, name: &str, shape: Option<(usize, usize)>) ->
     let layout = Layout::new(name, &header.shape, shape)?;
     let element = element(name, &header)?;
     let bytes = elements(&mut stream, name, &header, element.size)?;
-    let mut notices: Vec<_> = layout.notice(name, &header.shape).into_iter().collect();
     let bytes = rows_first(name, &header, element.size, bytes)?;
-    let pixels = layout.arrange(levels(name, element, bytes, &layout, &mut notices)?);
-    let images = ImageSet::with_channels(name.to_owned(), layout.shape, layout.channels, pixels)?;
-    Ok(images.with_notices(notices))
+    pixels::images(name, name, &header.shape, &layout, element, bytes)
 }
 
 #[cfg(test)]
@@ -173,6 +169,7 @@ mod tests {
 
     #[test]
     fn files_without_images_are_errors_that_say_so() {
+        let swapped = |value: f64| f64::from_bits(value.to_bits().swap_bytes());
         let three = npy(&Array3::<u8>::zeros((2, 3, 4)));
         for (file, shape, expected) in [
             (three.clone(), Some((4, 3)), "(images, 4, 3)"),
@@ -180,6 +177,10 @@ mod tests {
             (npy(&array![[1_u8, 2]]), Some((2, 2)), "(images, 2 * 2)"),
             (npy(&array![[[1_i32, 256], [0, 0]]]), None, "256 at image 0, row 0, column 1"),
             (npy(&array![[[0, -1], [0, 0]]]), None, "an integer from 0 to 255"),
+            (npy(&array![[[0_i8, -1], [0, 0]]]), None, "-1 at image 0, row 0, column 1; save as uint8"),
+            (npy(&array![[[0_i32, 7 << 24], [0, 0]]]), None, "reversed byte order"),
+            (npy(&array![[[0.0, swapped(1.0)], [0.0, 0.0]]]), None, "reversed byte order"),
+            (npy(&array![[[0.0, swapped(0.4)], [0.0, 0.0]]]), None, "reversed byte order"),
             (
                 npy(&array![[[0_f32, 0.0], [77.0, 255.0]]]),
                 None,
@@ -195,8 +196,8 @@ mod tests {
                 None,
                 "structured",
             ),
-            (npy(&Array3::<u8>::zeros((0, 3, 4))), None, "positive multiple"),
-            (npy(&Array3::<u8>::zeros((2, 0, 4))), None, "at least 1"),
+            (npy(&Array3::<u8>::zeros((0, 3, 4))), None, "at least 1 pixel, found [0, 3, 4]"),
+            (npy(&Array3::<u8>::zeros((2, 0, 4))), None, "at least 1 pixel"),
             ([&three[..], &[0]].concat(), None, "nothing after the elements"),
         ] {
             let error = read(&file[..], "x.npy", shape).unwrap_err().to_string();

@@ -60,23 +60,8 @@ pub fn save_integers(path: impl AsRef<Path>, integers: ArrayViewD<i64>) -> Resul
 /// As [`load_integers`]; the range is that of a label.
 pub fn load_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
-    let name = path.display().to_string();
-    let integers = load_integers(path)?;
-    let rows = integers.shape().first().copied().unwrap_or(0);
-    if integers.ndim() == 0 || integers.len() != rows {
-        return Err(Error::format(
-            &name,
-            "shape",
-            "(rows), one label each",
-            format!("{:?}", integers.shape()),
-        ));
-    }
-    let label = |(row, &label): (usize, &i64)| {
-        let found =
-            || Error::format(&name, "label", "an integer from 0 to 255", format!("{label} at row {row}"));
-        u8::try_from(label).map_err(|_| found())
-    };
-    integers.iter().enumerate().map(label).collect()
+    let file = File::open(path).map_err(Error::io(path))?;
+    read_labels(file, &path.display().to_string())
 }
 
 /// Saves labels as `uint8` `[rows]`. The file is [written atomically](write_atomic).
@@ -110,6 +95,25 @@ pub fn read_integers(mut stream: impl Read, name: &str) -> Result<ArrayD<i64>> {
     let integers = bytes.chunks_exact(element.size).enumerate().map(integer).collect::<Result<Vec<_>>>()?;
     ArrayD::from_shape_vec(IxDyn(&header.shape), integers)
         .map_err(|error| Error::format(name, "shape", "a shape that fits in memory", error))
+}
+
+/// Reads labels from a stream as [`load_labels`] does from a file. Errors call the stream `name`.
+///
+/// # Errors
+/// As [`load_labels`].
+pub fn read_labels(stream: impl Read, name: &str) -> Result<Vec<u8>> {
+    let integers = read_integers(stream, name)?;
+    let rows = integers.shape().first().copied().unwrap_or(0);
+    if integers.ndim() == 0 || integers.len() != rows {
+        let found = format!("{:?}", integers.shape());
+        return Err(Error::format(name, "shape", "(rows), one label each", found));
+    }
+    let label = |(row, &label): (usize, &i64)| {
+        let found =
+            || Error::format(name, "label", "an integer from 0 to 255", format!("{label} at row {row}"));
+        u8::try_from(label).map_err(|_| found())
+    };
+    integers.iter().enumerate().map(label).collect()
 }
 
 #[cfg(test)]

@@ -1,19 +1,25 @@
-//! Numbers of the types that array files have.
+//! Numbers of the types that files of arrays and tensors have.
 
 /// The type of the elements of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
+    #[cfg_attr(
+        not(any(feature = "csv", feature = "npy")),
+        allow(dead_code, reason = "readers behind features")
+    )]
     Bool,
     Unsigned,
     Signed,
     Float,
+    /// The upper half of a float of 32 bits, `bfloat16`.
+    Brain,
 }
 
 /// The type, size and byte order of the elements of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Element {
+pub(crate) struct Element {
     pub kind: Kind,
-    /// Bytes: 1, 2, 4 or 8, and for floats at least 2.
+    /// Bytes: 1, 2, 4 or 8; for floats at least 2.
     pub size: usize,
     pub big_endian: bool,
 }
@@ -26,7 +32,7 @@ impl Element {
 
     /// Returns whether elements are integers or truth values.
     pub fn is_integer(self) -> bool {
-        self.kind != Kind::Float
+        matches!(self.kind, Kind::Bool | Kind::Unsigned | Kind::Signed)
     }
 
     /// Returns the name that NumPy gives the type.
@@ -36,15 +42,22 @@ impl Element {
             Kind::Unsigned => format!("uint{}", 8 * self.size),
             Kind::Signed => format!("int{}", 8 * self.size),
             Kind::Float => format!("float{}", 8 * self.size),
+            Kind::Brain => "bfloat16".to_owned(),
         }
+    }
+
+    /// Returns the same type in the other byte order.
+    pub fn reversed(self) -> Self {
+        Self { big_endian: !self.big_endian, ..self }
     }
 
     /// Decodes the bytes of one float.
     pub fn float(self, bytes: &[u8]) -> f64 {
         let bits = self.bits(bytes);
-        match self.size {
-            2 => half(bits as u16),
-            4 => f32::from_bits(bits as u32).into(),
+        match (self.kind, self.size) {
+            (Kind::Brain, _) => f32::from_bits((bits as u32) << 16).into(),
+            (_, 2) => half(bits as u16).into(),
+            (_, 4) => f32::from_bits(bits as u32).into(),
             _ => f64::from_bits(bits),
         }
     }
@@ -58,7 +71,7 @@ impl Element {
                 let unused = 64 - 8 * self.size;
                 ((bits << unused) as i64 >> unused).into()
             }
-            Kind::Unsigned | Kind::Float => bits.into(),
+            Kind::Unsigned | Kind::Float | Kind::Brain => bits.into(),
         }
     }
 
@@ -67,23 +80,34 @@ impl Element {
         if self.is_integer() { self.integer(bytes) as f64 } else { self.float(bytes) }
     }
 
+    /// Formats an element with the digits that its type needs.
+    pub fn text(self, bytes: &[u8]) -> String {
+        match self.kind {
+            Kind::Float | Kind::Brain if self.size == 8 => self.float(bytes).to_string(),
+            Kind::Float | Kind::Brain => (self.float(bytes) as f32).to_string(),
+            Kind::Bool | Kind::Unsigned | Kind::Signed => self.integer(bytes).to_string(),
+        }
+    }
+
     fn bits(self, bytes: &[u8]) -> u64 {
         let join = |bits: u64, byte: &u8| bits << 8 | u64::from(*byte);
         if self.big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
     }
 }
 
-/// The value of a float of 16 bits (IEEE 754 binary16).
-fn half(bits: u16) -> f64 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let fraction = f64::from(bits & 0x3ff) / 1024.0;
-    let magnitude = match i32::from(bits >> 10 & 0x1f) {
-        0 => fraction * 2_f64.powi(-14),
-        31 if fraction == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        exponent => (1.0 + fraction) * 2_f64.powi(exponent - 15),
+/// The value of a float of 16 bits (IEEE 754 binary16), exactly.
+fn half(bits: u16) -> f32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let exponent = u32::from(bits >> 10 & 0x1f);
+    let fraction = u32::from(bits & 0x3ff);
+    let magnitude = match exponent {
+        // Subnormal numbers are multiples of 2^-24.
+        0 => (fraction as f32 / 16_777_216.0).to_bits(),
+        0x1f => 0x7f80_0000 | fraction << 13,
+        // The bias of f32's exponent is larger by 112.
+        _ => (exponent + 112) << 23 | fraction << 13,
     };
-    sign * magnitude
+    f32::from_bits(sign | magnitude)
 }
 
 #[cfg(test)]
@@ -91,19 +115,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_have_the_values_of_numpy() {
-        for (bits, expected) in [
+    fn floats_of_16_bits_are_decoded_exactly() {
+        for (bits, value) in [
+            (0x0000, 0.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x03ff, 6.097_555e-5),
+            (0x0400, 6.103_515_6e-5),
+            (0x3555, 0.333_251_95),
             (0x3c00, 1.0),
             (0xc000, -2.0),
             (0x7bff, 65_504.0),
-            (0x0001, 5.960_464_477_539_063e-8),
-            (0x0400, 6.103_515_625e-5),
-            (0x3555, 0.333_251_953_125),
-            (0x7c00, f64::INFINITY),
+            (0x7c00, f32::INFINITY),
+            (0xfc00, f32::NEG_INFINITY),
         ] {
-            assert_eq!(half(bits), expected, "{bits:x}");
+            assert_eq!(half(bits), value, "{bits:#06x}");
         }
+        assert_eq!(half(0x8000).to_bits(), (-0.0_f32).to_bits());
         assert!(half(0x7e00).is_nan());
+        // Consecutive bits are consecutive values.
+        assert!((0..0x7c00).all(|bits| half(bits) < half(bits + 1)));
+        let brain = Element { kind: Kind::Brain, size: 2, big_endian: true };
+        assert_eq!(
+            [0x3f80_u16, 0xc049, 0x7f7f].map(|bits| brain.float(&bits.to_be_bytes())),
+            [1.0, -3.140_625, f64::from(3.389_531_4e38_f32)]
+        );
     }
 
     #[test]

@@ -1,0 +1,114 @@
+//! What the first line says about a table.
+
+use super::{
+    CsvOptions,
+    cells::{self, Cell},
+};
+use crate::error::{Error, Result};
+use std::borrow::Cow;
+
+/// Returns the separator of the cells of a text that starts with `start`.
+pub(super) fn delimiter(start: &[u8]) -> u8 {
+    let text = start.trim_ascii_start();
+    let mut quoted = false;
+    let mut found = [b'\t', b';', b','].map(|delimiter| (delimiter, false));
+    for &byte in text {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\n' | b'\r' if !quoted => break,
+            _ if !quoted => found.iter_mut().for_each(|(delimiter, seen)| *seen |= byte == *delimiter),
+            _ => {}
+        }
+    }
+    found.into_iter().find(|(_, seen)| *seen).map_or(b',', |(delimiter, _)| delimiter)
+}
+
+/// The columns of a table.
+pub(super) struct Columns {
+    /// Names of all columns. Empty without a header.
+    pub names: Vec<String>,
+    /// Index of the column of labels.
+    pub label: Option<usize>,
+}
+
+impl Columns {
+    /// Interprets the cells of the first line.
+    pub fn new<'a>(
+        name: &str,
+        line: u64,
+        cells: impl Iterator<Item = Cow<'a, str>> + Clone,
+        options: &CsvOptions,
+    ) -> Result<Self> {
+        let number: Option<usize> = options.label.as_ref().and_then(|label| label.parse().ok());
+        let is_text = |(index, cell): (usize, Cow<str>)| {
+            number != Some(index + 1) && matches!(cells::interpret(&cell), Cell::Text)
+        };
+        let header = options.header.unwrap_or_else(|| cells.clone().enumerate().any(is_text));
+        if header {
+            return Self::named(name, line, cells.map(Cow::into_owned).collect(), options);
+        }
+        let Some(label) = &options.label else { return Ok(Self { names: vec![], label: None }) };
+        let width = cells.count();
+        match number.filter(|number| (1..=width).contains(number)) {
+            Some(number) => Ok(Self { names: vec![], label: Some(number - 1) }),
+            None => {
+                let expected = format!("a number from 1 to {width}, as there is no header");
+                let found = format!("`{}`", cells::excerpt(label));
+                Err(Error::format(name, "column of labels", expected, found))
+            }
+        }
+    }
+
+    fn named(name: &str, line: u64, first: Vec<String>, options: &CsvOptions) -> Result<Self> {
+        if let Some(index) = first.iter().position(String::is_empty) {
+            let found = format!(
+                "none at line {line}, column {}; if these are row numbers of pandas, save with index=False",
+                index + 1
+            );
+            return Err(Error::format(name, "name of a column", "text", found));
+        }
+        let named = |wanted: &str| {
+            let mut columns = (0..first.len()).filter(|&index| first[index].eq_ignore_ascii_case(wanted));
+            (columns.next(), columns.next())
+        };
+        let (label, second) = named(options.label.as_deref().unwrap_or("label"));
+        if let Some(second) = second {
+            let found = format!("columns {} and {}", label.map_or(0, |index| index + 1), second + 1);
+            return Err(Error::format(name, "column of labels", "one of this name", found));
+        }
+        if let (None, Some(wanted)) = (label, &options.label) {
+            let list: Vec<_> = first.iter().take(10).map(|name| cells::excerpt(name)).collect();
+            let found = format!("the columns {}", list.join(", "));
+            let expected = format!("`{}`", cells::excerpt(wanted));
+            return Err(Error::format(name, "column of labels", expected, found));
+        }
+        Ok(Self { names: first, label })
+    }
+
+    /// Says where a cell is.
+    pub fn position(&self, line: u64, index: usize) -> String {
+        let name = self.names.get(index).map(|name| format!(" ({})", cells::excerpt(name)));
+        format!("line {line}, column {}{}", index + 1, name.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delimiters_are_found_outside_quotes() {
+        for (start, expected) in [
+            ("a,b\n1;2", b','),
+            ("1,5;2,5\n", b';'),
+            ("a\tb;c", b'\t'),
+            ("\"a;b\",c\r\n", b','),
+            ("\"a\n;\",b\n", b','),
+            ("\n\n1;2", b';'),
+            ("1\r2;3", b','),
+            ("", b','),
+        ] {
+            assert_eq!(delimiter(start.as_bytes()), expected, "{start:?}");
+        }
+    }
+}
