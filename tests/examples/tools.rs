@@ -1,6 +1,6 @@
 //! `throughput`, `draw_digits` and `custom_data`.
 
-use super::{example, fail, picture, succeed, text};
+use super::{example, fail, picture, rows, succeed, text};
 use autoencoder::{
     Autoencoder,
     data::{ImageSet, digits, idx, npy},
@@ -11,6 +11,7 @@ use ndarray_npy::write_npy;
 use serde_json::Value;
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -209,7 +210,7 @@ fn custom_data_warns_of_images_without_content() {
     let path = folder.path().join("dark.npy");
     for (pixels, expected) in [
         ((0..40 * 16).map(|index| (index % 16) as u8).collect::<Vec<_>>(), "all images are equal"),
-        ((0..40 * 16).map(|index| (index % 15) as u8).collect(), "nearly blank"),
+        ((0..40 * 16).map(|index| (index % 17) as u8).collect(), "nearly blank"),
     ] {
         npy::save(&path, &ImageSet::new("dark", (4, 4), pixels).unwrap()).unwrap();
         let [images, out] = [&path, folder.path()].map(|path| path.to_str().unwrap());
@@ -218,4 +219,61 @@ fn custom_data_warns_of_images_without_content() {
         let said = text(&output.stderr);
         assert!(output.status.success() && said.contains(expected), "{said}");
     }
+}
+
+/// The same images from a NumPy archive, a table with labels, and flat or transposed arrays.
+#[test]
+fn custom_data_reads_archives_tables_and_flat_arrays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let digits = digits::generate(30, 3).unwrap();
+    npy::save(path("x.npy"), &digits).unwrap();
+    npy::save_labels(path("y.npy"), digits.labels().unwrap()).unwrap();
+    let mut archive = zip::ZipWriter::new(fs::File::create(path("both.npz")).unwrap());
+    for name in ["x.npy", "y.npy"] {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(&fs::read(path(name)).unwrap()).unwrap();
+    }
+    archive.finish().unwrap();
+    let mut table = csv::Writer::from_path(path("named.csv")).unwrap();
+    let header = std::iter::once("label".to_owned()).chain((0..784).map(|pixel| format!("pixel{pixel}")));
+    table.write_record(header).unwrap();
+    for (image, label) in digits.pixels().chunks(784).zip(digits.labels().unwrap()) {
+        let name = if label % 2 == 0 { "even" } else { "odd" };
+        let pixels = image.iter().map(u8::to_string);
+        table.write_record(std::iter::once(name.to_owned()).chain(pixels)).unwrap();
+    }
+    table.flush().unwrap();
+    idx::save_array(path("flat.idx"), &[30, 784], digits.pixels(), idx::Encoding::Plain).unwrap();
+    let upright = digits.clone().transpose();
+    idx::save_array(path("emnist.idx"), &[30, 28, 28], upright.pixels(), idx::Encoding::Gzip).unwrap();
+
+    let mut codes = Vec::new();
+    for (file, flags) in [
+        ("x.npy", "--labels y.npy"),
+        ("both.npz", "--array x --labels y.npy"),
+        ("named.csv", "--shape 28x28 --labels y.npy"),
+        ("flat.idx", "--shape 28x28 --labels y.npy"),
+        ("emnist.idx", "--transpose --labels y.npy"),
+    ] {
+        let out = folder.path().join("out");
+        let flags = flags.replace("y.npy", &path("y.npy"));
+        succeed("custom_data", &format!("--images {} {flags} --epochs 1 --hidden 8 --code 2", path(file)), &out);
+        codes.push(npy::load_rows(out.join("codes.npy")).unwrap());
+    }
+    assert!(codes.iter().all(|found| found == &codes[0]));
+
+    let out = folder.path().join("out");
+    let flags = format!("--images {} --shape 28x28 --epochs 1 --hidden 8 --code 2", path("named.csv"));
+    succeed("custom_data", &flags, &out);
+    let table = rows(out.join("rows.csv"));
+    assert!(table.iter().zip(digits.labels().unwrap()).all(|(row, label)| {
+        row["class"] == ["even", "odd"][usize::from(label % 2)] && row["label"] == (label % 2).to_string()
+    }));
+
+    let out = out.to_str().unwrap();
+    let error = fail("custom_data", &["--images", &path("both.npz"), "--out", out], 1);
+    assert!(error.contains("x (30, 28, 28) uint8, y (30,) uint8"), "{error}");
+    let error = fail("custom_data", &["--images", &path("flat.idx"), "--out", out], 1);
+    assert!(error.contains("28x28") && error.contains("--shape"), "{error}");
 }

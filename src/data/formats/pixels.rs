@@ -122,7 +122,10 @@ fn remedy(numbers: impl Iterator<Item = f64>) -> &'static str {
         low = low.min(number);
         high = high.max(number);
     }
-    if low >= 0.0 && high <= 255.0 {
+    // Resampling with negative lobes, such as bicubic, overshoots by less than that.
+    if low >= -0.25 && high <= 1.25 {
+        "clip the values to [0, 1] first, as with numpy.clip"
+    } else if low >= 0.0 && high <= 255.0 {
         "divide by 255 or save as uint8"
     } else if low >= -1.0 && high <= 1.0 {
         "convert values in [-1, 1] by (x + 1) / 2"

@@ -228,6 +228,9 @@ impl Images {
     }
 }
 
+/// A sixteenth of white, which is the largest value of 12 bits that are stored in 16.
+const NEARLY_BLACK: u8 = 16;
+
 /// Warns about images in which there is nothing to see.
 pub fn warn_if_blank(images: &ImageSet) {
     let pixels = images.pixels();
@@ -235,7 +238,7 @@ pub fn warn_if_blank(images: &ImageSet) {
     if images.len() > 1 && pixels.chunks_exact(images.features()).all(|image| image == first) {
         complain(&format!("warning: {name}: all images are equal"));
     }
-    if pixels.iter().all(|&level| u16::from(level) * 16 <= 255) {
+    if pixels.iter().all(|&level| level <= NEARLY_BLACK) {
         complain(&format!(
             "warning: {name}: no pixel is above 1/16, so these images are nearly blank: alpha only (see --background)? \
              a 12-bit range?"

@@ -186,6 +186,7 @@ mod tests {
                 None,
                 "77 at image 0, row 1, column 0; divide by 255",
             ),
+            (npy(&array![[[0_f32, 0.0], [1.02, 1.0]]]), None, "clip the values"),
             (npy(&array![[[0_f32, 0.0], [-1.0, 1.0]]]), None, "(x + 1) / 2"),
             (npy(&array![[[0_f32, 0.0], [-7.0, 1.0]]]), None, "rescale"),
             (npy(&array![[[0.0, f64::NAN], [0.0, 0.0]]]), None, "NaN at image 0, row 0, column 1; replace"),

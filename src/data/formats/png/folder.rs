@@ -218,8 +218,9 @@ impl Loader {
         count(self.sixteen_bits, "images of 16 bits per sample: rounded to 8 bits");
         count(self.animated, "animations: the first frame of each is used");
         count(self.skipped, "files that are no images: skipped");
-        for file in &self.cut_short {
-            notices.push(format!("{file}: the end of the file is missing, but all pixels are there"));
+        if let Some(file) = self.cut_short.first() {
+            let count = self.cut_short.len();
+            notices.push(format!("{root}: {count} files without their end, such as {file}; all pixels are there"));
         }
         notices
     }
