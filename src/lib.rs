@@ -45,6 +45,8 @@
 //! | feature | adds |
 //! |---|---|
 //! | `npy` | `data::npy`: NumPy's `.npy` files |
+//! | `npz` | `data::npz`: arrays from NumPy's `.npz` archives; enables `npy` |
+//! | `csv` | `data::csv`: tables of numbers, as rows or images |
 //! | `png` | `data::png`: folders of PNG files as data sets, grids of images |
 //! | `onnx` | `Autoencoder::export_onnx`: models for other runtimes |
 //! | `download` | `data::download`: downloads MNIST and Fashion-MNIST |

@@ -182,7 +182,7 @@ fn every_bit_flipped_once() {
     }
 }
 
-/// What inflates a thousandfold is refused before much of it is inflated.
+/// An array that inflates a thousandfold is refused early.
 #[test]
 fn a_bomb() {
     let mut archive = ZipWriter::new(Cursor::new(vec![]));

@@ -1,4 +1,4 @@
-//! What the first line says about a table.
+//! The first line of a table: its delimiter, its header and its column of labels.
 
 use super::{
     CsvOptions,

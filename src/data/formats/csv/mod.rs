@@ -22,7 +22,7 @@ use std::{fs::File, io::Read, path::Path};
 pub struct CsvOptions {
     /// Separator of the cells. Default: a tab, semicolon or comma, the first of these that the first line has.
     pub delimiter: Option<u8>,
-    /// Whether the first line is a header. Default: it is, if it has a cell that is neither a number nor missing.
+    /// `true` if the first line is a header. Default: it is one if it has a cell that is neither a number nor missing.
     pub header: Option<bool>,
     /// Column of labels: its name in the header or, in a table without one, its number from 1. Default: the column `label`
     /// of the header, if it exists.
