@@ -95,6 +95,8 @@ fn custom_data_goes_from_a_file_to_a_model_and_pictures() {
     assert!(fail("custom_data", &["--images", png, "--out", out], 1).contains("photo.jpg"));
     assert!(fail("custom_data", &["--images", "/nowhere.idx", "--out", out], 1).contains("/nowhere.idx"));
     let plain = plain.to_str().unwrap();
+    let error = fail("custom_data", &["--images", plain, "--shape", "28x24", "--out", out], 1);
+    assert!(error.contains("found [60, 24, 28]"), "{error}");
     for flags in [
         "--shape 24",
         "--test-share 2",
@@ -102,7 +104,6 @@ fn custom_data_goes_from_a_file_to_a_model_and_pictures() {
         "--noise-variance -1",
         "--code 0",
         "--hidden 0",
-        "--shape 24x28",
         "--test-share 1",
         "--test-share 0",
         "--test-share nan",
