@@ -152,7 +152,7 @@ fn custom_data_knows_each_row_and_continues() {
     let settings = "--masking 0.3 --loss huber --learning-rate 0.01";
     succeed("custom_data", &flags(1, &format!("{settings} --checkpoint-every 1")), &out);
     let said = succeed("custom_data", &flags(3, &format!("{settings} --resume")), &out);
-    assert!(said.contains("resuming after step 1 in epoch 2"), "{said}");
+    assert!(said.contains("resuming after step 1"), "{said}");
     assert_eq!(Autoencoder::load(out.join("model.safetensors")).unwrap(), model);
     let latest = Checkpoint::latest(out.join("checkpoints")).unwrap().expect("checkpoints are still saved");
     assert_eq!(latest.step(), 3);
@@ -200,9 +200,9 @@ fn custom_data_learns_pairs_and_reads_labels() {
     let few = path("few.npy");
     let out = out.to_str().unwrap();
     let error = fail("custom_data", &["--images", &inputs, "--targets", &few, "--out", out], 1);
-    assert!(error.contains("expected 600 images") && error.contains("found 599 images"), "{error}");
+    assert!(error.contains("expected 600 gray images") && error.contains("found 599 gray"), "{error}");
     let error = fail("custom_data", &["--images", &few, "--labels", &labels, "--out", out], 1);
-    assert!(error.contains("labels: expected 599, found 600"), "{error}");
+    assert!(error.contains("labels.npy: number of labels: expected 599, one per image, found 600"), "{error}");
 }
 
 #[test]
@@ -259,7 +259,11 @@ fn custom_data_reads_archives_tables_and_flat_arrays() {
     ] {
         let out = folder.path().join("out");
         let flags = flags.replace("y.npy", &path("y.npy"));
-        succeed("custom_data", &format!("--images {} {flags} --epochs 1 --hidden 8 --code 2", path(file)), &out);
+        succeed(
+            "custom_data",
+            &format!("--images {} {flags} --epochs 1 --hidden 8 --code 2", path(file)),
+            &out,
+        );
         codes.push(npy::load_rows(out.join("codes.npy")).unwrap());
     }
     assert!(codes.iter().all(|found| found == &codes[0]));

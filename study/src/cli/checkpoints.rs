@@ -2,7 +2,7 @@
 
 use super::{Failure, files, say};
 use autoencoder::{
-    Trainer,
+    Error, Trainer,
     train::{Checkpoint, CheckpointPolicy},
 };
 use clap::Args;
@@ -17,7 +17,7 @@ pub struct CheckpointFlags {
     /// Saves a checkpoint every N steps, in checkpoints/ in the folder for the results
     #[arg(long)]
     checkpoint_every: Option<NonZeroU64>,
-    /// Continues from the last checkpoint, if there is one, and keeps saving checkpoints
+    /// Continues from the last checkpoint, if there is one, and saves further ones, after each epoch by default
     #[arg(long)]
     resume: bool,
 }
@@ -40,7 +40,7 @@ impl CheckpointFlags {
             for damaged in checkpoint.damaged() {
                 say(&format!("passed over a damaged checkpoint: {damaged}"))?;
             }
-            say(&format!("resuming after step {} in epoch {}", checkpoint.step(), checkpoint.epoch()))?;
+            say(&format!("resuming after step {}", checkpoint.step()))?;
         }
         // A continued run saves checkpoints as before, unless a flag says otherwise.
         let interval = folder.join("interval.txt");
@@ -53,10 +53,21 @@ impl CheckpointFlags {
             files::create_folder(&folder)?;
             files::write_text(&interval, &format!("{every}\n"))?;
         }
-        let keeps = every.is_some() || latest.is_some();
+        // Whoever wants to resume wants checkpoints: without an interval, there is one per epoch.
+        let keeps = every.is_some() || self.resume;
+        if keeps && !self.resume && !is_free(&folder)? {
+            let value = format!("{} has checkpoints", folder.display());
+            let expected = "--resume to continue that run, or another --out";
+            return Err(Error::Setting { name: "checkpoint_every", value, expected }.into());
+        }
         let policy = CheckpointPolicy { every, ..CheckpointPolicy::new(folder) };
         Ok(Checkpoints { latest, policy: keeps.then_some(policy) })
     }
+}
+
+/// Returns whether a folder has no checkpoints, which a new run must not mix with its own.
+fn is_free(folder: &Path) -> Result<bool, Failure> {
+    Ok(!folder.exists() || Checkpoint::latest(folder)?.is_none())
 }
 
 fn stored(interval: &PathBuf) -> Option<u64> {

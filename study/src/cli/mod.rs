@@ -84,6 +84,14 @@ fn fetch_command(data_dir: Option<&Path>) -> String {
     format!("cargo run --release --features download --example fetch_data -- --dataset both{folder}")
 }
 
+/// Renames the setting of an error to the flag that it came from.
+pub fn of_flag(name: &'static str) -> impl FnOnce(Error) -> Error {
+    move |error| match error {
+        Error::Setting { value, expected, .. } => Error::Setting { name, value, expected },
+        error => error,
+    }
+}
+
 /// Prints a line, unless quiet. A closed pipe is not an error.
 pub fn say(line: &str) -> Result<(), Failure> {
     if is_quiet() {
@@ -264,7 +272,7 @@ pub fn drawn(train: Option<usize>, test: Option<usize>) -> Result<(ImageSet, Ima
 /// Flags for the widths of a mirrored model.
 #[derive(Debug, Args)]
 pub struct WidthFlags {
-    /// Widths of the encoder's hidden layers; the decoder mirrors them
+    /// Widths of the encoder's hidden layers, such as 512,256; the decoder mirrors them
     #[arg(long, value_delimiter = ',', default_value = "512,256")]
     hidden: Vec<usize>,
     /// Width of the code

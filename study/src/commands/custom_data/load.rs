@@ -112,7 +112,7 @@ impl LoadFlags {
         }
         let png::Folder { images, classes, files, .. } = png::load_folder(path, self.background.into())?;
         if !classes.is_empty() {
-            say(&format!("{} classes", classes.len()))?;
+            say(&format!("{}: {} classes", path.display(), classes.len()))?;
         }
         Ok(Loaded { images, classes, files })
     }

@@ -29,7 +29,7 @@ pub(super) struct Flags {
     /// Target of each image, such as the clean image of a noisy one: a folder or file like --images
     #[arg(long)]
     targets: Option<PathBuf>,
-    /// NumPy or IDX file with one label per image
+    /// NumPy or IDX file with one label per image, in place of those from folders or tables
     #[arg(long)]
     labels: Option<PathBuf>,
     #[command(flatten)]
@@ -46,10 +46,10 @@ pub(super) struct Flags {
     /// Fraction of the input pixels that become black
     #[arg(long)]
     masking: Option<f32>,
-    /// Widths of the encoder's hidden layers
+    /// Widths of the encoder's hidden layers, such as 512,256; the decoder mirrors them
     #[arg(long, value_delimiter = ',', num_args = 1, default_value = "256")]
     hidden: Vec<usize>,
-    /// Width of the code
+    /// Width of the code; 2 suits a scatter plot of codes.npy
     #[arg(long, default_value_t = 32)]
     code: usize,
     #[arg(long, default_value_t = 30)]
@@ -75,7 +75,7 @@ pub(super) struct Flags {
     threads: Option<usize>,
     #[command(flatten)]
     checkpoints: CheckpointFlags,
-    /// Folder for the results
+    /// Folder for the results. rows.csv has one line per image: row, label, class, file, held_out, mse
     #[arg(long, default_value = "out/custom_data")]
     out: PathBuf,
     #[command(flatten)]
@@ -95,7 +95,12 @@ impl Flags {
         if kinds.is_empty() {
             return Ok(None);
         }
-        let noise = Noise::mixture(&kinds)?;
+        for (name, value) in [("salt_and_pepper", self.salt_and_pepper), ("masking", self.masking)] {
+            if let Some(value) = value {
+                Noise::masking(value).map_err(cli::of_flag(name))?;
+            }
+        }
+        let noise = Noise::mixture(&kinds).map_err(cli::of_flag("noise_variance"))?;
         Ok((kinds != [NoiseKind::Gaussian { variance: 0.0 }]).then_some(noise))
     }
 
@@ -122,8 +127,18 @@ impl Flags {
     fn load(&self) -> Result<(Loaded, Option<ImageSet>), Failure> {
         let mut loaded = self.load.load(&self.images)?;
         if let Some(path) = &self.labels {
-            loaded.images = loaded.images.with_labels(load::load_labels(path)?)?;
-            loaded.classes.clear();
+            let labels = load::load_labels(path)?;
+            if labels.len() != loaded.images.len() {
+                let (file, expected) =
+                    (path.display().to_string(), format!("{}, one per image", loaded.images.len()));
+                let found = labels.len().to_string();
+                return Err(Error::Format { file, field: "number of labels", expected, found }.into());
+            }
+            if !loaded.classes.is_empty() {
+                say(&format!("{}: these labels replace the names of the folders", path.display()))?;
+                loaded.classes.clear();
+            }
+            loaded.images = loaded.images.with_labels(labels)?;
         }
         let Some(path) = &self.targets else { return Ok((loaded, None)) };
         let targets = self.load.load(path)?;
@@ -131,10 +146,12 @@ impl Flags {
         let found = (shape(&loaded.images), shape(&targets.images));
         if found.0 != found.1 {
             let text = |(count, (height, width), channels): (usize, (usize, usize), usize)| {
-                format!("{count} images of {height} x {width} with {channels} channels")
+                let color = if channels == 1 { "gray" } else { "color" };
+                format!("{count} {color} images of {height} x {width}")
             };
             let (expected, found) = (text(found.0), text(found.1));
-            return Err(Error::Shape { what: "targets", expected, found }.into());
+            let file = path.display().to_string();
+            return Err(Error::Format { file, field: "targets", expected, found }.into());
         }
         let mut names = loaded.files.iter().zip(&targets.files);
         if let Some((input, target)) = names.find(|(input, target)| input != target) {
@@ -149,10 +166,7 @@ impl Flags {
             Some(labels) => Holdout::by_class(labels, self.test_share, self.seed),
             None => Holdout::new(images.len(), self.test_share, self.seed),
         };
-        holdout.map_err(|error| match error {
-            Error::Setting { value, expected, .. } => Error::Setting { name: "test_share", value, expected },
-            error => error,
-        })
+        holdout.map_err(cli::of_flag("test_share"))
     }
 }
 
@@ -224,7 +238,7 @@ fn verdict(found: &Evaluation, noise: Option<&Noise>) -> String {
     };
     let clamped = match noise {
         Some(noise) if noise.is_clamped() => " (clamped)",
-        Some(_) => " (not clamped)",
+        Some(_) => " (not clamped to [0, 1])",
         None => "",
     };
     format!("test images: noisy {input:.2} dB{clamped}, denoised {output:.2} dB")
