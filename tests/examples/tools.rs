@@ -3,7 +3,8 @@
 use super::{example, fail, picture, rows, succeed, text};
 use autoencoder::{
     Autoencoder,
-    data::{ImageSet, digits, idx, npy},
+    data::{ImageSet, Noise, digits, idx, npy},
+    metrics::evaluate,
     ndarray::Array3,
     train::Checkpoint,
 };
@@ -202,7 +203,10 @@ fn custom_data_learns_pairs_and_reads_labels() {
     let error = fail("custom_data", &["--images", &inputs, "--targets", &few, "--out", out], 1);
     assert!(error.contains("expected 600 gray images") && error.contains("found 599 gray"), "{error}");
     let error = fail("custom_data", &["--images", &few, "--labels", &labels, "--out", out], 1);
-    assert!(error.contains("labels.npy: number of labels: expected 599, one per image, found 600"), "{error}");
+    assert!(
+        error.contains("labels.npy: number of labels: expected 599, one per image, found 600"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -281,4 +285,40 @@ fn custom_data_reads_archives_tables_and_flat_arrays() {
     assert!(error.contains("x (30, 28, 28) uint8, y (30,) uint8"), "{error}");
     let error = fail("custom_data", &["--images", &path("flat.idx"), "--out", out], 1);
     assert!(error.contains("28x28") && error.contains("--shape"), "{error}");
+}
+
+/// The benchmarks train by their recipes and write what they promise. Values are compared with the images themselves.
+#[test]
+fn the_benchmarks_write_their_results() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, widths) in [
+        ("deep_benchmark", vec![784, 1000, 500, 250, 30, 250, 500, 1000, 784]),
+        ("best_denoiser", vec![784, 1024, 1024, 1024, 784]),
+    ] {
+        let out = folder.path().join(name);
+        let said = succeed(name, "--quick --dataset digits --epochs 1 --augmentation 0.5", &out);
+        assert!(said.contains("2000 training images") && said.contains("augmentation 0.5"), "{said}");
+        let model = Autoencoder::load(out.join("model.safetensors")).unwrap();
+        assert_eq!(model.widths(), widths);
+        assert!(picture(out.join("pictures.png")).0 > 500);
+        let results = rows(out.join("results.csv"));
+        let own = results.iter().find(|row| row["source"].starts_with("this run")).unwrap();
+        let value: f64 = own["value"].parse().unwrap();
+        let test = digits::generate(10_000, 2).unwrap();
+        if name == "deep_benchmark" {
+            let errors = model.reconstruction_errors(&test).unwrap();
+            let expected = 784.0 * errors.iter().sum::<f64>() / errors.len() as f64;
+            assert!((value - expected).abs() < 1e-9, "{value} {expected}");
+        } else {
+            let noise = Noise::gaussian(0.5).unwrap();
+            let found = evaluate(&model, &test, Some(&noise), 0).unwrap();
+            assert!((value - found.output.psnr_pooled_db).abs() < 1e-9, "{value}");
+        }
+    }
+    let out = folder.path().to_str().unwrap();
+    for flags in
+        [["--minutes", "0"], ["--minutes", "nan"], ["--weight-decay", "-1"], ["--augmentation", "-1"]]
+    {
+        fail("deep_benchmark", &[&flags[..], &["--quick", "--dataset", "digits", "--out", out]].concat(), 2);
+    }
 }

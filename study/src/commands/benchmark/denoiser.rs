@@ -35,13 +35,13 @@ fn recipe(noise: Noise) -> Recipe {
     Recipe {
         hidden: vec![1024],
         code: 1024,
-        code_activation: Activation::Relu,
-        activation: Activation::Relu,
+        code_activation: Activation::Silu,
+        activation: Activation::Silu,
         loss: Loss::Mse,
         learning_rate: 0.001,
         weight_decay: 0.03,
         batch_size: 250,
-        augmentation: 1.0,
+        augmentation: 0.0,
         noise: Some(noise),
     }
 }

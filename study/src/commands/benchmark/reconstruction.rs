@@ -28,12 +28,12 @@ fn recipe() -> Recipe {
         hidden: vec![1000, 500, 250],
         code: 30,
         code_activation: Activation::Identity,
-        activation: Activation::Elu,
+        activation: Activation::Silu,
         loss: Loss::Bce,
-        learning_rate: 0.002,
-        weight_decay: 0.03,
-        batch_size: 250,
-        augmentation: 1.0,
+        learning_rate: 0.006,
+        weight_decay: 0.1,
+        batch_size: 500,
+        augmentation: 1.5,
         noise: None,
     }
 }
