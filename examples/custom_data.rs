@@ -1,5 +1,5 @@
-//! Trains on your own images, of any size, from a folder of PNG files, an IDX file or a NumPy file. Writes the model,
-//! denoised pictures, and the codes and reconstructions of all images.
+//! Trains on your own images, of any size, gray or in color, from a folder of PNG files, an IDX file, a NumPy file or a table.
+//! Writes the model, pictures, the history, and the codes and reconstructions of all images.
 //!
 //! `cargo run --release --example custom_data -- --images data/digits/images-idx3-ubyte.gz`
 

@@ -209,6 +209,40 @@ fn custom_data_learns_pairs_and_reads_labels() {
     );
 }
 
+/// Files named by number without leading zeros have two orders, and labels in a file of their own only one.
+#[test]
+fn custom_data_does_not_guess_the_order_of_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::create_dir(path("images")).unwrap();
+    for index in 0..12_u8 {
+        let file = fs::File::create(path(&format!("images/{index}.png"))).unwrap();
+        let mut encoder = png::Encoder::new(file, 2, 2);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.write_header().unwrap().write_image_data(&[index * 20, 0, 255, 1]).unwrap();
+    }
+    npy::save_labels(path("labels.npy"), &(0..12).collect::<Vec<_>>()).unwrap();
+    let (images, labels, out) = (path("images"), path("labels.npy"), folder.path().join("out"));
+    let flags = format!("--images {images} --labels {labels} --epochs 1 --code 2 --noise-variance 0");
+    let arguments: Vec<_> = flags.split(' ').chain(["--out", out.to_str().unwrap()]).collect();
+    let error = fail("custom_data", &arguments, 1);
+    assert!(
+        error.contains("0.png, 1.png, 10.png, ... as text and 0.png, 1.png, 2.png, ... by number"),
+        "{error}"
+    );
+    let files = |order: &str| -> Vec<(String, String)> {
+        succeed("custom_data", &format!("{flags} --order {order}"), &out);
+        rows(out.join("rows.csv")).iter().map(|row| (row["label"].clone(), row["file"].clone())).collect()
+    };
+    assert!(files("number").iter().all(|(label, file)| &format!("{label}.png") == file));
+    assert_eq!(files("text")[2], ("2".to_owned(), "10.png".to_owned()));
+
+    let inside = path("images/results");
+    let error = fail("custom_data", &["--images", &images, "--out", &inside], 2);
+    assert!(error.contains("a folder outside that of the images"), "{error}");
+    assert!(!Path::new(&inside).exists());
+}
+
 #[test]
 fn custom_data_warns_of_images_without_content() {
     let folder = tempfile::tempdir().unwrap();
@@ -279,6 +313,11 @@ fn custom_data_reads_archives_tables_and_flat_arrays() {
     assert!(table.iter().zip(digits.labels().unwrap()).all(|(row, label)| {
         row["class"] == ["even", "odd"][usize::from(label % 2)] && row["label"] == (label % 2).to_string()
     }));
+
+    let flags =
+        format!("--images {} --label-column label --shape 28x28 --epochs 1 --code 2", path("named.csv"));
+    succeed("custom_data", &flags, &out);
+    assert_eq!(rows(out.join("rows.csv"))[0]["class"], table[0]["class"]);
 
     let out = out.to_str().unwrap();
     let error = fail("custom_data", &["--images", &path("both.npz"), "--out", out], 1);

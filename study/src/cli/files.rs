@@ -69,8 +69,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(failure(path))
 }
 
-/// Returns the first bytes of a file, by which its format is recognized.
+/// Returns the first bytes of a file, by which its format is recognized. The file is opened again to be read.
 pub fn start(path: &Path) -> Result<Vec<u8>, Failure> {
+    let metadata = fs::metadata(path).map_err(failure(path))?;
+    if !metadata.is_file() {
+        return Err(failure(path)(io::Error::other(
+            "not a regular file; a pipe's content must be saved to one first",
+        )));
+    }
     let mut start = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
     read.map(|_| start).map_err(failure(path))
@@ -89,9 +95,21 @@ pub fn remove(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Creates a folder if it does not exist.
+/// Creates a folder if it does not exist, and checks that files can be created in it: better now than after training.
 pub fn create_folder(path: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(path).map_err(failure(path))
+    fs::create_dir_all(path).map_err(failure(path))?;
+    let probe = path.join(".autoencoder-write-test");
+    fs::write(&probe, []).and_then(|()| fs::remove_file(&probe)).map_err(failure(path))
+}
+
+/// Returns whether a path, which need not exist, is a folder or in it.
+pub fn is_inside(path: &Path, folder: &Path) -> bool {
+    let Ok(folder) = fs::canonicalize(folder) else { return false };
+    let existing = path.ancestors().find_map(|ancestor| {
+        let ancestor = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
+        fs::canonicalize(ancestor).ok()
+    });
+    existing.is_some_and(|existing| existing.starts_with(&folder))
 }
 
 fn failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {

@@ -111,6 +111,13 @@ pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{}", lines.join(" "));
 }
 
+/// Prints a warning to standard error, unless quiet.
+pub fn warn(text: &str) {
+    if !is_quiet() {
+        complain(&format!("warning: {text}"));
+    }
+}
+
 /// Parses the flags. Invalid ones end the process with one line and exit code 2.
 pub fn flags<F: Parser>() -> F {
     F::try_parse().unwrap_or_else(|error| match error.kind() {
@@ -244,12 +251,12 @@ pub fn warn_if_blank(images: &ImageSet) {
     let pixels = images.pixels();
     let (first, name) = (&pixels[..images.features()], images.name());
     if images.len() > 1 && pixels.chunks_exact(images.features()).all(|image| image == first) {
-        complain(&format!("warning: {name}: all images are equal"));
+        warn(&format!("{name}: all images are equal"));
     }
     if pixels.iter().all(|&level| level <= NEARLY_BLACK) {
-        complain(&format!(
-            "warning: {name}: no pixel is above 1/16, so these images are nearly blank: alpha only (see --background)? \
-             a 12-bit range?"
+        warn(&format!(
+            "{name}: no pixel is above 1/16, so these images are nearly blank. Is 1 white, or 255 of 16 bits, or 4095? Or is \
+             the content in the alpha channel (--background white)?"
         ));
     }
 }

@@ -21,9 +21,18 @@ pub(super) struct LoadFlags {
     /// Height and width, such as 32x24, of images that are stored as flat rows
     #[arg(long, value_parser = shape)]
     shape: Option<(usize, usize)>,
-    /// Name of the array in a NumPy archive (.npz)
+    /// Name of the images in a NumPy archive (.npz)
     #[arg(long)]
     array: Option<String>,
+    /// Name of the labels in a NumPy archive (.npz)
+    #[arg(long)]
+    label_array: Option<String>,
+    /// Column of the labels in a table: its name, or its number from 1 if there is no header [default: `label`]
+    #[arg(long)]
+    label_column: Option<String>,
+    /// Order of the images of a folder, if --labels or --targets is one file [default: text]
+    #[arg(long, value_enum)]
+    order: Option<Order>,
     /// Exchanges rows and columns of each image, as EMNIST's files need
     #[arg(long)]
     transpose: bool,
@@ -76,17 +85,59 @@ enum Kind {
 impl Kind {
     fn find(path: &Path) -> Result<Self, Failure> {
         let start = files::start(path)?;
-        // Text has no bytes that mark it, so the name of the file counts.
-        let is_table = path.extension().is_some_and(|extension| {
-            ["csv", "tsv"].iter().any(|known| extension.eq_ignore_ascii_case(known))
-        });
         Ok(match start.as_slice() {
             [0x93, b'N', b'U', b'M', ..] => Self::Npy,
             [b'P', b'K', 3 | 5, ..] => Self::Npz,
-            _ if is_table && !start.starts_with(b"<") => Self::Csv,
+            // IDX begins with zeros, a table with a number, a quote, a name or a byte-order mark.
+            [0x20..=0x7e | b'\t' | b'\r' | b'\n', ..] | [0xef, 0xbb, 0xbf, ..]
+                if !start.starts_with(b"<") =>
+            {
+                Self::Csv
+            }
             _ => Self::Idx,
         })
     }
+}
+
+/// The order of the images of a folder, which matters where labels or targets are in one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// 1.png, 10.png, 2.png, as Python's sorted() has them
+    Text,
+    /// 1.png, 2.png, 10.png
+    Number,
+}
+
+impl Loaded {
+    /// The rows in the order of the numbers in the names of their files.
+    fn order_by_number(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.files.len()).collect();
+        order.sort_by_cached_key(|&row| parts(&self.files[row].to_string_lossy()));
+        order
+    }
+
+    fn by_number(self) -> Result<Self, Failure> {
+        let order = self.order_by_number();
+        let images = self.images.select(&order)?;
+        let files = order.iter().map(|&row| self.files[row].clone()).collect();
+        Ok(Self { images, files, classes: self.classes })
+    }
+}
+
+/// A name as text and numbers in turn, which compare as a person would.
+fn parts(name: &str) -> Vec<(String, u128)> {
+    let mut parts = vec![(String::new(), 0_u128)];
+    let mut in_number = false;
+    for c in name.chars() {
+        let last = parts.len() - 1;
+        match c.to_digit(10) {
+            Some(digit) => parts[last].1 = parts[last].1.saturating_mul(10).saturating_add(digit.into()),
+            None if in_number => parts.push((c.to_string(), 0)),
+            None => parts[last].0.push(c),
+        }
+        in_number = c.is_ascii_digit();
+    }
+    parts
 }
 
 impl LoadFlags {
@@ -114,12 +165,39 @@ impl LoadFlags {
         if !classes.is_empty() {
             say(&format!("{}: {} classes", path.display(), classes.len()))?;
         }
-        Ok(Loaded { images, classes, files })
+        let loaded = Loaded { images, classes, files };
+        if self.order == Some(Order::Number) { loaded.by_number() } else { Ok(loaded) }
+    }
+
+    /// Refuses a folder whose files may be meant in two orders, since what goes with them is in the order of one file.
+    pub fn check_order(&self, path: &Path, loaded: &Loaded) -> Result<(), Failure> {
+        let order = loaded.order_by_number();
+        if self.order.is_some() || order.is_sorted() {
+            return Ok(());
+        }
+        let first = |order: &mut dyn Iterator<Item = &PathBuf>| {
+            order.take(3).map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let by_text = first(&mut loaded.files.iter());
+        let by_number = first(&mut order.iter().map(|&row| &loaded.files[row]));
+        Err(Error::Format {
+            file: path.display().to_string(),
+            field: "order",
+            expected: "--order text or --order number, so that each image gets its own label or target"
+                .to_owned(),
+            found: format!("{by_text}, ... as text and {by_number}, ... by number"),
+        }
+        .into())
     }
 
     fn file(&self, path: &Path) -> Result<Loaded, Failure> {
         let name = path.display().to_string();
-        let images = match Kind::find(path)? {
+        let kind = Kind::find(path)?;
+        if let Some(array) = self.array.as_ref().filter(|_| !matches!(kind, Kind::Npz)) {
+            let expected = "no name: only archives (.npz) have several arrays";
+            return Err(Error::Setting { name: "array", value: array.clone(), expected }.into());
+        }
+        let images = match kind {
             Kind::Npy => npy::load(path, self.shape)?,
             Kind::Npz => npz::load(path, self.array.as_deref(), self.shape)?,
             Kind::Csv => return self.table(path),
@@ -130,7 +208,8 @@ impl LoadFlags {
 
     /// One image per line, perhaps with a label.
     fn table(&self, path: &Path) -> Result<Loaded, Failure> {
-        let mut table = csv::load(path, &CsvOptions::default())?;
+        let options = CsvOptions { label: self.label_column.clone(), ..CsvOptions::default() };
+        let mut table = csv::load(path, &options)?;
         let Some(shape) = self.shape else {
             let found = format!("{} numbers per line", table.rows.ncols());
             let expected = "the height and width of the images (--shape)".to_owned();
@@ -154,11 +233,50 @@ impl LoadFlags {
     }
 }
 
-/// Loads one label per image from a NumPy or IDX file.
-pub(super) fn load_labels(path: &Path) -> Result<Vec<u8>, Failure> {
-    Ok(match Kind::find(path)? {
-        Kind::Npy => npy::load_labels(path)?,
-        Kind::Npz => npz::load_labels(path, None)?,
-        Kind::Csv | Kind::Idx => idx::load_array(path)?.labels()?,
-    })
+impl LoadFlags {
+    /// Loads one label per image from a NumPy or IDX file, or from the only column of a table.
+    pub fn labels(&self, path: &Path) -> Result<Vec<u8>, Failure> {
+        Ok(match Kind::find(path)? {
+            Kind::Npy => npy::load_labels(path)?,
+            Kind::Npz => self.labels_of_archive(path)?,
+            Kind::Csv => labels_of_table(path)?,
+            Kind::Idx => idx::load_array(path)?.labels()?,
+        })
+    }
+
+    fn labels_of_archive(&self, path: &Path) -> Result<Vec<u8>, Failure> {
+        let labels = npz::load_labels(path, self.label_array.as_deref());
+        Ok(labels.map_err(|error| match error {
+            Error::Format { file, field: "array", expected, found } => {
+                let expected = expected.replace("--array", "--label-array");
+                Error::Format { file, field: "array", expected, found }
+            }
+            error => error,
+        })?)
+    }
+}
+
+fn labels_of_table(path: &Path) -> Result<Vec<u8>, Failure> {
+    let table = csv::load(path, &CsvOptions { label: None, ..CsvOptions::default() })?;
+    let wrong = |field, expected: &str, found: String| {
+        Error::Format { file: table.name.clone(), field, expected: expected.to_owned(), found }.into()
+    };
+    let texts: Vec<String> = match &table.labels {
+        Some(labels) => labels.clone(),
+        None if table.rows.ncols() == 1 => table.rows.iter().map(f32::to_string).collect(),
+        None => {
+            let found = format!("{} columns", table.rows.ncols());
+            return Err(wrong(
+                "labels",
+                "one column of integers, or a column with the header `label`",
+                found,
+            ));
+        }
+    };
+    let label = |(row, text): (usize, &String)| {
+        text.trim()
+            .parse()
+            .map_err(|_| wrong("label", "an integer from 0 to 255", format!("{text} in row {row}")))
+    };
+    texts.iter().enumerate().map(label).collect()
 }

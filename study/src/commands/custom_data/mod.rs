@@ -23,13 +23,14 @@ const DEFAULT_VARIANCE: f32 = 0.1;
 #[derive(Debug, Parser)]
 #[command(allow_negative_numbers = true)]
 pub(super) struct Flags {
-    /// Folder of PNG files (or of one folder per class), IDX file [images, height, width], plain or gzip, or NumPy file
+    /// Folder of PNG files or of one folder per class; or an IDX file (plain or gzip), a NumPy file (.npy), an archive
+    /// (.npz), or a table with one image per line (CSV)
     #[arg(long)]
     images: PathBuf,
     /// Target of each image, such as the clean image of a noisy one: a folder or file like --images
     #[arg(long)]
     targets: Option<PathBuf>,
-    /// NumPy or IDX file with one label per image, in place of those from folders or tables
+    /// File with one label per image (NumPy, IDX or CSV), in place of those from folders or tables
     #[arg(long)]
     labels: Option<PathBuf>,
     #[command(flatten)]
@@ -127,7 +128,8 @@ impl Flags {
     fn load(&self) -> Result<(Loaded, Option<ImageSet>), Failure> {
         let mut loaded = self.load.load(&self.images)?;
         if let Some(path) = &self.labels {
-            let labels = load::load_labels(path)?;
+            self.load.check_order(&self.images, &loaded)?;
+            let labels = self.load.labels(path)?;
             if labels.len() != loaded.images.len() {
                 let (file, expected) =
                     (path.display().to_string(), format!("{}, one per image", loaded.images.len()));
@@ -142,6 +144,11 @@ impl Flags {
         }
         let Some(path) = &self.targets else { return Ok((loaded, None)) };
         let targets = self.load.load(path)?;
+        if targets.files.is_empty() {
+            self.load.check_order(&self.images, &loaded)?;
+        } else if loaded.files.is_empty() {
+            self.load.check_order(path, &targets)?;
+        }
         let shape = |images: &ImageSet| (images.len(), images.image_shape(), images.channels());
         let found = (shape(&loaded.images), shape(&targets.images));
         if found.0 != found.1 {
@@ -155,8 +162,9 @@ impl Flags {
         }
         let mut names = loaded.files.iter().zip(&targets.files);
         if let Some((input, target)) = names.find(|(input, target)| input != target) {
-            let [expected, found] = [input, target].map(|file| file.display().to_string());
-            return Err(Error::Data { what: "names of targets", expected, found }.into());
+            let expected = format!("{}, the same names as in {}", input.display(), self.images.display());
+            let (file, found) = (path.display().to_string(), target.display().to_string());
+            return Err(Error::Format { file, field: "names of files", expected, found }.into());
         }
         Ok((loaded, Some(targets.images)))
     }
@@ -176,9 +184,15 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     let config = flags.config()?;
     config.check()?;
     let noise = config.noise.clone();
-    files::create_folder(&flags.out)?;
-
+    for input in flags.targets.iter().chain([&flags.images]) {
+        if input.is_dir() && files::is_inside(&flags.out, input) {
+            let value = flags.out.display().to_string();
+            let expected = "a folder outside that of the images, where pictures would become images";
+            return Err(Error::Setting { name: "out", value, expected }.into());
+        }
+    }
     let (loaded, targets) = flags.load()?;
+    files::create_folder(&flags.out)?;
     let images = &loaded.images;
     let pairs = targets.as_ref().map(|targets| Pairs::new(images, targets)).transpose()?;
     let rows: &dyn Dataset = pairs.as_ref().map_or(images, |pairs| pairs);
