@@ -47,6 +47,12 @@ pub(super) struct RecipeFlags {
     /// Holds the last 5,000 training images out and evaluates on them; the test images are not read
     #[arg(long)]
     validate: bool,
+    /// Widths of the encoder's hidden layers, such as 512,256 [default: those of the recipe]
+    #[arg(long, value_delimiter = ',', num_args = 1)]
+    hidden: Option<Vec<usize>>,
+    /// Width of the code [default: that of the recipe]
+    #[arg(long)]
+    code: Option<usize>,
     /// Activation of the hidden layers [default: that of the recipe]
     #[arg(long)]
     activation: Option<Activation>,
@@ -103,6 +109,8 @@ pub(super) struct Trained {
 impl RecipeFlags {
     fn adjusted(&self, recipe: Recipe) -> Recipe {
         Recipe {
+            hidden: self.hidden.clone().unwrap_or(recipe.hidden),
+            code: self.code.unwrap_or(recipe.code),
             activation: self.activation.unwrap_or(recipe.activation),
             loss: self.loss.unwrap_or(recipe.loss),
             learning_rate: self.learning_rate.unwrap_or(recipe.learning_rate),

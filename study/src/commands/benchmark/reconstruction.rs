@@ -5,7 +5,7 @@ use super::{
     table::{self, Line},
 };
 use crate::cli::{Failure, files, say};
-use autoencoder::{Activation, Loss};
+use autoencoder::{Activation, Loss, metrics::psnr_db};
 use clap::Parser;
 use std::path::PathBuf;
 
@@ -49,11 +49,14 @@ pub(in crate::commands) fn run(flags: &Flags) -> Result<(), Failure> {
     let on = if trained.is_validation { "last 5,000 training images" } else { "test images" };
     let this = format!("this run, {minutes:.1} minutes, {on}");
     let train_error = trained.history.epochs.last().map_or(f64::NAN, |epoch| epoch.mse * 784.0);
+    let squared_error = trained.squared_error()?;
+    let psnr = psnr_db(squared_error / trained.test.features() as f64, 1.0);
     table::write(
         &flags.out,
         &[
             Line::new(SQUARED_ERROR, 3.0, "Hinton and Salakhutdinov 2006, layers pre-trained one by one"),
-            Line::new(SQUARED_ERROR, trained.squared_error()?, this.clone()),
+            Line::new(SQUARED_ERROR, squared_error, this.clone()),
+            Line::new("test PSNR (dB, pooled error)", psnr, this.clone()),
             Line::new("training squared error per image", train_error, "this run, last epoch"),
             Line::new(CROSS_ENTROPY, 57.4, "K-FAC, best epoch"),
             Line::new(CROSS_ENTROPY, trained.cross_entropy()?, this),
