@@ -18,9 +18,10 @@ activation and dropout at the odd index, so that the names of the tensors do not
 import json
 from collections import OrderedDict
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -51,12 +52,26 @@ WRAPPERS = {
 WEIGHT_HOOKS = (BasePruningMethod, SpectralNorm, WeightNorm)
 LAYERS = "expected Linear, at most one activation, at most one Dropout, Linear, ..."
 REMEDY = "expected nn.Sequential(OrderedDict(encoder=nn.Sequential(...), decoder=nn.Sequential(...)))"
+# How files of other formats start, what they are, and the remedy.
+PYTORCH = "load it in PyTorch, and write the model with exchange.save"
+OTHERS = {
+    b"PK\x03\x04": f"a ZIP archive, perhaps PyTorch's own format (.pt); {PYTORCH}",
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 ": f"PyTorch's own format (.pt, a pickle); {PYTORCH}",
+    b"version https://git-lfs": "a Git LFS pointer instead of the file; run `git lfs pull`",
+    b"\x1f\x8b": "gzip; decompress it first",
+    b"<": "HTML or XML, perhaps an error page; download the file again",
+}
 
 
 def load(path):
-    """Load a model in evaluation mode. Raises ValueError if the file is not such a model."""
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
+    """Load a model in evaluation mode. Raises ValueError if the file is not such a model, OSError if it cannot be read."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path}: expected a safetensors file, found {describe_file(path, error)}") from error
     if KEY not in metadata:
         raise ValueError(f"{path}: no metadata `{KEY}`; expected a file from Autoencoder::save or exchange.save")
     try:
@@ -69,6 +84,16 @@ def load(path):
         raise ValueError(f"{path}: not a model: {error!r}") from error
     model.metadata = metadata
     return model.eval()
+
+
+def describe_file(path, error):
+    """Return what a file looks like that is not in the safetensors format, and the remedy."""
+    with open(path, "rb") as file:
+        start = file.read(512)
+    if not start:
+        return "an empty file; write or download it again"
+    known = (found for prefix, found in OTHERS.items() if start.lstrip().startswith(prefix))
+    return next(known, f"a file of another format, or one that is cut or damaged ({error}); write or download it again")
 
 
 def build(architecture):
@@ -101,10 +126,14 @@ def save(model, path):
     - Wrappers such as `torch.compile` and `nn.DataParallel` are removed.
     - Pruned, weight-normed, spectral-normed and parametrized layers become their effective weights.
     - Tied weights become copies, missing biases become zeros, and all real types become float32.
-    - A class with its own `forward` must compute `decoder(encoder(rows))`. This is tested on random rows.
+    - A class with its own `forward` must compute `decoder(encoder(rows))`. This is tested on rows of magnitude 0 and of
+      magnitudes from 0.01 to 1000.
 
     The model does not change. Any other model raises ValueError, which names the module or tensor. Nothing is written.
+    Raises OSError if the file cannot be written.
     """
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"{path}: no folder {Path(path).parent}; create it first")
     if not isinstance(model, nn.Module):
         raise ValueError(f"model: expected an nn.Module, found {type(model).__name__}")
     with evaluation(model), torch.no_grad(), torch.device("cpu"):
@@ -117,7 +146,10 @@ def save(model, path):
         check_forward(model, architecture["inputs"])
     metadata = getattr(wrapped, "metadata", None) or getattr(model, "metadata", None) or {}
     check_metadata(metadata)
-    save_file(tensors, path, metadata=metadata | {KEY: json.dumps(architecture)})
+    try:
+        save_file(tensors, path, metadata=metadata | {KEY: json.dumps(architecture)})
+    except SafetensorError as error:
+        raise OSError(f"{path}: cannot be written: {error}") from error
 
 
 def describe(model):
@@ -179,7 +211,8 @@ def describe_leaf(name, module):
             check_plain(name, module, kind)
             return "activation", known
     names = ", ".join(["LeakyReLU()", *(str(from_name(known)) for known in ACTIVATIONS)])
-    raise ValueError(f"{name}: {module!s:.200} is not supported; {LAYERS}, with {names}; flatten rows before the model")
+    remedy = "; flatten rows before the model" if isinstance(module, (nn.Flatten, nn.Unflatten)) else ""
+    raise ValueError(f"{name}: {module!s:.200} is not supported; {LAYERS}, with {names}{remedy}")
 
 
 def weight_and_bias(name, linear, inputs):
@@ -269,7 +302,7 @@ def check_children(model):
 
 
 def check_forward(model, inputs):
-    """Check that a model computes `decoder(encoder(rows))`: by its class, or else on random rows."""
+    """Check that a model computes `decoder(encoder(rows))`: by its class, or else on some rows."""
     check_hooks("model", model)
     if "forward" not in vars(model) and type(model).forward in (nn.Sequential.forward, nn.Module.forward):
         return
@@ -277,10 +310,11 @@ def check_forward(model, inputs):
     if isinstance(model, nn.Sequential):
         raise ValueError(f"model: {name} has a forward of its own; {REMEDY}")
     rows = torch.randn(64, inputs, generator=torch.Generator().manual_seed(0))
-    rows *= torch.logspace(-2, 1, 64)[:, None]
+    rows *= torch.cat([torch.zeros(1), torch.logspace(-2, 3, 63)])[:, None]
     try:
         rows = rows.to([*model.encoder.parameters(), *model.encoder.buffers()][0])
-        same = torch.equal(model(rows), model.decoder(model.encoder(rows)))
+        # Types of 16 bits may overflow to infinity and NaN.
+        same = torch.equal(model(rows).nan_to_num(), model.decoder(model.encoder(rows)).nan_to_num())
     except Exception as error:
         raise ValueError(f"model: forward of {name} fails for rows [64, {inputs}], {error!s:.200}; {REMEDY}") from error
     if not same:
@@ -290,7 +324,7 @@ def check_forward(model, inputs):
 def check_metadata(own):
     if not isinstance(own, dict) or not all(isinstance(text, str) for entry in own.items() for text in entry):
         raise ValueError(f"metadata: expected a dict of strings, found {own!r:.200}")
-    if reserved := own.keys() & {KEY, "checkpoint", "optimizer"}:
+    if reserved := own.keys() & {KEY, "checkpoint", "optimizer", "content_sha256"}:
         raise ValueError(f"metadata: rename {sorted(reserved)}, which the crate uses itself")
     if len(own) > MAX_ENTRIES or sum(len(text.encode()) for entry in own.items() for text in entry) > MAX_BYTES:
         raise ValueError(f"metadata: expected at most {MAX_ENTRIES} entries and {MAX_BYTES} bytes in all")

@@ -192,6 +192,14 @@ def own_class():
 
 
 @kept
+def own_class_that_overflows_in_half():
+    model = Net()
+    model.encoder[0].weight.data.mul_(20)
+    model.encoder[2].weight.data.mul_(100)
+    return model.half()
+
+
+@kept
 def own_class_with_frozen_buffers():
     model = Net()
     for name in ("weight", "bias"):

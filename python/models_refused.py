@@ -54,7 +54,7 @@ def flatten():
     return with_encoder(nn.Flatten(), nn.Linear(6, 2))
 
 
-@refused(r"encoder\.1: BatchNorm1d.* not supported")
+@refused(r"encoder\.1: BatchNorm1d.* not supported; expected Linear.*\(\)$")
 def batch_norm():
     return with_encoder(nn.Linear(6, 2), nn.BatchNorm1d(2))
 
@@ -269,6 +269,24 @@ def own_class_with_another_function():
             return rows + super().forward(rows)
 
     return Residual()
+
+
+@refused(r"forward of Clamped is not decoder\(encoder\(rows\)\)")
+def own_class_with_another_function_of_large_values():
+    class Clamped(Net):
+        def forward(self, rows):
+            return super().forward(rows.clamp(-100, 100))
+
+    return Clamped()
+
+
+@refused(r"forward of Skipping is not decoder\(encoder\(rows\)\)")
+def own_class_with_another_function_of_zeros():
+    class Skipping(Net):
+        def forward(self, rows):
+            return super().forward(rows) * rows.any(1, keepdim=True)
+
+    return Skipping()
 
 
 @refused("forward of Pair fails")

@@ -10,6 +10,7 @@ If `cargo test` has built the test binary, it also loads the files and must comp
 """
 
 import copy
+import gzip
 import os
 import subprocess
 import tempfile
@@ -86,6 +87,12 @@ class Save(Case):
         save(model, self.path)
         self.assertEqual(self.path.read_bytes(), expected)
 
+    def test_paths_that_cannot_be_written(self):
+        with self.assertRaisesRegex(FileNotFoundError, "none/model: no folder .*none; create it first"):
+            save(net(), self.folder / "none" / "model")
+        with self.assertRaisesRegex(OSError, f"^{self.folder}: cannot be written"):
+            save(net(), self.folder)
+
     def test_distributed_data_parallel(self):
         torch.distributed.init_process_group("gloo", f"file://{self.folder}/processes", rank=0, world_size=1)
         self.addCleanup(torch.distributed.destroy_process_group)
@@ -142,6 +149,30 @@ class Load(Case):
             self.assert_refused(tensors, {KEY: text}, "not a model")
         later = valid.replace('"version": 1', '"version": 2')
         self.assert_refused(tensors, {KEY: later}, ".*version 1 expected, found 2")
+
+    def test_files_of_other_formats(self):
+        self.parts()
+        valid = self.path.read_bytes()
+        torch.save(net().state_dict(), self.folder / "zip")
+        torch.save(net().state_dict(), self.folder / "pickle", _use_new_zipfile_serialization=False)
+        for content, message in (
+            ((self.folder / "zip").read_bytes(), r"a ZIP archive, .*PyTorch.* exchange\.save"),
+            ((self.folder / "pickle").read_bytes(), r"PyTorch's own format .* exchange\.save"),
+            (b"\n<!DOCTYPE html><html>", "HTML"),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:", "a Git LFS pointer .* `git lfs pull`"),
+            (gzip.compress(valid), "gzip; decompress"),
+            (b"", "an empty file"),
+            (valid[:-1], "a file of another format, or one that is cut"),
+            (valid[:100], "a file of another format, or one that is cut"),
+        ):
+            self.path.write_bytes(content)
+            with self.assertRaisesRegex(ValueError, f"model.safetensors: expected a safetensors file, found {message}"):
+                load(self.path)
+
+    def test_paths_without_a_file(self):
+        for path in (self.folder, self.folder / "none"):
+            with self.assertRaisesRegex(FileNotFoundError, f"^{path}: no such file"):
+                load(path)
 
     def test_other_tensors(self):
         tensors, metadata = self.parts()

@@ -6,6 +6,7 @@ mod common;
 use autoencoder::{
     Autoencoder, Error, TrainConfig, Trainer,
     data::{Augmentation, Dataset, Noise, Pairs, Weighted, digits},
+    files::sha256_hex,
     ndarray::{Array2, s},
     nn::{Activation, Init, Loss, Penalty},
     train::{
@@ -16,6 +17,7 @@ use autoencoder::{
 use common::digest;
 use safetensors::SafeTensors;
 use std::{
+    collections::{BTreeMap, HashMap},
     env, fs,
     ops::ControlFlow,
     path::Path,
@@ -528,8 +530,10 @@ fn a_damaged_newest_checkpoint_is_passed_over_and_named() {
     let (own, optimizer) = OptimizerState::load(path(13)).unwrap();
     assert_eq!((&own, optimizer.steps(), optimizer.optimizer()), (newest.model(), 13, config.optimizer));
     let sound = fs::read(path(13)).unwrap();
-    fs::write(path(13), &sound[..sound.len() / 2]).unwrap();
-    fs::write(path(12), "").unwrap();
+    let mut flipped = sound.clone();
+    flipped[sound.len() / 2 + 3] ^= 0x40;
+    fs::write(path(13), flipped).unwrap();
+    fs::write(path(12), &sound[..sound.len() / 2]).unwrap();
 
     let checkpoint = Checkpoint::latest(&folder).unwrap().unwrap();
     let damaged: Vec<_> = checkpoint.damaged().iter().map(|file| file.path.clone()).collect();
@@ -537,6 +541,9 @@ fn a_damaged_newest_checkpoint_is_passed_over_and_named() {
     for file in checkpoint.damaged() {
         assert!(file.reason.starts_with(&file.path.display().to_string()), "{file}");
     }
+    let reason = "content: expected the digest written with it, found another; the file is damaged: \
+                  resume from an older checkpoint";
+    assert!(checkpoint.damaged()[0].reason.ends_with(reason), "{}", checkpoint.damaged()[0]);
     // The best epoch is the second, which ended with step 10.
     assert_eq!(checkpoint.step(), 10);
     let mut found = model();
@@ -574,15 +581,100 @@ fn a_folder_can_be_cleared_for_another_run() {
     assert!(matches!(Checkpoint::clear(folder.path().join("notes.txt")), Err(Error::Io { .. })));
 }
 
-/// Returns a file with modified metadata, the JSON under `checkpoint`.
+/// The key of the digest in the metadata.
+const DIGEST: &str = "content_sha256";
+
+fn metadata(file: &[u8]) -> HashMap<String, String> {
+    SafeTensors::read_metadata(file).unwrap().1.metadata().clone().unwrap()
+}
+
+/// Returns a file with other metadata.
+fn with_entries(file: &[u8], metadata: HashMap<String, String>) -> Vec<u8> {
+    let tensors = SafeTensors::deserialize(file).unwrap();
+    safetensors::serialize(tensors.tensors(), Some(metadata)).unwrap()
+}
+
+/// Returns a file with the digest of its content.
+fn sealed(file: &[u8]) -> Vec<u8> {
+    let mut metadata = metadata(file);
+    metadata.remove(DIGEST);
+    let entries: BTreeMap<_, _> =
+        metadata.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
+    let tensors = SafeTensors::deserialize(file).unwrap();
+    let values: BTreeMap<_, _> =
+        tensors.iter().map(|(name, tensor)| (name.as_bytes(), tensor.data())).collect();
+    let mut content = vec![];
+    for part in entries.into_iter().chain(values).flat_map(|(name, part)| [name, part]) {
+        content.extend((part.len() as u64).to_le_bytes());
+        content.extend(part);
+    }
+    metadata.insert(DIGEST.to_owned(), sha256_hex(&content));
+    with_entries(file, metadata)
+}
+
+/// Returns a file with modified metadata, the JSON under `checkpoint`, and the digest of that.
 fn with_metadata(file: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
-    let (_, metadata) = SafeTensors::read_metadata(file).unwrap();
-    let mut metadata = metadata.metadata().clone().unwrap();
+    let mut metadata = metadata(file);
     let mut json = serde_json::from_str(&metadata["checkpoint"]).unwrap();
     change(&mut json);
     metadata.insert("checkpoint".to_owned(), json.to_string());
-    let tensors = SafeTensors::deserialize(file).unwrap();
-    safetensors::serialize(tensors.tensors(), Some(metadata)).unwrap()
+    sealed(&with_entries(file, metadata))
+}
+
+/// Reads a file with each bit flipped in turn: an error, or what the file says.
+fn check_every_bit<T: PartialEq>(file: &[u8], read: impl Fn(&[u8]) -> Result<T, Error>) {
+    let sound = read(file).unwrap();
+    let mut file = file.to_vec();
+    for bit in 0..8 * file.len() {
+        file[bit / 8] ^= 1 << (bit % 8);
+        match read(&file) {
+            Ok(found) => assert!(found == sound, "bit {bit} gives another result"),
+            Err(error) => assert!(matches!(error, Error::Format { .. }), "bit {bit}: {error}"),
+        }
+        file[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
+fn no_flipped_bit_changes_what_a_checkpoint_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = TRAIN.slice(s![..4, 20..24]);
+    let mut model = Autoencoder::builder(4).code(2).build().unwrap();
+    model.set_metadata("labels", "\u{e4}, \u{f6}").unwrap();
+    let stopping = EarlyStopping::new(9).monitor(Monitor::TrainingLoss).restore_best();
+    let trainer = Trainer::new(TrainConfig::new().epochs(1).early_stopping(stopping));
+    trainer.checkpoint(CheckpointPolicy::new(folder.path())).fit(&mut model, &rows).unwrap();
+    let file = fs::read(folder.path().join("step-000000000001.safetensors")).unwrap();
+    check_every_bit(&file, |file| Checkpoint::from_safetensors(file, "file"));
+
+    let path = folder.path().join("loop.safetensors");
+    OptimizerState::new(Optimizer::adam(), &model).unwrap().save(&path, &model).unwrap();
+    let file = fs::read(&path).unwrap();
+    check_every_bit(&file, |file| {
+        fs::write(&path, file).unwrap();
+        OptimizerState::load(&path)
+    });
+}
+
+/// Files without a digest are those of an older version, or damaged.
+#[test]
+fn checkpoints_without_a_digest_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    stopped(&config(), folder.path(), |steps, _| steps == 3);
+    let file = fs::read(folder.path().join("step-000000000003.safetensors")).unwrap();
+    let old = with_metadata(&file, |json| json["version"] = 1.into());
+    for (file, expected) in [
+        (
+            &old,
+            "expected version 2, found version 1; finish the run with the version of the crate that wrote it",
+        ),
+        (&file, "content: expected the digest written with it"),
+    ] {
+        let mut metadata = metadata(file);
+        metadata.remove(DIGEST);
+        let error = Checkpoint::from_safetensors(&with_entries(file, metadata), "file").unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
 }
 
 /// The error for a file of the other kind says which function reads it.
@@ -618,22 +710,14 @@ fn what_is_no_sound_checkpoint_is_refused() {
     let refused = |file: &[u8], what: &str| {
         let error = Checkpoint::from_safetensors(file, "file").expect_err(what);
         assert!(matches!(error, Error::Format { .. }), "{what}: {error}");
+        error
     };
 
     for length in 0..file.len() {
         refused(&file[..length], "cut");
     }
-    let header = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
-    for bit in 0..8 * header {
-        let mut file = file.clone();
-        file[bit / 8] ^= 1 << (bit % 8);
-        // Flipped bits that are still JSON may give another number, but no panic.
-        if let Err(error) = Checkpoint::from_safetensors(&file, "file") {
-            assert!(matches!(error, Error::Format { .. }), "{error}");
-        }
-    }
     for (pointer, value) in [
-        ("/version", 2.into()),
+        ("/version", 3.into()),
         ("/step", 4.into()),
         ("/step", 7.into()),
         ("/step", 11.into()),
@@ -655,7 +739,8 @@ fn what_is_no_sound_checkpoint_is_refused() {
         ("/run", serde_json::Value::Null),
     ] {
         let set = |json: &mut serde_json::Value| *json.pointer_mut(pointer).expect(pointer) = value.clone();
-        refused(&with_metadata(&file, set), &format!("{pointer} {value}"));
+        let error = refused(&with_metadata(&file, set), &format!("{pointer} {value}"));
+        assert!(!error.to_string().contains("digest"), "{pointer}: {error}");
     }
 
     let model_file = folder.path().join("model.safetensors");
@@ -680,8 +765,9 @@ fn moments_that_no_optimiser_has_are_refused() {
         let start = tensors.tensor(name).unwrap().data().as_ptr() as usize - file.as_ptr() as usize;
         let mut file = file.clone();
         file[start..start + 4].copy_from_slice(&value.to_le_bytes());
-        let error = Checkpoint::from_safetensors(&file, "file").expect_err(name);
+        let error = Checkpoint::from_safetensors(&sealed(&file), "file").expect_err(name);
         assert!(matches!(error, Error::Format { .. }), "{error}");
+        assert!(!error.to_string().contains("digest"), "{error}");
     }
 }
 

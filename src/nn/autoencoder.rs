@@ -106,8 +106,9 @@ impl Autoencoder {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Setting`] if the key is `autoencoder` or `checkpoint`, which the crate itself uses, or the model would have
-    /// more than 1,000 entries or more than 10,000,000 bytes of keys and values. The metadata are then unchanged.
+    /// [`Error::Setting`] if the key is `autoencoder`, `checkpoint`, `optimizer` or `content_sha256`, which the crate itself
+    /// uses, or the model would have more than 1,000 entries or more than 10,000,000 bytes of keys and values. The metadata
+    /// are then unchanged.
     pub fn set_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) -> Result<()> {
         let (key, value) = (key.into(), value.into());
         if metadata::RESERVED.contains(&key.as_str()) {

@@ -1,7 +1,7 @@
 //! Limits of the users' own metadata in files.
 
 /// Keys that the crate itself uses.
-pub(in crate::nn) const RESERVED: [&str; 3] = ["autoencoder", "checkpoint", "optimizer"];
+pub(in crate::nn) const RESERVED: [&str; 4] = ["autoencoder", "checkpoint", "optimizer", super::seal::KEY];
 
 const MAX_ENTRIES: usize = 1_000;
 /// As JSON, a byte becomes up to 6, so this fits into a header.

@@ -6,3 +6,4 @@ pub(crate) mod model;
 #[cfg(feature = "onnx")]
 pub(super) mod onnx;
 pub(crate) mod safetensors;
+pub(crate) mod seal;

@@ -17,6 +17,7 @@ use super::{
     metadata::{self, RESERVED},
     misnamed,
     safetensors::{Tensor, Tensors, serialize},
+    seal,
 };
 use crate::{
     error::{Error, Result},
@@ -201,6 +202,15 @@ impl Contents {
     /// The entry of the metadata for a key; empty if there is none.
     pub(crate) fn metadata(&self, key: &str) -> &str {
         self.tensors.metadata(key).unwrap_or_default()
+    }
+
+    /// Checks that the content has the digest written with it.
+    pub(crate) fn check_intact(&self) -> Result<()> {
+        if seal::is_intact(&self.tensors) {
+            return Ok(());
+        }
+        let found = "another; the file is damaged: resume from an older checkpoint";
+        Err(Error::format(self.tensors.file(), "content", "the digest written with it", found))
     }
 
     /// Checks that there are the tensors of a model for each prefix, and no others.

@@ -32,9 +32,9 @@ const MAX_HEADER: u64 = 100_000_000;
 
 /// A tensor to write: its name, shape and values as bytes.
 pub(crate) struct Tensor {
-    name: String,
+    pub(super) name: String,
     shape: Vec<usize>,
-    data: Vec<u8>,
+    pub(super) data: Vec<u8>,
 }
 
 impl Tensor {
@@ -169,6 +169,12 @@ impl Tensors {
     /// Returns true if there is a tensor with this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.tensors.info(name).is_some()
+    }
+
+    /// The bytes of a tensor's values; none if there is no such tensor.
+    pub(super) fn bytes(&self, name: &str) -> &[u8] {
+        let offsets = self.tensors.info(name).map_or((0, 0), |tensor| tensor.data_offsets);
+        &self.data[offsets.0..offsets.1]
     }
 
     /// Decodes the elements of a tensor of floats, rounded to f32.

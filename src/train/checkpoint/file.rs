@@ -9,7 +9,8 @@ use crate::{
         Autoencoder,
         files::{
             model::{self, Contents},
-            safetensors::{self, Tensor},
+            safetensors::Tensor,
+            seal,
         },
     },
     train::{History, OptimizerState, TrainConfig},
@@ -23,7 +24,8 @@ use std::{
 };
 
 pub(super) const KEY: &str = "checkpoint";
-const VERSION: u32 = 1;
+/// The version of the files, also of those of custom loops. Files of version 1 had no digest.
+pub(super) const VERSION: u32 = 2;
 
 /// Prefixes of the tensors that are not the model's weights.
 pub(super) const FIRST: &str = "moments.first.";
@@ -38,7 +40,8 @@ const BEST: &str = "best.";
 ///
 /// The file is in the safetensors format. The model's tensors have the names that [`Autoencoder::save`] gives them, the
 /// moments start with `moments.first.` and `moments.second.`, and the best epoch's weights, if they are to be restored, with
-/// `best.`. Everything else is JSON in the metadata.
+/// `best.`. Everything else is JSON in the metadata, beside a SHA-256 digest of all metadata, names and values. A file whose
+/// content has another digest is refused, so that a run does not continue from damaged weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     run: Identity,
@@ -77,7 +80,7 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not a valid checkpoint.
+    /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not a valid checkpoint or is damaged.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = File::open(path).map_err(Error::io(path))?;
@@ -87,7 +90,7 @@ impl Checkpoint {
     /// Reads a checkpoint from the bytes of a file. Errors call the file `name`.
     ///
     /// # Errors
-    /// [`Error::Format`] if they are not a valid checkpoint.
+    /// [`Error::Format`] if they are not a valid checkpoint or are damaged.
     pub fn from_safetensors(file: &[u8], name: &str) -> Result<Self> {
         Self::read_from(file, name)
     }
@@ -109,9 +112,8 @@ impl Checkpoint {
         }
         let Metadata { version, run, step, history, sums } =
             serde_json::from_str(contents.metadata(KEY)).map_err(|error| invalid("a checkpoint", &error))?;
-        if version != VERSION {
-            return Err(invalid(&format!("version {VERSION}"), &version));
-        }
+        check_version(version).map_err(|(expected, found)| invalid(&expected, &found))?;
+        contents.check_intact()?;
         run.config.check().map_err(|error| invalid("settings", &error))?;
         check_position(&run, step, &history, &sums).map_err(|(expected, found)| invalid(expected, &found))?;
 
@@ -156,7 +158,7 @@ impl Checkpoint {
         let serialize = || {
             let mut entries = model::metadata(model)?;
             entries.insert(KEY.to_owned(), serde_json::to_string(&metadata)?);
-            safetensors::serialize(&tensors, entries)
+            seal::serialize(&tensors, entries)
         };
         let file = serialize().map_err(Error::io(path))?;
         write_atomic(path, |out| out.write_all(&file)).map(|()| true)
@@ -228,6 +230,15 @@ pub(super) fn tensors(model: &Autoencoder, optimizer: &OptimizerState) -> Vec<Te
     tensors.extend(model::tensors(FIRST, depth, optimizer.first.views()));
     tensors.extend(model::tensors(SECOND, depth, optimizer.second.views()));
     tensors
+}
+
+/// Checks the version of a file. The error says what was expected and what was found.
+pub(super) fn check_version(version: u32) -> std::result::Result<(), (String, String)> {
+    if version == VERSION {
+        return Ok(());
+    }
+    let remedy = "finish the run with the version of the crate that wrote it, or start the run again";
+    Err((format!("version {VERSION}"), format!("version {version}; {remedy}")))
 }
 
 /// Batches of an epoch.

@@ -2,7 +2,7 @@
 
 use super::{
     Checkpoint,
-    file::{self, FIRST, SECOND},
+    file::{self, FIRST, SECOND, VERSION},
 };
 use crate::{
     error::{Error, Result},
@@ -11,7 +11,7 @@ use crate::{
         Autoencoder,
         files::{
             model::{self, Contents},
-            safetensors,
+            seal,
         },
     },
     train::{Optimizer, OptimizerState},
@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 use std::{fs::File, path::Path};
 
 const KEY: &str = "optimizer";
-const VERSION: u32 = 1;
 
 /// The metadata of a file.
 #[derive(Serialize, Deserialize)]
@@ -39,7 +38,7 @@ impl OptimizerState {
     ///
     /// The file is in the safetensors format, as that of a [`Checkpoint`]: the model's tensors have the names that
     /// [`Autoencoder::save`] gives them, the moments start with `moments.first.` and `moments.second.`. The optimizer and
-    /// the number of steps are JSON in the metadata.
+    /// the number of steps are JSON in the metadata, beside a digest by which [`load`](Self::load) notices damage.
     ///
     /// ```
     /// use autoencoder::{Autoencoder, Optimizer, data::digits};
@@ -79,7 +78,7 @@ impl OptimizerState {
         let serialize = || {
             let mut entries = model::metadata(model)?;
             entries.insert(KEY.to_owned(), serde_json::to_string(&metadata)?);
-            safetensors::serialize(&tensors, entries)
+            seal::serialize(&tensors, entries)
         };
         let file = serialize().map_err(Error::io(path))?;
         write_atomic(path, |out| out.write_all(&file))
@@ -89,7 +88,7 @@ impl OptimizerState {
     /// [trainer](crate::train::Trainer::checkpoint) wrote.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not a valid checkpoint.
+    /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not a valid checkpoint or is damaged.
     pub fn load(path: impl AsRef<Path>) -> Result<(Autoencoder, Self)> {
         let path = path.as_ref();
         let file = File::open(path).map_err(Error::io(path))?;
@@ -102,12 +101,11 @@ impl OptimizerState {
             let found = "a model without an optimizer; load it with Autoencoder::load";
             return Err(Error::format(name, "content", "a checkpoint", found));
         }
-        let invalid = |expected, found| Error::format(name, "metadata `optimizer`", expected, found);
+        let invalid = |expected: &str, found| Error::format(name, "metadata `optimizer`", expected, found);
         let Metadata { version, optimizer, steps } = serde_json::from_str(contents.metadata(KEY))
             .map_err(|error| invalid("an optimizer", error.to_string()))?;
-        if version != VERSION {
-            return Err(invalid("version 1", version.to_string()));
-        }
+        file::check_version(version).map_err(|(expected, found)| invalid(&expected, found))?;
+        contents.check_intact()?;
         optimizer.check().map_err(|error| invalid("valid coefficients", error.to_string()))?;
         contents.check_names(&["", FIRST, SECOND])?;
         let model = contents.model("")?;
