@@ -108,10 +108,6 @@ impl ImageSet {
         Ok(self)
     }
 
-    #[cfg_attr(
-        not(any(feature = "npy", feature = "png")),
-        allow(dead_code, reason = "readers behind features")
-    )]
     pub(crate) fn with_notices(mut self, notices: Vec<String>) -> Self {
         self.notices = notices;
         self
