@@ -150,12 +150,12 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// These errors leave the model unchanged: [`Error::Setting`], [`Error::Shape`] or [`Error::Data`] if a setting or the
     /// data do not fit, [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs
-    /// to another run. Data do not fit if a target is outside [0, 1] with sigmoid outputs or outside [-1, 1] with tanh outputs:
-    /// the outputs cannot reach it. The error names row and column.
+    /// to another run. Data do not fit if a value is not finite, or if a target is outside [0, 1] with sigmoid outputs or outside
+    /// [-1, 1] with tanh outputs: the outputs cannot reach it. This includes the validation rows. The error names row and
+    /// column.
     ///
-    /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as a row, the loss, a
-    /// gradient, a weight, the validation error or a score is not finite, and [`Error::Io`] if a checkpoint cannot be
-    /// written.
+    /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as the loss, a gradient, a
+    /// weight, the validation error or a score is not finite, and [`Error::Io`] if a checkpoint cannot be written.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         self.config.check()?;
         match self.config.threads {
@@ -188,10 +188,11 @@ impl<'a> Trainer<'a> {
             return Err(Error::setting("monitor", Monitor::Score, "a function set with `Trainer::score`"));
         }
         check_weights(samples)?;
+        let output = model.output_layer().activation;
         if samples.features() == model.inputs() {
-            targets::check(samples, model.output_layer().activation)?;
+            targets::check(samples, targets::TRAINING, output)?;
         }
-        Ok(())
+        self.validation.map_or(Ok(()), |rows| targets::check(rows, targets::VALIDATION, output))
     }
 
     fn run(mut self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {

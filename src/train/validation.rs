@@ -9,9 +9,6 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 /// The mean loss on rows, corrupted as in [`evaluate`](crate::metrics::evaluate), without penalties and dropout.
-///
-/// # Errors
-/// [`Error::Data`](crate::Error::Data) at a target outside [0, 1] under the cross-entropy.
 pub(super) fn loss(
     model: &Autoencoder,
     rows: &dyn Dataset,
@@ -36,11 +33,6 @@ pub(super) fn loss(
         {
             targets::copy(rows, start + offset, target);
             rows.copy_row(start + offset, input);
-            if loss == Loss::Bce
-                && let Some(error) = targets::unreachable(start + offset, target, activation)
-            {
-                return Err(error);
-            }
         }
         if let Some(noise) = noise {
             noise.corrupt_rows(inputs.view_mut(), seed, start);

@@ -259,7 +259,11 @@ fn custom_data_reads_archives_tables_and_flat_arrays() {
     ] {
         let out = folder.path().join("out");
         let flags = flags.replace("y.npy", &path("y.npy"));
-        succeed("custom_data", &format!("--images {} {flags} --epochs 1 --hidden 8 --code 2", path(file)), &out);
+        succeed(
+            "custom_data",
+            &format!("--images {} {flags} --epochs 1 --hidden 8 --code 2", path(file)),
+            &out,
+        );
         codes.push(npy::load_rows(out.join("codes.npy")).unwrap());
     }
     assert!(codes.iter().all(|found| found == &codes[0]));

@@ -260,14 +260,14 @@ impl Step {
 
     /// The reason why the rows phase failed.
     fn cause(&self, batch: &Batch, output: Activation) -> Error {
-        if let Some(row) = batch.first_not_finite() {
-            return batch.not_finite(Quantity::Input, None, Some(row));
+        if let Some((what, row)) = batch.first_not_finite() {
+            return batch.not_finite(what, None, Some(row));
         }
         if let Some(place) = self.results().position(|row| !row.target_fits) {
             let row = batch.rows[place];
             let mut target = vec![0.0; batch.samples.features()];
             targets::copy(batch.samples, row, &mut target);
-            if let Some(error) = targets::unreachable(row, &target, output) {
+            if let Some(error) = targets::unreachable("targets", row, &target, output) {
                 return error;
             }
         }

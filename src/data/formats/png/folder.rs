@@ -220,7 +220,9 @@ impl Loader {
         count(self.skipped, "files that are no images: skipped");
         if let Some(file) = self.cut_short.first() {
             let count = self.cut_short.len();
-            notices.push(format!("{root}: {count} files without their end, such as {file}; all pixels are there"));
+            notices.push(format!(
+                "{root}: {count} files without their end, such as {file}; all pixels are there"
+            ));
         }
         notices
     }
