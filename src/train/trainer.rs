@@ -168,7 +168,7 @@ impl<'a> Trainer<'a> {
     /// Rejects data and settings that do not fit each other.
     fn check(&self, model: &Autoencoder, samples: &dyn Dataset) -> Result<()> {
         if samples.is_empty() {
-            return Err(Error::shape("rows to train on", "at least 1", 0));
+            return Err(Error::shape("rows to train on", format_args!("at least 1"), 0));
         }
         if let Some(rows) = self.validation.filter(|v| v.is_empty() || v.features() != model.inputs()) {
             let expected = format!("at least 1 of {} features", model.inputs());

@@ -211,6 +211,8 @@ fn settings_and_data_that_do_not_fit_are_errors() {
     for rows in [&narrow, &empty] {
         assert!(matches!(failure(TrainConfig::new(), rows), Error::Shape { .. }));
     }
+    let error = failure(TrainConfig::new(), &empty).to_string();
+    assert_eq!(error, "rows to train on: expected at least 1, found 0");
     let config = TrainConfig::new;
     for config in [
         config().epochs(0),
