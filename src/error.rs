@@ -106,7 +106,7 @@ pub enum Error {
         batch: usize,
     },
     /// A checkpoint belongs to another run than the one that should continue from it.
-    #[error("cannot resume: {what}: {checkpoint} in the checkpoint, {run} in this run")]
+    #[error("cannot resume: {what}: the checkpoint has {checkpoint}, this run has {run}")]
     Resume {
         /// The first difference.
         what: &'static str,
