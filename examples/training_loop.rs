@@ -27,7 +27,7 @@ fn main() -> Result<(), Error> {
         for (index, rows) in shuffled(train.len(), 0, epoch).chunks(50).enumerate() {
             let batch = Batch { samples: &train, rows, noise: None, seed: 0, epoch, number: index + 1 };
             loss += step.gradients(&model, &batch, &mut gradients)?.total() / 40.0;
-            norm = norm.max(gradients.clip_norm(0.1));
+            norm = norm.max(gradients.clip_norm(0.1)?);
             let rate = 0.003 / (1.0 + 0.05 * optimizer.steps() as f32).sqrt();
             optimizer.update(&mut model, &gradients, rate)?;
         }

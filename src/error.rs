@@ -91,13 +91,14 @@ pub enum Error {
         found: String,
     },
     /// Training stopped at a non-finite value.
-    #[error("{what} not finite{}{} in epoch {epoch}, batch {batch}", at_layer(*layer), of_row(*row))]
+    #[error("{}", not_finite(*what, *layer, *row, *epoch, *batch))]
     NotFinite {
         /// The quantity that is not finite.
         what: Quantity,
-        /// The layer, from 0 at the input; `None` for inputs, for the loss and in validation.
+        /// The layer, from 0 at the input, for gradients and weights; `None` for the others.
         layer: Option<usize>,
-        /// The row's index in the data set, for inputs and for the loss; `None` for the others.
+        /// The row's index in the data set, for inputs and targets. For the loss, the first such row of the batch. `None`
+        /// for the others.
         row: Option<usize>,
         /// The epoch, from 1.
         epoch: usize,
@@ -105,7 +106,7 @@ pub enum Error {
         batch: usize,
     },
     /// A checkpoint belongs to another run than the one that should continue from it.
-    #[error("cannot resume: {what}: {checkpoint} in the checkpoint, {run} in this run")]
+    #[error("cannot resume: {what}: the checkpoint has {checkpoint}, this run has {run}")]
     Resume {
         /// The first difference.
         what: &'static str,
@@ -128,8 +129,10 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Quantity {
-    /// A value in the rows of a batch, or in their targets.
+    /// A value in the rows of a batch.
     Input,
+    /// A value in the targets of [pairs](crate::data::Pairs).
+    Target,
     /// The loss of a batch whose rows are finite.
     Loss,
     /// The gradient of a layer's weights or biases.
@@ -146,6 +149,7 @@ impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Input => "input",
+            Self::Target => "target",
             Self::Loss => "loss",
             Self::Gradient => "gradient",
             Self::Weight => "weight",
@@ -214,12 +218,23 @@ fn list(items: impl IntoIterator<Item = impl fmt::Display>, separator: &str) -> 
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(separator)
 }
 
-fn at_layer(layer: Option<usize>) -> String {
-    layer.map_or_else(String::new, |layer| format!(" at layer {layer}"))
-}
-
-fn of_row(row: Option<usize>) -> String {
-    row.map_or_else(String::new, |row| format!(" of row {row}"))
+fn not_finite(
+    what: Quantity,
+    layer: Option<usize>,
+    row: Option<usize>,
+    epoch: usize,
+    batch: usize,
+) -> String {
+    let time = format!("is not finite in epoch {epoch}, batch {batch}");
+    match (what, layer, row) {
+        (Quantity::Input | Quantity::Target, _, Some(row)) => return format!("{what} of row {row} {time}"),
+        (Quantity::Score, ..) => return format!("the {what} {time}"),
+        _ => {}
+    }
+    let of_layer = layer.map_or_else(String::new, |layer| format!(" of layer {layer}"));
+    let first = row.map_or_else(String::new, |row| format!(" (first in row {row})"));
+    let advice = "training diverged; try a lower learning rate or clipping, or scale the rows";
+    format!("the {what}{of_layer} {time}{first}, although the rows are finite: {advice}")
 }
 
 impl Error {

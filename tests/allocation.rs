@@ -111,7 +111,7 @@ fn steps(manner: Manner) {
                     Batch { samples, rows, noise: noise.as_ref(), seed: 0, epoch: 1, number: index + 1 };
                 if manner == Manner::Apart {
                     step.gradients(&model, &batch, &mut gradients).unwrap();
-                    gradients.clip_norm(0.001);
+                    gradients.clip_norm(0.001).unwrap();
                     state.update(&mut model, &gradients, 1e-3).unwrap();
                 } else {
                     step.run(&mut model, &mut state, 1e-3, &batch).unwrap();

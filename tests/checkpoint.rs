@@ -319,7 +319,10 @@ fn more_epochs_can_follow_where_the_schedule_does_not_depend_on_them() {
     let checkpoint = stopped(&config(), folder.path(), |steps, _| steps == 12);
     assert_same(&resumed(&config().epochs(3), checkpoint.clone()), &whole(&config().epochs(3)), "fewer");
     let error = refused(trainer(&config().epochs(2)), checkpoint, model(), &*TRAIN);
-    assert_eq!(error, "cannot resume: epochs: 2, batch 2 of the next in the checkpoint, 2 in this run");
+    assert_eq!(
+        error,
+        "cannot resume: epochs: the checkpoint has 2 finished and 2 batches of the next, this run has 2"
+    );
 }
 
 /// A refused checkpoint does not change the model.
@@ -359,6 +362,10 @@ fn pairs_with_weights_resume_with_the_same_bits() {
     for rows in [&no_targets as &dyn Dataset, &no_inputs, &unweighted, &inputs, &*TRAIN] {
         let error = refused(trainer(&config()), checkpoint.clone(), model(), rows);
         assert!(error.starts_with("cannot resume: rows to train on: "), "{error}");
+        assert!(
+            error.contains("values, targets or weights differ") && error.contains("start anew"),
+            "{error}"
+        );
     }
 }
 
@@ -369,7 +376,7 @@ fn another_run_is_refused_and_the_difference_named() {
     let checkpoint = stopped(&base, folder.path(), |steps, _| steps == 8);
     let named = |what: &str, error: String| {
         assert!(error.starts_with(&format!("cannot resume: {what}: ")), "{what}: {error}");
-        assert!(error.contains(" in the checkpoint, ") && error.ends_with(" in this run"), "{error}");
+        assert!(error.contains(": the checkpoint has ") && error.contains(", this run has "), "{error}");
     };
 
     let stopping = EarlyStopping::new(3);

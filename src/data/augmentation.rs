@@ -123,7 +123,7 @@ impl Augmentation {
         }
         for (name, value, most, expected) in [
             ("shift", shift, MAX_SIDE as f32, "a number in [0, 65536]"),
-            ("rotation", rotation, PI, "a number in [0, pi]"),
+            ("rotation", rotation, PI, "a number of radians in [0, pi]; `to_radians` converts degrees"),
             ("scale", scale, MAX_SCALE, "a number in [0, 0.9]"),
             ("shear", shear, 1.0, "a number in [0, 1]"),
             ("unchanged", unchanged, 1.0, "a number in [0, 1]"),
@@ -143,7 +143,9 @@ impl Augmentation {
         {
             return Ok(());
         }
-        let expected = format!("{features}, the features of a row");
+        let color = 3 * height as u64 * width as u64 == features as u64;
+        let remedy = if color { "; for rows in color, set `channels(3)`" } else { "" };
+        let expected = format!("{features}, the features of a row{remedy}");
         let found = format!("{height} * {width} * {}", self.channels);
         Err(Error::Shape { what: "height * width * channels of the augmentation", expected, found })
     }

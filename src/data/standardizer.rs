@@ -44,7 +44,11 @@ impl Standardizer {
     /// [`Error::Shape`] if there are no rows or no columns, [`Error::Data`] at the first non-finite value.
     pub fn fit(rows: &ArrayRef2<f32>) -> Result<Self> {
         if rows.is_empty() {
-            return Err(Error::shape("rows to standardize", "at least 1 of at least 1 column", rows.dim()));
+            return Err(Error::shape(
+                "rows to standardize",
+                format_args!("at least 1 of at least 1 column"),
+                rows.dim(),
+            ));
         }
         check_finite(rows)?;
         let count = rows.nrows() as f64;
@@ -166,7 +170,7 @@ impl TryFrom<Columns> for Standardizer {
             let lengths = (mean.len(), deviation.len());
             return Err(Error::shape(
                 "numbers of (means, deviations)",
-                "as many of each, at least 1",
+                format_args!("as many of each, at least 1"),
                 lengths,
             ));
         }

@@ -43,9 +43,11 @@ pub fn write_atomic(
     };
     let replace = || {
         remove_leftovers(folder);
-        let mut writer = BufWriter::new(scratch(folder)?);
+        let scratch = scratch(folder)?;
+        // The file itself: the errors of `NamedTempFile` would name the scratch file.
+        let mut writer = BufWriter::new(scratch.as_file());
         fill(&mut writer)?;
-        let scratch = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         scratch.as_file().sync_all()?;
         scratch.persist(&target)?;
         // Without this sync a power failure may lose the new name. Only Unix can open a folder.
@@ -56,12 +58,9 @@ pub fn write_atomic(
 
 /// Creates a scratch file, locked where the file system supports locks.
 fn scratch(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.prefix(SCRATCH);
+    let create = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
     for _ in 0..100 {
-        let scratch = builder.tempfile_in(folder)?;
+        let scratch = tempfile::Builder::new().prefix(SCRATCH).make_in(folder, create)?;
         let _ = scratch.as_file().lock();
         // Between creation and lock another writer may have removed it as a leftover.
         if scratch.path().exists() {
@@ -159,6 +158,8 @@ mod tests {
     fn a_folder_that_is_not_there_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let error = write_atomic(folder.path().join("no/file"), |w| w.write_all(b"x")).unwrap_err();
-        assert!(error.to_string().contains("no/file"), "{error}");
+        let said = error.to_string();
+        assert!(said.contains("no/file") && !said.contains(SCRATCH) && !said.contains(" at path "), "{said}");
+        assert!(matches!(error, Error::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound));
     }
 }

@@ -3,7 +3,7 @@ use crate::{
     error::{Error, Result},
     kernels::{self, elementwise},
     metrics::ImageQuality,
-    nn::{Autoencoder, inference_block_rows},
+    nn::{Activation, Autoencoder, Loss, inference_block_rows},
 };
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -36,7 +36,7 @@ impl Autoencoder {
     /// [`Error::Shape`] if there are no rows, or their number of features is not that of the model.
     pub fn reconstruction_errors(&self, rows: &dyn Dataset) -> Result<Vec<f64>> {
         let features = rows.features() as f64;
-        let errors = squared_errors(self, rows, None, 0)?;
+        let errors = row_errors(self, rows, None, 0, None)?;
         Ok(errors.into_iter().map(|error| error.output / features).collect())
     }
 }
@@ -63,30 +63,64 @@ pub fn evaluate(
     noise: Option<&Noise>,
     seed: u64,
 ) -> Result<Evaluation> {
-    let errors = squared_errors(model, rows, noise, seed)?;
+    Ok(evaluation(&row_errors(model, rows, noise, seed, None)?, rows, noise))
+}
+
+/// As [`evaluate`], and the mean loss, without penalties, from the same pass.
+pub(crate) fn evaluate_with_loss(
+    model: &Autoencoder,
+    rows: &dyn Dataset,
+    noise: Option<&Noise>,
+    seed: u64,
+    loss: Loss,
+) -> Result<(Evaluation, f64)> {
+    // The squared error needs no logits, which spares a copy of the model.
+    let errors = row_errors(model, rows, noise, seed, Some(loss).filter(|loss| *loss != Loss::Mse))?;
+    let found = evaluation(&errors, rows, noise);
+    let loss = match loss {
+        Loss::Mse => found.output.mse,
+        _ => errors.iter().map(|row| row.loss).sum::<f64>() / (rows.len() * rows.features()) as f64,
+    };
+    Ok((found, loss))
+}
+
+fn evaluation(errors: &[RowErrors], rows: &dyn Dataset, noise: Option<&Noise>) -> Evaluation {
     let quality = |error: fn(&RowErrors) -> f64| {
         ImageQuality::from_squared_errors(errors.iter().map(error), rows.features(), 1.0)
     };
-    Ok(Evaluation {
+    Evaluation {
         output: quality(|row| row.output),
         noisy_input: (noise.is_some() || rows.has_targets()).then(|| quality(|row| row.input)),
-    })
+    }
 }
 
-/// The squared errors of one row, summed over the features.
+/// The squared errors of one row, and its loss, summed over the features.
 #[derive(Debug, Clone, Copy, Default)]
 struct RowErrors {
     output: f64,
     /// 0 if the input is the target.
     input: f64,
+    /// 0 if no loss is asked for.
+    loss: f64,
 }
 
-fn squared_errors(
+/// The errors of every row, and its loss if one is given.
+fn row_errors(
     model: &Autoencoder,
     rows: &dyn Dataset,
     noise: Option<&Noise>,
     seed: u64,
+    loss: Option<Loss>,
 ) -> Result<Vec<RowErrors>> {
+    // The loss is computed from the logits, as in training: with an identity output, reconstructions are logits.
+    let to_logits = loss.map(|_| {
+        let mut model = model.clone();
+        if let Some(layer) = model.layers_mut().last_mut() {
+            layer.activation = Activation::Identity;
+        }
+        model
+    });
+    let activation = model.output_layer().activation;
     let features = rows.features();
     if rows.is_empty() {
         return Err(Error::shape("rows to evaluate", 1.., 0));
@@ -107,14 +141,26 @@ fn squared_errors(
         if let Some(noise) = noise {
             noise.corrupt_rows(input.view_mut(), seed, start);
         }
-        let output = model.reconstruct(&input)?;
+        let mut output = to_logits.as_ref().unwrap_or(model).reconstruct(&input)?;
         if let Some(target) = &target {
             for ((error, input), target) in errors.iter_mut().zip(row_slices(&input)).zip(row_slices(target))
             {
                 error.input = elementwise::squared_error(input, target);
             }
         }
-        let target = row_slices(target.as_ref().unwrap_or(&input));
+        let target = target.as_ref().unwrap_or(&input);
+        if let Some(loss) = loss {
+            let values = kernels::rows_mut(output.view_mut()).zip(row_slices(target));
+            for (error, (values, target)) in errors.iter_mut().zip(values) {
+                let of_logits = loss.of_logits(values, target);
+                // From here on `values` holds the outputs instead of the logits.
+                activation.apply(values);
+                let of_outputs = || loss.of_outputs(values, target);
+                let squared_error = || elementwise::squared_error(values, target);
+                error.loss = of_logits.or_else(of_outputs).unwrap_or_else(squared_error);
+            }
+        }
+        let target = row_slices(target);
         for ((error, target), output) in errors.iter_mut().zip(target).zip(row_slices(&output)) {
             error.output = elementwise::squared_error(output, target);
         }

@@ -11,6 +11,7 @@ mod quality;
 mod roc;
 mod ssim;
 
+pub(crate) use evaluate::evaluate_with_loss;
 pub use evaluate::{Evaluation, evaluate};
 pub use quality::{ImageQuality, PSNR_CAP_DB, psnr_db};
 pub use roc::Roc;

@@ -30,7 +30,11 @@ impl Roc {
         let positives = anomalous.iter().filter(|&&flag| flag).count();
         let negatives = scores.len() - positives;
         if positives == 0 || negatives == 0 {
-            return Err(Error::shape("(anomalies, normal rows)", "at least 1 each", (positives, negatives)));
+            return Err(Error::shape(
+                "(anomalies, normal rows)",
+                format_args!("at least 1 each"),
+                (positives, negatives),
+            ));
         }
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));

@@ -42,7 +42,11 @@ pub fn ssim(
         return Err(Error::setting("data_range", data_range, "a finite number above 0"));
     }
     if shape.0.min(shape.1) < TAPS {
-        return Err(Error::shape("(height, width) of images for SSIM", "at least 11 each", shape));
+        return Err(Error::shape(
+            "(height, width) of images for SSIM",
+            format_args!("at least 11 each"),
+            shape,
+        ));
     }
     let channels = channels(shape, reference.len())?;
     if image.len() != reference.len() {

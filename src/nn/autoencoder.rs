@@ -54,7 +54,11 @@ impl Autoencoder {
         let encoder_depth = encoder.len();
         if encoder.is_empty() || decoder.is_empty() {
             let depths = (encoder.len(), decoder.len());
-            return Err(Error::shape("layers of (encoder, decoder)", "at least 1 each", depths));
+            return Err(Error::shape(
+                "layers of (encoder, decoder)",
+                format_args!("at least 1 each"),
+                depths,
+            ));
         }
         let layers: Vec<_> = encoder.into_iter().chain(decoder).collect();
         for pair in layers.windows(2) {
@@ -290,7 +294,11 @@ fn apply_into(
         return Err(Error::shape("buffer for the output", output_shape, output.dim()));
     }
     if !kernels::has_contiguous_rows(output.view()) {
-        return Err(Error::shape("buffer for the output", "contiguous rows", "strided ones"));
+        return Err(Error::shape(
+            "buffer for the output",
+            format_args!("contiguous rows"),
+            format_args!("strided ones"),
+        ));
     }
     let block = |input: ArrayView2<f32>, output: ArrayViewMut2<f32>| {
         SCRATCH.with_borrow_mut(|scratch| scratch.forward(layers, input, output));

@@ -33,7 +33,7 @@ impl Dense {
             return Err(Error::shape("biases of a layer", weight.ncols(), bias.len()));
         }
         if weight.is_empty() {
-            return Err(Error::shape("[in, out] of a layer", "at least 1 each", weight.dim()));
+            return Err(Error::shape("[in, out] of a layer", format_args!("at least 1 each"), weight.dim()));
         }
         // The kernels go over rows as slices.
         Ok(Self {

@@ -27,7 +27,7 @@ pub use files::onnx::OnnxPart;
 pub use init::Init;
 pub use layer::Layer;
 pub use loss::Loss;
-pub(crate) use parameters::clip_factor;
 pub use parameters::{LayerParameters, Parameters};
+pub(crate) use parameters::{check_max_norm, clip_factor};
 pub use penalty::{Penalty, Scope};
 pub(crate) use spelling::Spelling;

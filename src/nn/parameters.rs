@@ -44,6 +44,15 @@ pub struct LayerParameters {
 /// Numbers that a worker scales together.
 const SCALE_CHUNK: usize = 65_536;
 
+/// Checks the norm to which gradients are clipped.
+pub(crate) fn check_max_norm(max_norm: f32) -> Result<()> {
+    if max_norm > 0.0 && max_norm.is_finite() {
+        Ok(())
+    } else {
+        Err(Error::setting("clip_norm", max_norm, "a finite number above 0"))
+    }
+}
+
 /// The factor that clips gradients of this norm to `max_norm`, as in PyTorch's `clip_grad_norm_`.
 pub(crate) fn clip_factor(norm: f64, max_norm: f32) -> f32 {
     (f64::from(max_norm) / (norm + 1e-6)).min(1.0) as f32
@@ -96,10 +105,14 @@ impl Parameters {
 
     /// Clips the values to an L2 norm, as PyTorch's `clip_grad_norm_` does: if their [norm](Self::norm) is larger, all of
     /// them are multiplied by `max_norm / (norm + 1e-6)`. Returns the norm before.
-    pub fn clip_norm(&mut self, max_norm: f32) -> f64 {
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if `max_norm` is not a finite number above 0. No value is changed then.
+    pub fn clip_norm(&mut self, max_norm: f32) -> Result<f64> {
+        check_max_norm(max_norm)?;
         let norm = self.norm();
         self.scale(clip_factor(norm, max_norm));
-        norm
+        Ok(norm)
     }
 
     pub(crate) fn layers_mut(&mut self) -> &mut [LayerParameters] {
@@ -121,9 +134,13 @@ impl Parameters {
         if self.fits(model) {
             return Ok(());
         }
-        let shapes: Vec<_> = self.layers.iter().map(|layer| layer.weight.dim()).collect();
         let expected: Vec<_> = model.parameters().map(|(weight, _)| weight.dim()).collect();
-        Err(Error::shape("weights of the gradients", expected, shapes))
+        Err(Error::shape("[in, out] of each layer of the gradients", expected, self.shapes()))
+    }
+
+    /// The shapes of the layers' weights, `(in, out)`.
+    pub(crate) fn shapes(&self) -> Vec<(usize, usize)> {
+        self.layers.iter().map(|layer| layer.weight.dim()).collect()
     }
 
     /// Returns whether the shapes are those of a model's parameters.

@@ -1,8 +1,8 @@
 use crate::{
     data::{Augmentation, Noise},
     error::{Error, Result},
-    nn::{Loss, Penalty},
-    train::{EarlyStopping, Frozen, Optimizer, Schedule, step},
+    nn::{Loss, Penalty, check_max_norm},
+    train::{EarlyStopping, Frozen, Optimizer, Schedule},
 };
 use serde::{Deserialize, Serialize};
 
@@ -204,7 +204,7 @@ impl TrainConfig {
         if let Some(stopping) = self.early_stopping {
             stopping.check()?;
         }
-        self.clip_norm.map_or(Ok(()), step::check_max_norm)?;
+        self.clip_norm.map_or(Ok(()), check_max_norm)?;
         self.augmentation.map_or(Ok(()), |augmentation| augmentation.check())?;
         self.optimizer.check()
     }

@@ -17,7 +17,7 @@ pub enum Monitor {
     /// Validation PSNR of the pooled error, in dB.
     ValidationPsnrPooled,
     /// The loss that is trained on, on the validation rows, without penalties and dropout. For the mean squared error it
-    /// is the validation MSE; for another loss it costs a second pass over the validation rows.
+    /// is the validation MSE.
     ValidationLoss,
     /// Training loss, penalties included. Needs no validation rows.
     TrainingLoss,

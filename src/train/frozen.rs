@@ -24,7 +24,7 @@ pub enum Frozen {
     Encoder,
     /// The layers of the decoder.
     Decoder,
-    /// The layers with these indices, from 0 at the input.
+    /// The layers with these indices, from 0 at the input. An empty list freezes none.
     Layers(Vec<usize>),
 }
 
@@ -34,7 +34,7 @@ impl Frozen {
         if let Self::Layers(layers) = self
             && let Some(layer) = layers.iter().find(|layer| **layer >= depth)
         {
-            let value = format_args!("layer {layer}");
+            let value = format_args!("layer {layer} of a model of {depth} layers");
             return Err(Error::setting("freeze", value, "layers of the model, from 0 at the input"));
         }
         if (0..depth).all(|layer| self.covers(layer, encoder_depth)) {

@@ -25,8 +25,7 @@ pub struct EpochRecord {
     pub rows_per_second: f64,
     /// Seconds of training, without validation and checkpoints.
     pub seconds: f64,
-    /// Loss on the validation rows, without penalties and dropout, if [early stopping monitors
-    /// it](crate::train::Monitor::ValidationLoss).
+    /// Loss on the validation rows, without penalties and dropout, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_loss: Option<f64>,
     /// Value of the [function that scores epochs](crate::Trainer::score), if there is one.

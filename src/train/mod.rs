@@ -12,7 +12,6 @@ mod schedule;
 mod step;
 mod targets;
 mod trainer;
-mod validation;
 
 pub use crate::random::shuffled;
 pub use checkpoint::{Checkpoint, CheckpointPolicy, Damaged};

@@ -250,7 +250,8 @@ impl OptimizerState {
         if self.first.fits(model) {
             return Ok(());
         }
-        Err(Error::shape("layers of the optimizer", "those of the model", self.first.layers().len()))
+        let expected: Vec<_> = model.parameters().map(|(weight, _)| weight.dim()).collect();
+        Err(Error::shape("[in, out] of each layer of the optimizer", expected, self.first.shapes()))
     }
 
     /// Returns the number of steps taken.
@@ -270,14 +271,15 @@ impl OptimizerState {
     /// gradients that were not changed. It allocates nothing.
     ///
     /// # Errors
-    /// [`Error::Shape`] if model or gradients do not have the shapes of the optimizer; nothing is changed then.
-    /// [`Error::Data`] if a weight, bias or moment is not finite after the update.
+    /// [`Error::Setting`] if the learning rate is negative or not finite, [`Error::Shape`] if model or gradients do not have
+    /// the shapes of the optimizer; nothing is changed then. [`Error::Data`] if a weight, bias or moment is not finite after the update.
     pub fn update(
         &mut self,
         model: &mut Autoencoder,
         gradients: &Parameters,
         learning_rate: f32,
     ) -> Result<()> {
+        check_rate(learning_rate)?;
         self.check_fits(model)?;
         gradients.check_fits(model)?;
         match self.apply(model, gradients, learning_rate) {
@@ -348,6 +350,15 @@ impl OptimizerState {
             root_correction: (1.0 / correction(beta2).sqrt()) as f32,
             shrink: 1.0 - rate * weight_decay,
         }
+    }
+}
+
+/// Checks the learning rate of one step. At 0, as at the end of a schedule, it changes no weight.
+pub(super) fn check_rate(learning_rate: f32) -> Result<()> {
+    if learning_rate >= 0.0 && learning_rate.is_finite() {
+        Ok(())
+    } else {
+        Err(Error::setting("learning_rate", learning_rate, "a finite number of at least 0"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Targets that the outputs of a model cannot reach are refused.
+//! Rows that are not finite, and targets that the outputs of a model cannot reach, are refused.
 
 use crate::{
     data::Dataset,
@@ -11,24 +11,60 @@ use rayon::prelude::*;
 /// Rows that one task looks at.
 const TASK_ROWS: usize = 256;
 
-/// Refuses targets that are outside the range of the output activation. Values that are not finite are left to training,
-/// which reports them.
+/// The names of a data set's values in errors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names {
+    rows: &'static str,
+    targets: &'static str,
+}
+
+/// The rows of training.
+pub(super) const TRAINING: Names = Names { rows: "rows to train on", targets: "targets" };
+/// The rows of validation.
+pub(super) const VALIDATION: Names = Names { rows: "validation rows", targets: "validation targets" };
+
+/// Refuses values that are not finite, and targets that are outside the range of the output activation.
 ///
 /// # Errors
 /// [`Error::Data`] with the first row and column.
-pub(super) fn check(samples: &dyn Dataset, output: Activation) -> Result<()> {
-    if output.range().is_none() {
+pub(super) fn check(samples: &dyn Dataset, names: Names, output: Activation) -> Result<()> {
+    let rows = samples.len();
+    let first_error = |task: usize| {
+        let mut values = vec![0.0; samples.features()];
+        (task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS))
+            .find_map(|row| check_row(samples, row, &mut values, names, output).err())
+    };
+    (0..rows.div_ceil(TASK_ROWS)).into_par_iter().find_map_first(first_error).map_or(Ok(()), Err)
+}
+
+fn check_row(
+    samples: &dyn Dataset,
+    row: usize,
+    values: &mut [f32],
+    names: Names,
+    output: Activation,
+) -> Result<()> {
+    samples.copy_row(row, values);
+    if samples.has_targets() {
+        check_finite(names.rows, row, values)?;
+        samples.copy_target(row, values);
+        check_finite(names.targets, row, values)?;
+    } else if output.range().is_none() || !are_reachable(values, output) {
+        // Values in the range are finite: most rows are looked at once.
+        check_finite(names.rows, row, values)?;
+    }
+    unreachable(names.targets, row, values, output).map_or(Ok(()), Err)
+}
+
+fn check_finite(what: &'static str, row: usize, values: &[f32]) -> Result<()> {
+    if elementwise::are_finite(values) {
         return Ok(());
     }
-    let rows = samples.len();
-    let unreachable = |task: usize| {
-        let mut target = vec![0.0; samples.features()];
-        (task * TASK_ROWS..rows.min((task + 1) * TASK_ROWS)).find_map(|row| {
-            copy(samples, row, &mut target);
-            unreachable(row, &target, output)
-        })
-    };
-    (0..rows.div_ceil(TASK_ROWS)).into_par_iter().find_map_first(unreachable).map_or(Ok(()), Err)
+    let bad = values.iter().enumerate().find(|(_, value)| !value.is_finite());
+    bad.map_or(Ok(()), |(column, value)| {
+        let found = format_args!("{value} at row {row}, column {column}");
+        Err(Error::data(what, "finite numbers", found))
+    })
 }
 
 /// Copies the target of a row, whether it has its own or is its own.
@@ -42,7 +78,12 @@ pub(super) fn are_reachable(target: &[f32], output: Activation) -> bool {
 }
 
 /// The error for the first finite value of a row's target that is outside the range of the output activation.
-pub(super) fn unreachable(row: usize, target: &[f32], output: Activation) -> Option<Error> {
+pub(super) fn unreachable(
+    what: &'static str,
+    row: usize,
+    target: &[f32],
+    output: Activation,
+) -> Option<Error> {
     let [low, high] = output.range()?;
     if elementwise::are_between(target, low, high) {
         return None;
@@ -50,5 +91,5 @@ pub(super) fn unreachable(row: usize, target: &[f32], output: Activation) -> Opt
     let column = target.iter().position(|value| value.is_finite() && !(low..=high).contains(value))?;
     let expected = format_args!("values in [{low}, {high}] for a model with {output} outputs");
     let found = format_args!("{} at row {row}, column {column}", target[column]);
-    Some(Error::data("targets", expected, found))
+    Some(Error::data(what, expected, found))
 }

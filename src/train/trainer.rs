@@ -1,14 +1,14 @@
 use crate::{
     data::{Augmentation, Dataset, check_weights},
     error::{Error, Quantity, Result},
-    metrics::{Evaluation, evaluate},
-    nn::{Autoencoder, Loss},
+    metrics::{Evaluation, evaluate_with_loss},
+    nn::Autoencoder,
     random,
     train::{
         Batch, BatchLoss, Checkpoint, CheckpointPolicy, EarlyStopping, EpochRecord, History, Monitor,
         Objective, RunEnd, Step, TrainConfig,
         checkpoint::{CheckpointWriter, Identity, Progress},
-        targets, validation,
+        targets,
     },
 };
 use std::{fmt, ops::ControlFlow, time::Instant};
@@ -86,8 +86,8 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Function that scores each validated epoch, on a worker thread: the higher, the better. The record of the epoch keeps
-    /// its value, and [`Monitor::Score`] lets early stopping and checkpoints choose the best epoch by it.
+    /// Sets the function that scores the model after each epoch, on a worker thread: the higher, the better. It needs no
+    /// validation rows. The record of the epoch keeps its value, and [`Monitor::Score`] lets early stopping and checkpoints choose the best epoch by it.
     ///
     /// The function is no part of the run's identity. To get the same bits from a resumed run, pass the same function.
     ///
@@ -150,12 +150,12 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// These errors leave the model unchanged: [`Error::Setting`], [`Error::Shape`] or [`Error::Data`] if a setting or the
     /// data do not fit, [`Error::Threads`] if the threads cannot be started, and [`Error::Resume`] if the checkpoint belongs
-    /// to another run. Data do not fit if a target is outside [0, 1] with sigmoid outputs or outside [-1, 1] with tanh outputs:
-    /// the outputs cannot reach it. The error names row and column.
+    /// to another run. Data do not fit if a value is not finite, or if a target is outside [0, 1] with sigmoid outputs or outside
+    /// [-1, 1] with tanh outputs: the outputs cannot reach it. This includes the validation rows. The error names row and
+    /// column.
     ///
-    /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as a row, the loss, a
-    /// gradient, a weight, the validation error or a score is not finite, and [`Error::Io`] if a checkpoint cannot be
-    /// written.
+    /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as the loss, a gradient, a
+    /// weight, the validation error or a score is not finite, and [`Error::Io`] if a checkpoint cannot be written.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         self.config.check()?;
         match self.config.threads {
@@ -168,7 +168,7 @@ impl<'a> Trainer<'a> {
     /// Rejects data and settings that do not fit each other.
     fn check(&self, model: &Autoencoder, samples: &dyn Dataset) -> Result<()> {
         if samples.is_empty() {
-            return Err(Error::shape("rows to train on", "at least 1", 0));
+            return Err(Error::shape("rows to train on", format_args!("at least 1"), 0));
         }
         if let Some(rows) = self.validation.filter(|v| v.is_empty() || v.features() != model.inputs()) {
             let expected = format!("at least 1 of {} features", model.inputs());
@@ -188,10 +188,11 @@ impl<'a> Trainer<'a> {
             return Err(Error::setting("monitor", Monitor::Score, "a function set with `Trainer::score`"));
         }
         check_weights(samples)?;
+        let output = model.output_layer().activation;
         if samples.features() == model.inputs() {
-            targets::check(samples, model.output_layer().activation)?;
+            targets::check(samples, targets::TRAINING, output)?;
         }
-        Ok(())
+        self.validation.map_or(Ok(()), |rows| targets::check(rows, targets::VALIDATION, output))
     }
 
     fn run(mut self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
@@ -266,8 +267,7 @@ impl<'t, 'a> Session<'t, 'a> {
         if self.steps(model, epoch)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        let validation = self.validate(model, epoch)?;
-        let validation_loss = self.validation_loss(model, validation, epoch)?;
+        let (validation, validation_loss) = self.validate(model, epoch)?.unzip();
         let mut record = EpochRecord { validation, validation_loss, ..self.progress.sums.record(epoch) };
         if let Some(score) = &mut self.score {
             record.score = Some(finite(score(&record, model), Quantity::Score, epoch, self.batches)?);
@@ -313,31 +313,16 @@ impl<'t, 'a> Session<'t, 'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn validate(&self, model: &Autoencoder, epoch: usize) -> Result<Option<Evaluation>> {
+    /// The quality of the reconstructions and the loss on the validation rows.
+    fn validate(&self, model: &Autoencoder, epoch: usize) -> Result<Option<(Evaluation, f64)>> {
         let Some(rows) = self.validation else { return Ok(None) };
-        let found = evaluate(model, rows, self.config.noise.as_ref(), self.config.seed)?;
+        let TrainConfig { loss, noise, seed, .. } = self.config;
+        let (found, loss) = evaluate_with_loss(model, rows, noise.as_ref(), *seed, *loss)?;
         // The last update may have left weights that are finite but too large to compute with.
-        finite(found.output.mse, Quantity::Validation, epoch, self.batches)?;
-        Ok(Some(found))
-    }
-
-    /// The loss on the validation rows, if early stopping monitors it.
-    fn validation_loss(
-        &self,
-        model: &Autoencoder,
-        found: Option<Evaluation>,
-        epoch: usize,
-    ) -> Result<Option<f64>> {
-        let (Some(rows), Some(found)) = (self.validation, found) else { return Ok(None) };
-        if self.config.early_stopping.is_none_or(|stopping| stopping.monitor != Monitor::ValidationLoss) {
-            return Ok(None);
+        for value in [found.output.mse, loss] {
+            finite(value, Quantity::Validation, epoch, self.batches)?;
         }
-        let (noise, seed) = (self.config.noise.as_ref(), self.config.seed);
-        let loss = match self.config.loss {
-            Loss::Mse => found.output.mse,
-            loss => validation::loss(model, rows, loss, noise, seed)?,
-        };
-        finite(loss, Quantity::Validation, epoch, self.batches).map(Some)
+        Ok(Some((found, loss)))
     }
 
     /// Ends a run that a callback stopped.

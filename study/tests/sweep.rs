@@ -221,6 +221,24 @@ fn any_rows_and_any_setting_can_vary() -> Result<()> {
     Ok(())
 }
 
+/// Zero jobs are one, and a shape that fits no row fails the run.
+#[test]
+fn a_shape_that_is_not_that_of_the_rows_is_an_error() {
+    let images = digits::generate(20, 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    for (shape, fits) in [((28, 28), true), ((28, 27), false), ((0, 0), false), ((usize::MAX, 2), false)] {
+        let find = |_: &str| Ok(Rows::new(&images, &images).image_shape(shape));
+        let sweep = Sweep::new(out).jobs(0);
+        let outcomes = sweep.run(&grid()[..1], find, |_, _| ControlFlow::Continue(())).unwrap();
+        match &outcomes[0].record {
+            Ok(record) => assert!(fits && record.test_ssim.is_some()),
+            Err(Error::Shape { what, .. }) => assert!(!fits && *what == "image_shape"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// Ids name the files of finished runs, so a new field must not change them.
 #[test]
 fn default_fields_do_not_change_the_id() {

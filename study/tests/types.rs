@@ -14,7 +14,7 @@ fn stored<T: Serialize + DeserializeOwned>() {}
 /// The test is that this compiles.
 #[test]
 fn types_are_shared_and_stored() {
-    shared::<(Run, Record, Outcome, Sweep<'_>)>();
+    shared::<(Run, Record, Outcome, Sweep)>();
     shared::<(Pca, LinearMap)>();
     shared::<(Chart, Curve)>();
     stored::<(Run, Record)>();

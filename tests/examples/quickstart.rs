@@ -128,7 +128,7 @@ fn quickstart_goes_on_after_a_kill_to_the_same_model() {
         fail("quickstart", &[&small[..], &[out], flags].concat(), code)
     };
     let said = refused(&[&flags[..], &["--resume", "--seed", "1"]].concat(), 1);
-    assert!(said.contains("cannot resume: seed: 0 in the checkpoint, 1 in this run"), "{said}");
+    assert!(said.contains("cannot resume: seed: the checkpoint has 0, this run has 1"), "{said}");
     let said = refused(&[&flags[..], &["--resume", "--init", "glorot"]].concat(), 1);
     assert!(said.contains("cannot resume: initial weights: "), "{said}");
     let said = refused(&[&flags[..], &["--checkpoint-every", "7"]].concat(), 2);

@@ -197,7 +197,8 @@ fn a_run_that_fails_is_reported_and_the_sweep_goes_on() {
     assert_eq!(output.status.code(), Some(1));
     let said: Vec<_> = text(&output.stderr).lines().collect();
     assert!(
-        said[0].contains("Lasso 1e38") && said[0].ends_with("not finite at layer 0 in epoch 1, batch 1"),
+        said[0].contains("Lasso 1e38")
+            && said[0].contains("layer 0 is not finite in epoch 1, batch 1, although"),
         "{said:?}"
     );
     assert_eq!(said[1..], ["error: 1 of the runs failed and are missing from the results"]);

@@ -224,6 +224,20 @@ fn settings_that_do_not_fit_are_errors() {
 }
 
 #[test]
+fn errors_name_the_remedy() {
+    let color = images(2, 12);
+    let error = Augmentation::new((2, 2)).augmented(&color, SEED, EPOCH).unwrap_err().to_string();
+    assert!(
+        error.contains("expected 12, the features of a row; for rows in color, set `channels(3)`"),
+        "{error}"
+    );
+    let error = Augmentation::new((2, 3)).augmented(&color, SEED, EPOCH).unwrap_err().to_string();
+    assert!(error.ends_with("expected 12, the features of a row, found 2 * 3 * 1"), "{error}");
+    let degrees = TrainConfig::new().augmentation(Augmentation::new((2, 2)).rotation(15.0));
+    assert!(degrees.check().unwrap_err().to_string().contains("radians"));
+}
+
+#[test]
 fn settings_without_augmentation_are_stored_as_before() {
     let config = TrainConfig::new();
     assert!(!serde_json::to_string(&config).unwrap().contains("augmentation"));

@@ -2,7 +2,7 @@
 
 use crate::common::digest;
 use autoencoder::{
-    Autoencoder, Error, Noise, TrainConfig, Trainer,
+    Activation, Autoencoder, Error, Noise, TrainConfig, Trainer,
     data::{ImageSet, digits},
     error::Quantity,
     ndarray::Array2,
@@ -194,10 +194,10 @@ fn norms_are_those_of_all_gradients_and_clipping_scales_them() {
     assert!((gradients.norm() / expected - 1.0).abs() < 1e-12);
 
     let mut clipped = gradients.clone();
-    assert_eq!(clipped.clip_norm(2.0 * expected as f32), gradients.norm());
+    assert_eq!(clipped.clip_norm(2.0 * expected as f32).unwrap(), gradients.norm());
     assert_eq!(clipped, gradients);
     let max_norm = expected as f32 / 3.0;
-    assert_eq!(clipped.clip_norm(max_norm), gradients.norm());
+    assert_eq!(clipped.clip_norm(max_norm).unwrap(), gradients.norm());
     assert!((clipped.norm() / f64::from(max_norm) - 1.0).abs() < 1e-4);
 
     // The step's own clipping gives the same bits.
@@ -223,13 +223,33 @@ fn what_does_not_fit_is_refused_before_anything_changes() {
     is_shape(step(&own, &settings).clip_norm(&other, 1.0).unwrap_err());
     is_shape(step(&own, &settings).shrink(&mut other.clone(), RATE).unwrap_err());
     is_shape(optimizer.save("never-written", &other).unwrap_err());
+    let outside = [0, 300];
+    let outside = Batch { rows: &outside, ..batch };
+    let error = step(&own, &settings).run(&mut own, &mut optimizer, RATE, &outside).unwrap_err();
+    assert_eq!(error.to_string(), "index of a row: expected 0 to 299, found 300");
+    let mut zeros = Parameters::zeros(&own);
+    is_shape(step(&own, &settings).gradients(&own, &outside, &mut zeros).unwrap_err());
     assert_eq!((optimizer.steps(), &own), (0, &model()));
 
     let is_setting = |error: Error, start: &str| assert!(error.to_string().starts_with(start), "{error}");
     for norm in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         is_setting(step(&own, &settings).clip_norm(&own, norm).unwrap_err(), "clip_norm = ");
+        let mut gradients = zeros.clone();
+        gradients.slices_mut().for_each(|values| values.fill(1.0));
+        let before = gradients.clone();
+        is_setting(gradients.clip_norm(norm).unwrap_err(), "clip_norm = ");
+        assert_eq!(gradients, before);
         is_setting(TrainConfig::new().clip_norm(norm).check().unwrap_err(), "clip_norm = ");
     }
+    for rate in [-0.1, f32::NAN, f32::INFINITY] {
+        let name = "learning_rate = ";
+        is_setting(optimizer.update(&mut own, &zeros, rate).unwrap_err(), name);
+        is_setting(step(&own, &settings).run(&mut own, &mut optimizer, rate, &batch).unwrap_err(), name);
+        is_setting(step(&own, &settings).shrink(&mut own, rate).unwrap_err(), name);
+    }
+    assert_eq!((optimizer.steps(), &own), (0, &model()));
+    let error = step(&own, &settings).freeze(&Frozen::Layers(vec![7])).unwrap_err().to_string();
+    assert!(error.starts_with("freeze = layer 7 of a model of 6 layers: "), "{error}");
     for frozen in [vec![6], vec![0, 1, 2, 3, 4, 5]] {
         let frozen = Frozen::Layers(frozen);
         is_setting(step(&own, &settings).freeze(&frozen).unwrap_err(), "freeze = ");
@@ -237,6 +257,31 @@ fn what_does_not_fit_is_refused_before_anything_changes() {
         is_setting(error, "freeze = ");
     }
     assert_eq!(own, model());
+}
+
+#[test]
+fn errors_name_the_layer_that_differs() {
+    let build =
+        |code, hidden| Autoencoder::builder(9).hidden(&[5]).code(code).hidden_activation(hidden).build();
+    let own = build(2, Activation::Relu).unwrap();
+    let optimizer = OptimizerState::new(Optimizer::adam(), &own).unwrap();
+    let step = Step::new(&own, Objective::default(), 4).unwrap();
+    let narrow = build(1, Activation::Relu).unwrap();
+    let shallow = Autoencoder::builder(9).code(5).build().unwrap();
+    let expected = "expected [(9, 5), (5, 1), (1, 5), (5, 9)], found [(9, 5), (5, 2), (2, 5), (5, 9)]";
+    let error = optimizer.save("never-written", &narrow).unwrap_err().to_string();
+    assert_eq!(error, format!("[in, out] of each layer of the optimizer: {expected}"));
+    for (mut other, expected) in [
+        (narrow, "5 to 2 with identity and dropout 0, found 5 to 1 with identity and dropout 0 at layer 1"),
+        (
+            build(2, Activation::Tanh).unwrap(),
+            "9 to 5 with relu and dropout 0, found 9 to 5 with tanh and dropout 0 at layer 0",
+        ),
+        (shallow, "4, found 2"),
+    ] {
+        let error = step.shrink(&mut other, RATE).unwrap_err().to_string();
+        assert_eq!(error, format!("layers of the model: expected {expected}"));
+    }
 }
 
 #[test]

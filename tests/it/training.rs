@@ -171,15 +171,6 @@ fn failure(config: TrainConfig, rows: &dyn Dataset) -> Error {
 
 #[test]
 fn what_is_not_finite_stops_training_and_is_named() {
-    // One row of NaN: the error names it and its batch.
-    let mut rows = images().to_array().unwrap();
-    rows.row_mut(17).fill(f32::NAN);
-    let order = shuffled(300, 0, 1);
-    let place = order.iter().position(|&row| row == 17).unwrap();
-    let error = failure(TrainConfig::new(), &rows);
-    let Error::NotFinite { what, layer, row, epoch, batch } = error else { panic!("{error}") };
-    assert_eq!((what, layer, row, epoch, batch), (Quantity::Input, None, Some(17), 1, place / 128 + 1));
-
     // Rows so large that the loss is finite in f64, but the gradient of the first layer overflows f32.
     let rows = Array2::from_elem((10, 784), 1e25_f32);
     let mut linear =
@@ -196,7 +187,11 @@ fn what_is_not_finite_stops_training_and_is_named() {
     let mut linear =
         Autoencoder::builder(784).code(5).output_activation(Activation::Identity).build().unwrap();
     let error = Trainer::new(TrainConfig::new()).fit(&mut linear, &rows).unwrap_err();
-    assert_eq!(error.to_string(), "loss not finite of row 42 in epoch 1, batch 1");
+    assert_eq!(
+        error.to_string(),
+        "the loss is not finite in epoch 1, batch 1 (first in row 42), although the rows are finite: \
+         training diverged; try a lower learning rate or clipping, or scale the rows"
+    );
 
     // A learning rate that makes the weights overflow.
     let error = failure(
@@ -205,7 +200,8 @@ fn what_is_not_finite_stops_training_and_is_named() {
     );
     let Error::NotFinite { what, layer, .. } = &error else { panic!("{error}") };
     assert!(matches!((what, layer), (Quantity::Weight, Some(_)) | (Quantity::Loss, None)), "{error}");
-    assert!(error.to_string().contains("not finite") && error.to_string().contains("in epoch 1, batch"));
+    assert!(error.to_string().contains("is not finite in epoch 1, batch "), "{error}");
+    assert!(error.to_string().contains("a lower learning rate"), "{error}");
 }
 
 #[test]
@@ -215,6 +211,8 @@ fn settings_and_data_that_do_not_fit_are_errors() {
     for rows in [&narrow, &empty] {
         assert!(matches!(failure(TrainConfig::new(), rows), Error::Shape { .. }));
     }
+    let error = failure(TrainConfig::new(), &empty).to_string();
+    assert_eq!(error, "rows to train on: expected at least 1, found 0");
     let config = TrainConfig::new;
     for config in [
         config().epochs(0),
@@ -284,7 +282,7 @@ fn each_epoch_goes_through_all_rows_in_its_own_random_order() {
     let config = TrainConfig::new().epochs(2).batch_size(50).seed(6).threads(1);
     Trainer::new(config).fit(&mut model(0.0), &rows).unwrap();
     let asked = rows.asked.into_inner().unwrap();
-    // First their values are checked.
+    // First, their values are checked.
     assert!(asked[..300].iter().copied().eq(0..300));
     assert_eq!(asked[300..600], shuffled(300, 6, 1));
     assert_eq!(asked[600..], shuffled(300, 6, 2));
@@ -397,6 +395,29 @@ fn rows_for_validation_are_checked_before_training() {
         let result = Trainer::new(TrainConfig::new()).validation(rows).fit(&mut trained, &images());
         assert!(matches!(result, Err(Error::Shape { what: "rows to validate on", .. })));
         assert_eq!(digest(&trained), digest(&model(0.0)));
+    }
+    // Inputs may have any values, targets only those that the outputs can reach.
+    let (images, mut bright) = (images(), images().to_array().unwrap());
+    bright[[250, 783]] = 9.0;
+    for output in [Activation::Sigmoid, Activation::Tanh, Activation::Identity] {
+        let build = || Autoencoder::builder(784).code(5).output_activation(output).build().unwrap();
+        let fit = |rows: &dyn Dataset| {
+            let mut trained = build();
+            let trainer = Trainer::new(TrainConfig::new().epochs(1)).validation(rows);
+            let result = trainer.fit(&mut trained, &images);
+            assert!(result.is_ok() || trained == build(), "a refused run changed the model");
+            result.err().map(|error| error.to_string())
+        };
+        for rows in [&bright as &dyn Dataset, &Pairs::new(&images, &bright).unwrap()] {
+            let error = fit(rows);
+            let Some(error) = error else {
+                assert_eq!(output, Activation::Identity);
+                continue;
+            };
+            assert!(error.starts_with("validation targets: expected values in ["), "{error}");
+            assert!(error.ends_with("found 9 at row 250, column 783"), "{error}");
+        }
+        assert_eq!(fit(&Pairs::new(&bright, &images).unwrap()), None);
     }
 }
 
@@ -533,20 +554,42 @@ fn rows_without_weight_have_no_effect() {
     }
 }
 
-/// Even where an activation or noise would make it finite.
+/// Even where an activation or noise would make it finite. Training refuses it before its first step, a step of your own
+/// loop at its batch.
 #[test]
 fn an_input_or_a_target_that_is_not_finite_is_named() {
     let masked = Noise::new(NoiseKind::Masking { probability: 1.0 }).unwrap();
     let images = images().to_array().unwrap();
+    let plain = model(0.0);
+    let order: Vec<_> = (0..300).collect();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut spoilt = images.clone();
         spoilt[[217, 93]] = bad;
-        for (inputs, targets) in [(&spoilt, &images), (&images, &spoilt)] {
+        let place = format!("expected finite numbers, found {bad} at row 217, column 93");
+        for (inputs, targets, names) in [
+            (&spoilt, &images, ["rows to train on", "validation rows", "input"]),
+            (&images, &spoilt, ["targets", "validation targets", "target"]),
+            (&spoilt, &spoilt, ["rows to train on", "validation rows", "input"]),
+        ] {
+            let pairs = Pairs::new(inputs, targets).unwrap();
             for noise in [None, Some(masked.clone())] {
                 let mut config = TrainConfig::new();
-                config.noise = noise;
-                let error = failure(config, &Pairs::new(inputs, targets).unwrap()).to_string();
-                assert!(error.starts_with("input not finite of row 217 in epoch 1, batch "), "{error}");
+                config.noise = noise.clone();
+                let mut trained = plain.clone();
+                let error = Trainer::new(config.clone()).fit(&mut trained, &pairs).unwrap_err();
+                assert_eq!(error.to_string(), format!("{}: {place}", names[0]));
+                let trainer = Trainer::new(config).validation(&pairs);
+                let error = trainer.fit(&mut trained, &images).unwrap_err();
+                assert_eq!(error.to_string(), format!("{}: {place}", names[1]));
+
+                let mut state = OptimizerState::new(Optimizer::adam(), &plain).unwrap();
+                let mut step = Step::new(&plain, Objective::default(), 300).unwrap();
+                let noise = noise.as_ref();
+                let batch = Batch { samples: &pairs, rows: &order, noise, seed: 0, epoch: 1, number: 2 };
+                let error = step.run(&mut trained, &mut state, 1e-3, &batch).unwrap_err();
+                let expected = format!("{} of row 217 is not finite in epoch 1, batch 2", names[2]);
+                assert_eq!(error.to_string(), expected);
+                assert_eq!(digest(&trained), digest(&plain));
             }
         }
     }
@@ -648,13 +691,13 @@ fn the_validation_loss_is_that_of_training_without_penalties() {
     for epoch in &squared.epochs {
         assert_eq!(epoch.validation_loss, Some(epoch.validation.unwrap().output.mse));
     }
-    // Computed only where it is monitored.
-    assert_eq!(fit(&everything_on()).1.epochs[1].validation_loss, None);
+    // Whether it is monitored or not.
+    assert_eq!(fit(&everything_on()).1.epochs[1].validation_loss, history.epochs[1].validation_loss);
 
     let bright = test.to_array().unwrap() + 0.5;
     let trainer = Trainer::new(config).validation(&bright);
     let error = trainer.fit(&mut self::model(0.3), &images()).unwrap_err();
-    assert!(error.to_string().contains("targets: expected values in [0, 1]"), "{error}");
+    assert!(error.to_string().starts_with("validation targets: expected values in [0, 1]"), "{error}");
 }
 
 #[test]
@@ -676,7 +719,7 @@ fn a_function_of_ones_own_chooses_the_best_epoch() {
     assert_eq!((history.restored_epoch, digest(&model)), (Some(2), kept[1].clone()));
 
     let error = Trainer::new(config).score(|_, _| f64::NAN).fit(&mut model, &images()).unwrap_err();
-    assert_eq!(error.to_string(), "score not finite in epoch 1, batch 3");
+    assert_eq!(error.to_string(), "the score is not finite in epoch 1, batch 3");
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl ImageSet {
     ) -> Result<Self> {
         let features = shape.0.checked_mul(shape.1).and_then(|area| area.checked_mul(channels)).unwrap_or(0);
         if features == 0 {
-            return Err(Error::shape("(height, width) of an image", "at least 1 each", shape));
+            return Err(Error::shape("(height, width) of an image", format_args!("at least 1 each"), shape));
         }
         if pixels.is_empty() || !pixels.len().is_multiple_of(features) {
             let expected = format!("a positive multiple of {features}");
@@ -108,10 +108,6 @@ impl ImageSet {
         Ok(self)
     }
 
-    #[cfg_attr(
-        not(any(feature = "npy", feature = "png")),
-        allow(dead_code, reason = "readers behind features")
-    )]
     pub(crate) fn with_notices(mut self, notices: Vec<String>) -> Self {
         self.notices = notices;
         self

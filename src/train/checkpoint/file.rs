@@ -177,7 +177,11 @@ impl Checkpoint {
         let epochs = run.config.epochs;
         // The checkpoint may be past the requested number of epochs.
         if self.epoch() - usize::from(self.batch() == 0) > epochs {
-            let checkpoint = format!("{}, batch {} of the next", self.epoch() - 1, self.batch());
+            let finished = self.epoch() - 1;
+            let checkpoint = match self.batch() {
+                0 => format!("{finished} finished"),
+                batches => format!("{finished} finished and {batches} batches of the next"),
+            };
             return Err(Error::Resume { what: "epochs", checkpoint, run: epochs.to_string() });
         }
         Ok((run, self.model, self.progress))

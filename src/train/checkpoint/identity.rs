@@ -51,6 +51,10 @@ impl Identity {
     ) -> Result<Self> {
         same(&architecture(model), &architecture(run_model))?;
         same(&self.facts(), &run.facts())?;
+        self.rows.same_values("rows to train on", &run.rows)?;
+        if let Some((own, run)) = self.validation.as_ref().zip(run.validation.as_ref()) {
+            own.same_values("rows to validate on", run)?;
+        }
         let mut known = std::iter::once(model).chain(best);
         if run.initial_weights != self.initial_weights
             && !known.any(|model| run.initial_weights == digest(model))
@@ -144,13 +148,23 @@ pub(crate) struct Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} features, SHA-256 {}", self.rows, self.features, self.sha256)
+        write!(f, "{} of {} features", self.rows, self.features)
     }
 }
 
 impl Fingerprint {
     fn of(rows: &dyn Dataset) -> Self {
         Self { rows: rows.len(), features: rows.features(), sha256: rows.fingerprint() }
+    }
+
+    /// Checks the values of rows whose number and width are the same.
+    fn same_values(&self, what: &'static str, run: &Self) -> Result<()> {
+        if self.sha256 == run.sha256 {
+            return Ok(());
+        }
+        let checkpoint = format!("others (values, targets or weights differ; SHA-256 {})", self.sha256);
+        let remedy = "start anew, or train the saved model on the new rows";
+        Err(Error::Resume { what, checkpoint, run: format!("SHA-256 {}; {remedy}", run.sha256) })
     }
 }
 

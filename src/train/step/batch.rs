@@ -49,17 +49,21 @@ impl Batch<'_> {
         })
     }
 
-    /// The first of its rows with an input or a target that is not finite.
-    pub(super) fn first_not_finite(&self) -> Option<usize> {
+    /// The first of its rows with an input or a target that is not finite, and which of the two.
+    pub(super) fn first_not_finite(&self) -> Option<(Quantity, usize)> {
         let mut values = vec![0.0; self.samples.features()];
         let mut is_finite = |copy: fn(&dyn Dataset, usize, &mut [f32]), row| {
             copy(self.samples, row, &mut values);
             elementwise::are_finite(&values)
         };
         let own_targets = self.samples.has_targets();
-        self.rows.iter().copied().find(|&row| {
-            !is_finite(|samples, row, out| samples.copy_row(row, out), row)
-                || own_targets && !is_finite(|samples, row, out| samples.copy_target(row, out), row)
+        self.rows.iter().find_map(|&row| {
+            if !is_finite(|samples, row, out| samples.copy_row(row, out), row) {
+                return Some((Quantity::Input, row));
+            }
+            let target_is_finite =
+                !own_targets || is_finite(|samples, row, out| samples.copy_target(row, out), row);
+            (!target_is_finite).then_some((Quantity::Target, row))
         })
     }
 }

@@ -26,12 +26,13 @@ use crate::{
     data::Augmentation,
     error::{Error, Quantity, Result},
     files::memory,
-    nn::{Activation, Autoencoder, Dropout, Layer, Parameters},
-    train::{Frozen, OptimizerState, targets},
+    nn::{Activation, Autoencoder, Dropout, Layer, Parameters, check_max_norm},
+    train::{Frozen, OptimizerState, optimizer::check_rate, targets},
 };
 use crew::Crew;
 use rayon::prelude::*;
 use rows::{RowBlock, RowResult, RowSource};
+use std::fmt;
 use weights::WeightsPhase;
 
 /// Rows per block, where a batch is cut into blocks. More rows make better use of the weights that a block reads; fewer
@@ -153,13 +154,12 @@ impl Step {
     /// Takes one step on the current `rayon` pool: loss, gradients, update. Returns the loss before the update.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the batch is empty or larger than the step's batch size, if its rows do not have the model's width,
-    /// or if the layers of model or optimizer are not those that the step was created for. [`Error::Data`] if a target is
-    /// outside [0, 1] with sigmoid outputs or outside [-1, 1] with tanh outputs, or a weight is negative or not finite. [`Error::NotFinite`] if a row, the loss, a gradient or a weight is not
-    /// finite. The weights have been updated only if the error reports a gradient or a weight.
-    ///
-    /// # Panics
-    /// If an index in the batch is outside the data set.
+    /// [`Error::Setting`] if the learning rate is negative or not finite. [`Error::Shape`] if the batch is empty or larger
+    /// than the step's batch size, if an index is outside the data set, if the rows do not have the model's width, or if
+    /// the layers of model or optimizer are not those that the step was created for. [`Error::Data`] if a target is
+    /// outside [0, 1] with sigmoid outputs or outside [-1, 1] with tanh outputs, or a weight is negative or not finite.
+    /// [`Error::NotFinite`] if a row, the loss, a gradient or a weight is not finite. The weights have been updated only if
+    /// the error reports a gradient or a weight.
     pub fn run(
         &mut self,
         model: &mut Autoencoder,
@@ -167,6 +167,7 @@ impl Step {
         learning_rate: f32,
         batch: &Batch,
     ) -> Result<BatchLoss> {
+        check_rate(learning_rate)?;
         self.check(model, batch)?;
         optimizer.check_fits(model)?;
         let loss = self.rows(model, batch)?;
@@ -217,9 +218,6 @@ impl Step {
     ///
     /// # Errors
     /// As [`run`](Self::run), and [`Error::Shape`] if `gradients` do not have the shapes of the model.
-    ///
-    /// # Panics
-    /// If an index in the batch is outside the data set.
     pub fn gradients(
         &mut self,
         model: &Autoencoder,
@@ -241,8 +239,10 @@ impl Step {
     /// itself; your own loop calls it after each [`OptimizerState::update`]. Without a proximal Lasso it does nothing.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the layers of the model are not those that the step was created for.
+    /// [`Error::Shape`] if the layers of the model are not those that the step was created for, [`Error::Setting`] if the
+    /// learning rate is negative or not finite.
     pub fn shrink(&self, model: &mut Autoencoder, learning_rate: f32) -> Result<()> {
+        check_rate(learning_rate)?;
         self.check_model(model)?;
         self.weights.shrink(model, &self.objective, learning_rate);
         Ok(())
@@ -260,14 +260,14 @@ impl Step {
 
     /// The reason why the rows phase failed.
     fn cause(&self, batch: &Batch, output: Activation) -> Error {
-        if let Some(row) = batch.first_not_finite() {
-            return batch.not_finite(Quantity::Input, None, Some(row));
+        if let Some((what, row)) = batch.first_not_finite() {
+            return batch.not_finite(what, None, Some(row));
         }
         if let Some(place) = self.results().position(|row| !row.target_fits) {
             let row = batch.rows[place];
             let mut target = vec![0.0; batch.samples.features()];
             targets::copy(batch.samples, row, &mut target);
-            if let Some(error) = targets::unreachable(row, &target, output) {
+            if let Some(error) = targets::unreachable("targets", row, &target, output) {
                 return error;
             }
         }
@@ -313,6 +313,10 @@ impl Step {
         if batch.samples.features() != model.inputs() {
             return Err(Error::shape("features of a row", model.inputs(), batch.samples.features()));
         }
+        let len = batch.samples.len();
+        if let Some(row) = batch.rows.iter().find(|row| **row >= len) {
+            return Err(Error::shape("index of a row", format_args!("0 to {}", len.saturating_sub(1)), row));
+        }
         if self.augmentation.is_some() {
             Augmentation::check_targets(batch.samples)?;
         }
@@ -321,8 +325,17 @@ impl Step {
 
     fn check_model(&self, model: &Autoencoder) -> Result<()> {
         let layers = || model.layers().iter().map(LayerShape::from);
-        if !layers().eq(self.layers.iter().copied()) || model.encoder_depth() != self.encoder_depth {
-            return Err(Error::shape("layers of the model", &self.layers, layers().collect::<Vec<_>>()));
+        if model.layers().len() != self.layers.len() {
+            return Err(Error::shape("layers of the model", self.layers.len(), model.layers().len()));
+        }
+        if let Some((index, (own, found))) =
+            self.layers.iter().zip(layers()).enumerate().find(|(_, (own, found))| **own != *found)
+        {
+            let found = format_args!("{found} at layer {index}");
+            return Err(Error::shape("layers of the model", format_args!("{own}"), found));
+        }
+        if model.encoder_depth() != self.encoder_depth {
+            return Err(Error::shape("layers of the encoder", self.encoder_depth, model.encoder_depth()));
         }
         Ok(())
     }
@@ -336,19 +349,17 @@ struct LayerShape {
     dropout: Dropout,
 }
 
+impl fmt::Display for LayerShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { weight: (inputs, outputs), activation, dropout } = self;
+        write!(f, "{inputs} to {outputs} with {activation} and dropout {}", dropout.rate())
+    }
+}
+
 impl From<&Layer> for LayerShape {
     fn from(layer: &Layer) -> Self {
         let Layer { dense, activation, dropout } = layer;
         Self { weight: dense.weight().dim(), activation: *activation, dropout: *dropout }
-    }
-}
-
-/// Checks the norm to which gradients are clipped.
-pub(super) fn check_max_norm(max_norm: f32) -> Result<()> {
-    if max_norm > 0.0 && max_norm.is_finite() {
-        Ok(())
-    } else {
-        Err(Error::setting("clip_norm", max_norm, "a finite number above 0"))
     }
 }
 

@@ -16,7 +16,7 @@ use autoencoder::{Autoencoder, Error, Result, files::write_atomic, train::TrainE
 use std::{
     fs, iter,
     ops::ControlFlow,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -39,16 +39,16 @@ pub struct Outcome {
 /// Records and models are stored in its folder as `<id>.json` and `<id>.safetensors`.
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct Sweep<'a> {
-    folder: &'a Path,
+pub struct Sweep {
+    folder: PathBuf,
     resume: bool,
     jobs: usize,
 }
 
-impl<'a> Sweep<'a> {
+impl Sweep {
     /// Creates a sweep that stores its records in `folder`, trains one model at a time, and repeats finished runs.
-    pub fn new(folder: &'a Path) -> Self {
-        Self { folder, resume: false, jobs: 1 }
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), resume: false, jobs: 1 }
     }
 
     /// Sets whether to skip runs that have a record. Default: false.
@@ -57,7 +57,7 @@ impl<'a> Sweep<'a> {
         self
     }
 
-    /// Sets the number of concurrent runs. Default: 1.
+    /// Sets the number of concurrent runs. Default: 1; 0 means 1, too.
     ///
     /// Each uses an equal fraction of the threads of the `rayon` pool that calls [`run`](Self::run), whatever its own
     /// settings say. The results do not depend on it. Several runs at once use many cores better than one.
@@ -80,7 +80,7 @@ impl<'a> Sweep<'a> {
         rows: impl Fn(&str) -> Result<Rows<'d>> + Sync,
         callback: impl FnMut(usize, TrainEvent) -> ControlFlow<()> + Send,
     ) -> Result<Vec<Outcome>> {
-        fs::create_dir_all(self.folder).map_err(errors::io(self.folder))?;
+        fs::create_dir_all(&self.folder).map_err(errors::io(&self.folder))?;
         let jobs = self.jobs.clamp(1, runs.len().max(1));
         let threads = rayon::current_num_threads();
         let share = |job: usize| (threads / jobs + usize::from(job < threads % jobs)).max(1);

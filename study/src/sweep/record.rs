@@ -52,12 +52,13 @@ pub fn encoder_sparsity(model: &Autoencoder, threshold: f32) -> f64 {
 /// Trains and evaluates one run.
 ///
 /// # Errors
-/// As [`Trainer::fit`].
+/// As [`Trainer::fit`], and [`Error::Shape`](autoencoder::Error::Shape) if rows are no images of the given shape.
 pub fn run_one(
     run: &Run,
     rows: Rows,
     mut callback: impl FnMut(TrainEvent) -> ControlFlow<()> + Send,
 ) -> Result<(Autoencoder, Record)> {
+    rows.check()?;
     let Rows { train, test, .. } = rows;
     let config = &run.train;
     let mut model = run.model(train.features())?;

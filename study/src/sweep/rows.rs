@@ -1,4 +1,4 @@
-use autoencoder::{Dataset, ImageSet, ndarray::Array2};
+use autoencoder::{Dataset, Error, ImageSet, Result, ndarray::Array2};
 use std::fmt;
 
 /// The rows of a data set: images, an array, [pairs](autoencoder::data::Pairs), or your own type.
@@ -36,10 +36,24 @@ impl<'a> Rows<'a> {
         Self::new(train, test).image_shape(test.image_shape())
     }
 
-    /// Height and width of rows that are images.
+    /// Height and width of rows that are images. A run fails if rows do not have that many values, or three times as many.
     pub fn image_shape(mut self, shape: (usize, usize)) -> Self {
         self.image_shape = Some(shape);
         self
+    }
+
+    /// Checks that the rows are images of the given shape, if there is one.
+    pub(super) fn check(&self) -> Result<()> {
+        let Some(shape) = self.image_shape else { return Ok(()) };
+        let (height, width) = shape;
+        let area = height.checked_mul(width).filter(|area| *area > 0);
+        let features = self.test.features();
+        if area.is_some_and(|area| features == area || area.checked_mul(3) == Some(features)) {
+            return Ok(());
+        }
+        let found = format!("{height} * {width}");
+        let expected = format!("height * width or height * width * 3 = {features}, the features of a row");
+        Err(Error::Shape { what: "image_shape", expected, found })
     }
 
     pub(super) fn fingerprints(&self) -> [String; 2] {

@@ -35,6 +35,9 @@ pub fn save_grid(
     rows: &[ArrayView2<f32>],
     zoom: usize,
 ) -> Result<()> {
+    if rows.iter().all(|row| row.nrows() == 0) {
+        return Err(Error::shape("grid of images", format_args!("at least one image"), 0));
+    }
     let columns = rows.iter().map(|row| row.nrows()).max().unwrap_or(0);
     let channels =
         rows.iter().map(|row| channels((height, width), row.ncols())).collect::<Result<Vec<_>>>()?;
@@ -135,6 +138,8 @@ mod tests {
             let error = draw(shape, &rows, zoom).unwrap_err();
             assert!(!matches!(error, Error::Io { .. }), "{error}");
         }
+        let error = draw((2, 2), &[], 1).unwrap_err().to_string();
+        assert_eq!(error, "grid of images: expected at least one image, found 0");
         assert!(matches!(draw((2, 2), &[image.view()], 1), Err(Error::Io { .. })));
     }
 }
