@@ -2,6 +2,7 @@
 //! the model, pictures, the history, and the codes and reconstructions of all images.
 
 mod load;
+mod order;
 mod results;
 
 use crate::cli::{self, Failure, OutputFlags, checkpoints::CheckpointFlags, files, progress::Progress, say};
