@@ -304,7 +304,7 @@ fn custom_data_reads_archives_tables_and_flat_arrays() {
         );
         codes.push(npy::load_rows(out.join("codes.npy")).unwrap());
     }
-    assert!(codes.iter().all(|found| found == &codes[0]));
+    assert!(codes.iter().all(|found| *found == codes[0]));
 
     let out = folder.path().join("out");
     let flags = format!("--images {} --shape 28x28 --epochs 1 --hidden 8 --code 2", path("named.csv"));
