@@ -22,7 +22,7 @@ pub(crate) fn decompressed<'a>(stream: impl Read + 'a) -> io::Result<Box<dyn Rea
 }
 
 /// Returns the number of bytes that `compressed` bytes may inflate to.
-pub(crate) fn limit(compressed: u64) -> u64 {
+fn limit(compressed: u64) -> u64 {
     SMALL.max(MAX_INFLATION.saturating_mul(compressed))
 }
 

@@ -55,6 +55,35 @@ fn dialects_give_the_same_table() {
     assert_eq!((table.rows, table.columns), (array![[3.0, 4.0]], vec!["1".to_owned(), "2".to_owned()]));
 }
 
+/// What pandas writes for a frame whose columns have no names.
+#[test]
+fn a_first_line_that_counts_columns_is_a_header() {
+    let rows = array![[9.0, 8.0, 7.0], [0.0, 1.0, 2.0]];
+    for header in ["0,1,2", "1,2,3", "\"0\",\"1\",\"2\"", " 0 , 1 , 2 "] {
+        let table = read(format!("{header}\n9,8,7\n0,1,2\n").as_bytes()).unwrap();
+        assert_eq!((&table.rows, table.columns.len()), (&rows, 3), "{header}");
+    }
+    let wide: Vec<String> = (0..256).map(|column| column.to_string()).collect();
+    let table = read(format!("{}\n{}\n", wide.join(","), vec!["7"; 256].join(",")).as_bytes()).unwrap();
+    assert_eq!(table.rows.dim(), (1, 256));
+    for first in ["0,1", "1,2", "0,1,3", "2,3,4", "0,2,4", "0.0,1.0,2.0", "0,0,0", "1,0,1"] {
+        let second = first.replace(|c: char| c.is_ascii_digit(), "9");
+        let table = read(format!("{first}\n{second}\n").as_bytes()).unwrap();
+        assert_eq!((table.rows.nrows(), table.columns.len()), (2, 0), "{first}");
+    }
+    let forced = CsvOptions { header: Some(false), ..CsvOptions::default() };
+    assert_eq!(csv::read(&b"0,1,2\n9,8,7\n"[..], "x.csv", &forced).unwrap().rows.nrows(), 2);
+    assert_eq!(labeled("0,1,2\n9,8,7\n", "2").unwrap().labels, Some(vec!["7".to_owned()]));
+    for (file, expected) in [
+        (",0,1\n0,9,8\n1,7,6\n", "column 1; if these are row numbers of pandas, save with index=False"),
+        (",0\n0,9\n", "save with index=False"),
+        ("0,1,2\n", "found none; a first line of 0, 1, 2, ... or 1, 2, 3, ... is a header"),
+    ] {
+        let error = refused(file.as_bytes(), 20, read);
+        assert!(error.starts_with("x.csv: ") && error.contains(expected), "{error}");
+    }
+}
+
 #[test]
 fn labels_are_found_by_name_or_number() {
     for (table, columns) in [
@@ -150,7 +179,7 @@ fn images_follow_the_rules_of_other_formats() {
         assert_eq!(images.notices().len(), notices, "{file}: {:?}", images.notices());
         assert!(images.notices().iter().all(|notice| notice.starts_with("x.csv: ")));
     }
-    let color = read(b"1,2,3,4,5,6\n").unwrap().images("c", (1, 2)).unwrap();
+    let color = read(b"1,2,3,4,5,7\n").unwrap().images("c", (1, 2)).unwrap();
     assert_eq!((color.channels(), color.notices().len()), (3, 1));
     for (file, shape, expected) in [
         (
@@ -161,8 +190,8 @@ fn images_follow_the_rules_of_other_formats() {
         ("0,1\n0,-1\n", (2, 1), "-1 at image 1, row 1, column 0"),
         ("0,0.5\n0,255\n", (1, 2), "255 at image 1, row 0, column 1; divide by 255 or save as uint8"),
         ("0,0.5\n0,-1\n", (1, 2), "(x + 1) / 2"),
-        ("1,2,3\n", (1, 2), "number of columns: expected 2, found 3; is one of them the label?"),
-        ("1,2,3,4\n", (1, 2), "(images, 1, 2)"),
+        ("1,2,4\n", (1, 2), "number of columns: expected 2, found 3; is one of them the label?"),
+        ("1,2,3,5\n", (1, 2), "(images, 1, 2)"),
         ("1,2\n", (usize::MAX, 2), "shape"),
         ("1,2\n", (0, 2), "shape"),
     ] {

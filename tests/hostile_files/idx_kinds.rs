@@ -86,7 +86,7 @@ fn values_that_are_no_gray_levels_are_named_with_their_position() {
     for (value, expected) in [
         (
             1.002,
-            "pixel: expected a number in [0, 1], found 1.002 at image 1, row 1, column 0; divide by 255 or save as uint8",
+            "pixel: expected a number in [0, 1], found 1.002 at image 1, row 1, column 0; clip the values to [0, 1] first",
         ),
         (254.0, "254 at image 1, row 1, column 0; divide by 255 or save as uint8"),
         (-1.0, "-1 at image 1, row 1, column 0; convert values in [-1, 1] by (x + 1) / 2"),

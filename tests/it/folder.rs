@@ -294,7 +294,9 @@ fn folders_without_images_or_with_too_much_are_errors() {
     let image = gray((1, 1), &[0]);
     for (files, expected) in [
         (vec!["a.png", "ash/1.png"], "found both"),
-        (vec!["train/ash/1.png", "test/ash/1.png"], "of train/ and test/, pass one"),
+        (vec!["train/ash/1.png", "test/ash/1.png"], "test/, train/: these look like splits (or pairs), not"),
+        (vec!["data/ash/1.png", "more/ash/1.png"], "data/ash; pass one of data/, more/"),
+        (vec!["data/ash/1.png"], "data/ash; pass data/"),
         (vec![".hidden"], "expected PNG files, found none"),
         (vec!["ash/.hidden"], "expected PNG files, found none"),
     ] {
@@ -302,6 +304,24 @@ fn folders_without_images_or_with_too_much_are_errors() {
         files.iter().for_each(|name| write(folder.path(), name, &image));
         let error = load(folder.path()).unwrap_err().to_string();
         assert!(error.contains(expected), "{files:?}: {error}");
+    }
+    for (names, parts) in [
+        (&["train", "test"][..], true),
+        (&["Train", "VAL", "Test"], true),
+        (&["noisy", "clean"], true),
+        (&["images", "masks"], true),
+        (&["inputs", "targets"], true),
+        (&["train"], false),
+        (&["train", "bus"], false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        names.iter().for_each(|name| write(folder.path(), &format!("{name}/1.png"), &image));
+        let error = load(folder.path()).err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(
+            error.ends_with("these look like splits (or pairs), not classes; pass one of them"),
+            parts,
+            "{names:?}: {error}"
+        );
     }
     let folder = tempfile::tempdir().unwrap();
     (0..256).for_each(|class| write(folder.path(), &format!("{class:03}/x.png"), &image));

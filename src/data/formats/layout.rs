@@ -13,13 +13,18 @@ pub(super) struct Layout {
     pub channels: usize,
     /// Whether an image is stored as one plane per channel, as PyTorch does, instead of as pixels with their channels.
     planes: bool,
+    /// What the dimensions may mean instead, if nobody stated the shape.
+    doubt: Option<String>,
 }
 
 impl Layout {
     /// Finds height, width and channels from dimensions `[images, ...]`, of which those of 1 have no effect, and from the
     /// shape (height, width) that the user may have given.
     pub fn new(name: &str, dims: &[usize], shape: Option<(usize, usize)>) -> Result<Self> {
-        let wrong = |expected: &str| Err(Error::format(name, "shape", expected, format!("{dims:?}")));
+        let wrong = |expected: &str| {
+            let found = format!("{dims:?}{}", remedy(dims));
+            Err(Error::format(name, "shape", expected, found))
+        };
         let Some((_, image)) = dims.split_first().filter(|(_, image)| !image.is_empty()) else {
             let found = format!("{dims:?}; is it a file of labels?");
             return Err(Error::format(name, "shape", "(images, height, width)", found));
@@ -30,16 +35,16 @@ impl Layout {
             .checked_mul(shape.1)
             .and_then(|area| area.checked_mul(channels))
         {
-            Some(_) => Ok(Self { shape, channels, planes }),
+            Some(_) => Ok(Self { shape, channels, planes, doubt: None }),
             None => wrong("a size that fits in memory"),
         };
         let Some(shape) = shape else {
-            return match (image, long.as_slice()) {
+            if looks_like_one_color_image(dims) {
+                return wrong("(images, height, width)");
+            }
+            let layout = match (image, long.as_slice()) {
                 (_, &[height, width, COLORS]) => layout((height, width), COLORS, false),
                 (_, &[COLORS, height, width]) => layout((height, width), COLORS, true),
-                (_, &[_, _, 4]) => {
-                    wrong("1 or 3 channels; composite images with alpha over a background first")
-                }
                 // Pixels in a column or a row say nothing about the width of an image.
                 (_, &[height, width]) => layout((height, width), 1, false),
                 (&[1, 1], _) | (&[1, 1, 1], _) => layout((1, 1), 1, false),
@@ -50,7 +55,8 @@ impl Layout {
                     wrong(&format!("(images, height, width), or the shape of flat images{square} (--shape)"))
                 }
                 _ => wrong("(images, height, width) or (images, height, width, 3)"),
-            };
+            }?;
+            return Ok(Self { doubt: doubt(dims), ..layout });
         };
         let (height, width) = shape;
         let written = [
@@ -102,6 +108,9 @@ impl Layout {
     /// Says how the array was understood, where that was a choice.
     pub fn notice(&self, name: &str, dims: &[usize]) -> Option<String> {
         let (height, width) = self.shape;
+        if let Some(doubt) = &self.doubt {
+            return Some(format!("{name}: {doubt}"));
+        }
         if self.planes {
             return Some(format!(
                 "{name}: {dims:?} are color images of {height} x {width}, one plane per channel"
@@ -109,9 +118,56 @@ impl Layout {
         }
         let flat = self.channels == COLORS && dims.last() != Some(&COLORS);
         flat.then(|| {
-            format!("{name}: flat rows are color images of {height} x {width}, red, green and blue together")
+            format!(
+                "{name}: flat rows are read as color images of {height} x {width} with red, green and blue of each pixel \
+                 together; if each row holds a red, a green and a blue plane (as CIFAR does), reshape to \
+                 (-1, {COLORS}, {height}, {width}) first"
+            )
         })
     }
+}
+
+/// Smallest side of what looks like an image, and not like channels.
+const SMALLEST_SIDE: usize = 5;
+
+fn are_sides(sides: &[usize]) -> bool {
+    sides.iter().all(|&side| side >= SMALLEST_SIDE)
+}
+
+fn looks_like_one_color_image(dims: &[usize]) -> bool {
+    matches!(dims, [sides @ .., 3 | 4] if sides.len() == 2 && are_sides(sides))
+}
+
+/// What to do about dimensions that make no images.
+fn remedy(dims: &[usize]) -> String {
+    match dims {
+        _ if looks_like_one_color_image(dims) => {
+            "; is this one color image? Pass array[None], or state the shape of the images".to_owned()
+        }
+        &[height, width, images] if height == width && are_sides(dims) && images != width => {
+            format!("; if these are {images} images of {height} x {width}, {MOVE}")
+        }
+        &[height, width, 1 | COLORS, images] if are_sides(&[height, width]) => {
+            format!("; if these are {images} images of {height} x {width}, {MOVE}")
+        }
+        [_, 4, sides @ ..] | [_, sides @ .., 4] if sides.len() == 2 && are_sides(sides) => {
+            "; 4 channels are colors with alpha: blend them with a background first".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+const MOVE: &str = "move the last axis first: numpy.moveaxis(a, -1, 0)";
+
+/// What dimensions that make gray images may mean instead.
+fn doubt(dims: &[usize]) -> Option<String> {
+    let &[images, height, width] = dims else { return None };
+    let taken = || format!("{dims:?} are taken as {images} images of {height} x {width}");
+    if images == COLORS && are_sides(&[height, width]) {
+        return Some(format!("{}; if this is one color image, pass array[None]", taken()));
+    }
+    let remedy = remedy(dims);
+    (images == height && !remedy.is_empty()).then(|| taken() + &remedy)
 }
 
 fn without_ones(dims: &[usize]) -> Vec<usize> {
@@ -155,6 +211,19 @@ mod tests {
             (&[9, 783], None, "flat images (--shape)"),
             (&[9, 784, 1], None, "--shape"),
             (&[9, 28, 20, 4], None, "alpha"),
+            (&[9, 28, 20, 4], Some((28, 20)), "alpha"),
+            (&[9, 4, 28, 28], None, "alpha"),
+            (&[9, 4, 28, 28], Some((28, 28)), "alpha"),
+            (&[28, 28, 3], None, "is this one color image? Pass array[None], or state the shape"),
+            (&[28, 28, 3], Some((28, 28)), "is this one color image?"),
+            (&[64, 48, 4], None, "is this one color image?"),
+            (&[28, 28, 40], Some((28, 28)), "40 images of 28 x 28, move the last axis first"),
+            (
+                &[32, 32, 3, 70],
+                None,
+                "70 images of 32 x 32, move the last axis first: numpy.moveaxis(a, -1, 0)",
+            ),
+            (&[32, 32, 3, 70], Some((32, 32)), "move the last axis first"),
             (&[9, 2, 2, 2, 2], None, "(images, height, width, 3)"),
             (&[9, 28, 20], Some((20, 28)), "(images, 20, 28)"),
             (&[9, 783], Some((28, 28)), "28 * 28"),
@@ -164,6 +233,35 @@ mod tests {
             let error = Layout::new("x", dims, shape).unwrap_err().to_string();
             assert!(error.starts_with("x: shape: ") && error.contains(expected), "{dims:?}: {error}");
         }
+    }
+
+    #[test]
+    fn dimensions_in_another_order_are_doubted_unless_the_shape_is_stated() {
+        for (dims, stated, expected) in [
+            (
+                &[28, 28, 40][..],
+                (28, 40),
+                "are taken as 28 images of 28 x 40; if these are 40 images of 28 x 28, move",
+            ),
+            (
+                &[3, 32, 32],
+                (32, 32),
+                "are taken as 3 images of 32 x 32; if this is one color image, pass array[None]",
+            ),
+            (&[28, 28, 3], (28, 3), ""),
+            (&[64, 48, 4], (48, 4), ""),
+        ] {
+            let guessed = Layout::new("x", dims, None).ok();
+            let notice = guessed.and_then(|layout| layout.notice("x", dims)).unwrap_or_default();
+            assert!(notice.contains(expected), "{dims:?}: {notice}");
+            let layout = Layout::new("x", dims, Some(stated)).unwrap();
+            assert_eq!((layout.shape, layout.channels, layout.notice("x", dims)), (stated, 1, None));
+        }
+        for dims in [&[40, 28, 28][..], &[28, 28, 28], &[2, 2, 7], &[9, 28, 20], &[9, 3, 3], &[900, 4, 4]] {
+            assert_eq!(Layout::new("x", dims, None).unwrap().notice("x", dims), None, "{dims:?}");
+        }
+        let cifar = Layout::new("x", &[9, 3072], Some((32, 32))).unwrap().notice("x", &[9, 3072]).unwrap();
+        assert!(cifar.contains("(as CIFAR does), reshape to (-1, 3, 32, 32) first"), "{cifar}");
     }
 
     #[test]

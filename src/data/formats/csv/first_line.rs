@@ -43,7 +43,12 @@ impl Columns {
         let is_text = |(index, cell): (usize, Cow<str>)| {
             number != Some(index + 1) && matches!(cells::interpret(&cell), Cell::Text)
         };
-        let header = options.header.unwrap_or_else(|| cells.clone().enumerate().any(is_text));
+        if options.header.is_none() && counts_rows(cells.clone()) {
+            return Err(row_numbers(name, line, 1));
+        }
+        let header = options
+            .header
+            .unwrap_or_else(|| cells.clone().enumerate().any(is_text) || counts_columns(cells.clone()));
         if header {
             return Self::named(name, line, cells.map(Cow::into_owned).collect(), options);
         }
@@ -61,11 +66,7 @@ impl Columns {
 
     fn named(name: &str, line: u64, first: Vec<String>, options: &CsvOptions) -> Result<Self> {
         if let Some(index) = first.iter().position(String::is_empty) {
-            let found = format!(
-                "none at line {line}, column {}; if these are row numbers of pandas, save with index=False",
-                index + 1
-            );
-            return Err(Error::format(name, "name of a column", "text", found));
+            return Err(row_numbers(name, line, index + 1));
         }
         let named = |wanted: &str| {
             let mut columns = (0..first.len()).filter(|&index| first[index].eq_ignore_ascii_case(wanted));
@@ -90,6 +91,33 @@ impl Columns {
         let name = self.names.get(index).map(|name| format!(" ({})", cells::excerpt(name)));
         format!("line {line}, column {}{}", index + 1, name.unwrap_or_default())
     }
+}
+
+/// Returns whether the cells are 0, 1, 2, ... or 1, 2, 3, ..., the header that pandas gives to columns without names. A
+/// header shorter than 3 could as well be a row of numbers.
+fn counts_columns<'a>(mut cells: impl Iterator<Item = Cow<'a, str>> + Clone) -> bool {
+    let width = cells.clone().count();
+    let Some(first) = cells.clone().next().filter(|first| width >= 3 && ["0", "1"].contains(&&**first))
+    else {
+        return false;
+    };
+    let offset = usize::from(first == "1");
+    (offset..).zip(&mut cells).all(|(number, cell)| *cell == *number.to_string())
+}
+
+/// Returns whether the first cell is blank and the others count columns, as in a table that pandas saved with its row
+/// numbers.
+fn counts_rows<'a>(mut cells: impl Iterator<Item = Cow<'a, str>> + Clone) -> bool {
+    cells.next().is_some_and(|cell| cell.is_empty())
+        && cells.clone().count() > 0
+        && (0..).zip(&mut cells).all(|(number, cell): (usize, _)| *cell == *number.to_string())
+}
+
+fn row_numbers(name: &str, line: u64, column: usize) -> Error {
+    let found = format!(
+        "none at line {line}, column {column}; if these are row numbers of pandas, save with index=False"
+    );
+    Error::format(name, "name of a column", "text", found)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! CSV tables of numbers (feature `csv`), with or without a header and a column of labels.
 //!
 //! Cells are separated by commas, semicolons or tabs, and may be in double quotes. The first line is the header if it has a
-//! cell that is neither a number nor missing. A column of the header called `label` has the labels.
+//! cell that is neither a number nor missing, or if it counts at least three columns: 0, 1, 2, ... or 1, 2, 3, ..., as pandas
+//! and other programs write it for columns without names. A column of the header called `label` has the labels.
 //!
 //! The text is UTF-8, with or without a byte-order mark, plain or gzip. Every cell outside the column of labels must be
 //! a finite number with a decimal point. Missing cells are refused, because only you know what should be in their place.
@@ -22,7 +23,8 @@ use std::{fs::File, io::Read, path::Path};
 pub struct CsvOptions {
     /// Separator of the cells. Default: a tab, semicolon or comma, the first of these that the first line has.
     pub delimiter: Option<u8>,
-    /// `true` if the first line is a header. Default: it is one if it has a cell that is neither a number nor missing.
+    /// `true` if the first line is a header. Default: it is one if it has a cell that is neither a number nor missing,
+    /// or if it is 0, 1, 2, ... or 1, 2, 3, ... with at least three cells.
     pub header: Option<bool>,
     /// Column of labels: its name in the header or, in a table without one, its number from 1. Default: the column `label`
     /// of the header, if it exists.

@@ -66,7 +66,13 @@ fn rows<R: Read>(records: &mut Records<R>, options: &CsvOptions) -> Result<Table
         next = records.next()?;
     }
     if rows == 0 {
-        return Err(Error::format(name, "table", "rows below the header", "none"));
+        let found = if columns.label.is_none() && columns.names.iter().all(|name| name.parse::<u32>().is_ok())
+        {
+            "none; a first line of 0, 1, 2, ... or 1, 2, 3, ... is a header"
+        } else {
+            "none"
+        };
+        return Err(Error::format(name, "table", "rows below the header", found));
     }
     let mut names = columns.names;
     if let Some(label) = columns.label.filter(|_| !names.is_empty()) {

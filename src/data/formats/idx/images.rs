@@ -27,9 +27,9 @@ impl IdxArray {
     /// [`Error::Format`] if the dimensions are not those of images or do not fit `shape`, there are no images, or a value
     /// is not a pixel; the error names image, row and column.
     pub fn images(self, name: &str, shape: Option<(usize, usize)>) -> Result<ImageSet> {
-        // Without it, images of one column could not be loaded after they were saved.
+        // Without it, images of few columns could not be loaded after they were saved.
         let own = match self.shape[..] {
-            [_, height, width] => Some((height, width)),
+            [_, height, width] if height == 1 || width <= 4 => Some((height, width)),
             _ => None,
         };
         let layout = Layout::new(&self.name, &self.shape, shape.or(own))?;

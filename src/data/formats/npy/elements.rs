@@ -26,6 +26,18 @@ pub(in crate::data::formats) fn describe(
     Ok((header.shape, type_name))
 }
 
+/// Reads a header and returns whether the array has the type and the dimensions of images.
+#[cfg(feature = "npz")]
+pub(in crate::data::formats) fn can_be_images(
+    mut stream: &mut dyn std::io::Read,
+    name: &str,
+    shape: Option<(usize, usize)>,
+) -> Result<bool> {
+    let header = super::header::header(&mut stream, name)?;
+    let layout = crate::data::formats::layout::Layout::new(name, &header.shape, shape);
+    Ok(element(name, &header).is_ok() && layout.is_ok())
+}
+
 /// Parses a type in NumPy's notation, such as `<f4`.
 fn parse(text: &str) -> Option<Element> {
     let native = cfg!(target_endian = "big");

@@ -9,7 +9,7 @@ mod integers;
 mod rows;
 
 #[cfg(feature = "npz")]
-pub(super) use elements::describe;
+pub(super) use elements::{can_be_images, describe};
 pub use images::{load, read, save};
 pub use integers::{load_integers, load_labels, read_integers, read_labels, save_integers, save_labels};
 pub use rows::{load_rows, read_rows, save_row_blocks, save_rows};

@@ -1,13 +1,16 @@
 use super::{ArrayInfo, npy};
 use crate::{
+    data::ImageSet,
     error::{Error, Result},
-    files::{content, gzip, memory},
+    files::{content, memory},
 };
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek};
 use zip::{CompressionMethod, ZipArchive, result::ZipError};
 
 /// Maximum number of entries. `numpy.savez` with one entry per image is a mistake that would take minutes to list.
 const MAX_ENTRIES: usize = 10_000;
+/// Names that are compared with a wrong one.
+const MAX_COMPARED: usize = 500;
 /// Arrays that an error describes.
 const DESCRIBED: usize = 8;
 
@@ -15,8 +18,6 @@ const DESCRIBED: usize = 8;
 pub(super) struct Archive<R> {
     name: String,
     zip: ZipArchive<R>,
-    /// Size of the file in bytes.
-    size: u64,
 }
 
 impl<R: Read + Seek> Archive<R> {
@@ -26,7 +27,7 @@ impl<R: Read + Seek> Archive<R> {
             let found = content::describe(&start).unwrap_or("the start of another format");
             return Err(Error::format(name, "content", "NPZ", found));
         }
-        let size = stream.seek(SeekFrom::End(0)).map_err(Error::io(name))?;
+        stream.rewind().map_err(Error::io(name))?;
         let zip = ZipArchive::new(stream).map_err(|error| zip_error(name, error))?;
         if zip.len() > MAX_ENTRIES {
             return Err(Error::format(
@@ -39,12 +40,36 @@ impl<R: Read + Seek> Archive<R> {
         if zip.has_duplicate_names() {
             return Err(Error::format(name, "names of arrays", "each once", "one twice"));
         }
-        Ok(Self { name: name.to_owned(), zip, size })
+        Ok(Self { name: name.to_owned(), zip })
     }
 
     /// Describes all arrays.
     pub fn infos(&mut self) -> Result<Vec<ArrayInfo>> {
         self.names()?.into_iter().map(|(index, name)| self.info(index, &name)).collect()
+    }
+
+    /// Reads images from the array with this name, from the only one, or from the only one that can be images. In the last
+    /// case, a notice names it.
+    pub fn images(&mut self, array: Option<&str>, shape: Option<(usize, usize)>) -> Result<ImageSet> {
+        let names = self.names()?;
+        let read = |stream: &mut dyn Read, name: &str| npy::read(stream, name, shape);
+        if array.is_some() || names.len() == 1 {
+            return self.read(array, read);
+        }
+        let mut candidates = vec![];
+        for (index, name) in &names {
+            let can_be_images =
+                self.entry(*index, name, |stream, name| npy::can_be_images(stream, name, shape));
+            if can_be_images.unwrap_or(false) {
+                candidates.push((*index, name));
+            }
+        }
+        let &[(index, name)] = &candidates[..] else { return Err(self.no_such_array(None, &names)) };
+        let set = self.entry(index, name, read)?;
+        let taken =
+            format!("{}: of {} arrays, only {} can be images", self.name, names.len(), printable(name));
+        let notices = [vec![taken], set.notices().to_vec()].concat();
+        Ok(set.with_notices(notices))
     }
 
     /// Reads the array with this name, or the only one.
@@ -55,7 +80,7 @@ impl<R: Read + Seek> Archive<R> {
     ) -> Result<T> {
         let mut names = self.names()?;
         let chosen = match array {
-            Some(array) => names.iter().position(|(_, name)| name == array),
+            Some(array) => find(array, &names),
             None if names.len() == 1 => Some(0),
             None => None,
         };
@@ -73,7 +98,10 @@ impl<R: Read + Seek> Archive<R> {
         let mut names = vec![];
         for (index, name) in self.zip.file_names().enumerate() {
             let name = name.map_err(|error| zip_error(&self.name, error))?;
-            names.extend(name.strip_suffix(".npy").map(|name| (index, name.to_owned())));
+            // Finder adds such entries to the archives that it makes.
+            if !name.starts_with("__MACOSX/") {
+                names.extend(name.strip_suffix(".npy").map(|name| (index, name.to_owned())));
+            }
         }
         Ok(names)
     }
@@ -90,14 +118,13 @@ impl<R: Read + Seek> Archive<R> {
         read: impl FnOnce(&mut dyn Read, &str) -> Result<T>,
     ) -> Result<T> {
         let name = format!("{}: {}", self.name, printable(array));
-        let stream = self.zip.by_index(index).map_err(|error| zip_error(&name, error))?;
+        let mut stream = self.zip.by_index(index).map_err(|error| zip_error(&name, error))?;
         let method = stream.compression();
         if !matches!(method, CompressionMethod::Stored | CompressionMethod::Deflated) {
             let found = format!("{method}; save it with numpy.savez_compressed");
             return Err(Error::format(&name, "compression", "none or deflate", found));
         }
-        let limit = gzip::limit(stream.compressed_size().min(self.size));
-        read(&mut Limited { stream, left: limit }, &name).map_err(|error| match error {
+        read(&mut stream, &name).map_err(|error| match error {
             Error::Io { cause, .. } if is_damage(&cause) => {
                 Error::format(&name, "ZIP", "a sound entry", cause)
             }
@@ -119,8 +146,10 @@ impl<R: Read + Seek> Archive<R> {
         let example = printable(&names[0].1);
         match array {
             Some(array) => {
-                let expected = format!("one of {count}: {list}");
-                Error::format(&self.name, "name of the array", expected, format!("`{}`", printable(array)))
+                let expected = if count == 1 { list } else { format!("one of {count}: {list}") };
+                let near = nearest(array, names).map(|near| format!("; did you mean `{}`?", printable(near)));
+                let found = format!("`{}`{}", printable(array), near.unwrap_or_default());
+                Error::format(&self.name, "name of the array", expected, found)
             }
             None => {
                 let expected = format!("the name of one (--array {example})");
@@ -128,6 +157,34 @@ impl<R: Read + Seek> Archive<R> {
             }
         }
     }
+}
+
+/// Returns the position of the name that is meant: the same, the same without its ending `.npy`, or the only one that differs
+/// in case alone.
+fn find(wanted: &str, names: &[(usize, String)]) -> Option<usize> {
+    let bare = wanted.strip_suffix(".npy").unwrap_or(wanted);
+    let same = |wanted: &str| names.iter().position(|(_, name)| name == wanted);
+    same(wanted).or_else(|| same(bare)).or_else(|| {
+        let mut alike = (0..names.len()).filter(|&index| names[index].1.eq_ignore_ascii_case(bare));
+        alike.next().filter(|_| alike.next().is_none())
+    })
+}
+
+/// Returns the name that is most like a wrong one, if any is.
+fn nearest<'a>(wanted: &str, names: &'a [(usize, String)]) -> Option<&'a str> {
+    const MOST: usize = 2;
+    let names = names.iter().take(MAX_COMPARED).map(|(_, name)| (changed(wanted, name), name));
+    let near = names.filter(|(changed, name)| *changed <= MOST.min(name.len() / 2));
+    near.min_by_key(|(changed, _)| *changed).map(|(_, name)| name.as_str())
+}
+
+/// The bytes between the common start and the common end of two names.
+fn changed(a: &str, b: &str) -> usize {
+    let alike = |(x, y): &(u8, u8)| x == y;
+    let shorter = a.len().min(b.len());
+    let start = a.bytes().zip(b.bytes()).take_while(alike).count();
+    let end = a.bytes().rev().zip(b.bytes().rev()).take(shorter - start).take_while(alike).count();
+    a.len().max(b.len()) - start - end
 }
 
 /// A name for messages, short and without control characters.
@@ -151,23 +208,5 @@ fn zip_error(name: &str, error: ZipError) -> Error {
         error => {
             Error::format(name, "ZIP", "a sound archive", format!("{error}; fetch or save the file again"))
         }
-    }
-}
-
-/// A stream that fails behind its limit.
-struct Limited<R> {
-    stream: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.stream.read(buffer)?;
-        let left = self.left.checked_sub(count as u64);
-        self.left = left.ok_or_else(|| {
-            let found = "more than 100 times its size; extract the array first";
-            io::Error::new(ErrorKind::InvalidData, found)
-        })?;
-        Ok(count)
     }
 }

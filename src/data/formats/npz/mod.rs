@@ -1,10 +1,11 @@
 //! NumPy's `.npz` archives (feature `npz`): several arrays in one ZIP file, compressed or not.
 //!
-//! An archive of one array is read without a name. Otherwise the error lists the arrays, as [`arrays`] does. Each array is
-//! read as the functions of [`npy`] read a file.
+//! An archive of one array is read without a name, and so are images if only one array can be images; a notice then names it.
+//! Otherwise the error lists the arrays, as [`arrays`] does. A name may end with `.npy` and differ in case if only one array
+//! is meant. Each array is read as the functions of [`npy`] read a file.
 //!
-//! Archives may be untrusted. Memory grows with the bytes that arrive, and an array of more than 16 MiB may inflate to at
-//! most 100 times its size. Names are only compared: nothing is extracted to the disk.
+//! Archives may be untrusted. Memory grows with the bytes that arrive, up to the size that the header of the array states;
+//! deflate cannot pack more than 1,032 bytes into one. Names are only compared: nothing is extracted to the disk.
 
 mod archive;
 
@@ -51,7 +52,7 @@ pub fn arrays(path: impl AsRef<Path>) -> Result<Vec<ArrayInfo>> {
     open(path.as_ref())?.infos()
 }
 
-/// Loads images as [`npy::load`] does. `array` names the array; `None` means the only one.
+/// Loads images as [`npy::load`] does. `array` names the array; `None` means the only one, or the only one that can be images.
 ///
 /// ```
 /// use autoencoder::data::npz;
@@ -77,7 +78,7 @@ pub fn arrays(path: impl AsRef<Path>) -> Result<Vec<ArrayInfo>> {
 /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not an NPZ file, there is no such array or no name
 /// and several arrays, or the array is not one of images.
 pub fn load(path: impl AsRef<Path>, array: Option<&str>, shape: Option<(usize, usize)>) -> Result<ImageSet> {
-    open(path.as_ref())?.read(array, |stream, name| npy::read(stream, name, shape))
+    open(path.as_ref())?.images(array, shape)
 }
 
 /// Loads rows of finite numbers as [`npy::load_rows`] does. `array` names the array; `None` means the only one.
@@ -114,7 +115,7 @@ pub fn read(
     array: Option<&str>,
     shape: Option<(usize, usize)>,
 ) -> Result<ImageSet> {
-    Archive::new(stream, name)?.read(array, |stream, name| npy::read(stream, name, shape))
+    Archive::new(stream, name)?.images(array, shape)
 }
 
 fn open(path: &Path) -> Result<Archive<File>> {

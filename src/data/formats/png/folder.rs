@@ -14,6 +14,32 @@ use std::{
 const MAX_CLASSES: usize = 256;
 /// Files and folders that operating systems create by themselves.
 const CLUTTER: [&str; 3] = ["thumbs.db", "desktop.ini", "__macosx"];
+/// Names of folders with a part of a data set or one side of its pairs, in lower case.
+const PARTS: [&str; 23] = [
+    "train",
+    "training",
+    "test",
+    "testing",
+    "val",
+    "valid",
+    "validation",
+    "dev",
+    "noisy",
+    "clean",
+    "image",
+    "images",
+    "img",
+    "imgs",
+    "mask",
+    "masks",
+    "label",
+    "labels",
+    "annotations",
+    "input",
+    "inputs",
+    "target",
+    "targets",
+];
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// The color behind transparent pixels.
@@ -63,7 +89,8 @@ pub struct Folder {
 /// # Errors
 /// [`Error::Io`] if a file or folder cannot be read. [`Error::Format`] if a PNG file is invalid, differs in size from
 /// the first one or has more than 2^24 pixels; if a file is an image of another format; or if a folder has no images, both
-/// images and subfolders, subfolders of subfolders, or more than 256 subfolders.
+/// images and subfolders, subfolders of subfolders, more than 256 subfolders, or only subfolders with names such as `train`
+/// and `test` or `noisy` and `clean`.
 pub fn load_folder(path: impl AsRef<Path>, background: Background) -> Result<Folder> {
     let path = path.as_ref();
     let mut loader = Loader { root: path.to_owned(), background, channels: 1, ..Loader::default() };
@@ -81,11 +108,18 @@ pub fn load_folder(path: impl AsRef<Path>, background: Background) -> Result<Fol
     if folders.len() > MAX_CLASSES {
         return Err(loader.wrong(format!("at most {MAX_CLASSES} subfolders"), folders.len()));
     }
+    if folders.len() > 1 && folders.iter().all(|folder| PARTS.contains(&&*name(folder).to_lowercase())) {
+        let names = list(&folders);
+        let found = format!("{names}: these look like splits (or pairs), not classes; pass one of them");
+        return Err(loader.wrong("one subfolder per class", found));
+    }
     for (label, folder) in (0_u8..=u8::MAX).zip(&folders) {
         let (nested, files) = loader.entries(folder)?;
         if let Some(nested) = nested.first() {
-            let expected = "one level of subfolders, one per class; of train/ and test/, pass one";
-            return Err(loader.wrong(expected, format!("a folder in a subfolder, {}", nested.display())));
+            let one_of = if folders.len() > 1 { "one of " } else { "" };
+            let found =
+                format!("a folder in a subfolder, {}; pass {one_of}{}", nested.display(), list(&folders));
+            return Err(loader.wrong("one level of subfolders, one per class", found));
         }
         loader.add(&files, Some((folder, label)))?;
     }
@@ -102,6 +136,14 @@ fn in_order(folders: &mut [PathBuf]) {
 
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The names of the first folders, for errors.
+fn list(folders: &[PathBuf]) -> String {
+    const MOST: usize = 4;
+    let mut names: Vec<_> = folders.iter().take(MOST).map(|folder| name(folder) + "/").collect();
+    names.extend((folders.len() > MOST).then(|| "...".to_owned()));
+    names.join(", ")
 }
 
 fn is_png(path: &Path) -> bool {
