@@ -60,7 +60,7 @@ fn dialects_give_the_same_table() {
     assert_eq!((table.rows, table.columns), (array![[3.0, 4.0]], vec!["1".to_owned(), "2".to_owned()]));
 }
 
-/// What pandas writes for a frame whose columns have no names.
+/// pandas writes such headers for a frame whose columns have no names.
 #[test]
 fn a_first_line_that_counts_columns_is_a_header() {
     let rows = array![[9.0, 8.0, 7.0], [0.0, 1.0, 2.0]];

@@ -21,7 +21,8 @@ use std::{
 /// Loads images `[images, height, width]`, `[images, height, width, 3]`, or `[images, features]` if `shape` gives their
 /// (height, width). The set is named after the file.
 ///
-/// Dimensions of 1 have no effect. Color may also be stored as planes, `[images, 3, height, width]`. Pixels are `uint8`;
+/// Dimensions of 1 have no effect. Three dimensions of which the last is 3 or 4, such as (28, 28, 3), may be one color image
+/// and are refused without `shape`, unless the images have a height below 5. Color may also be stored as planes, `[images, 3, height, width]`. Pixels are `uint8`;
 /// `uint16`, of which 65,535 is white; `bool`; floats in [0, 1], which are rounded to 256 levels as by
 /// [`ImageSet::from_array`]; or other integers from 0 to 255. What was converted is in [`ImageSet::notices`].
 ///
