@@ -4,7 +4,7 @@
 pub(crate) const START: usize = 512;
 
 /// Formats that start with fixed bytes, and the remedy if there is one.
-const STARTS: [(&[u8], &str); 45] = [
+const STARTS: [(&[u8], &str); 51] = [
     (b"version https://git-lfs", "a Git LFS pointer instead of the file; run `git lfs pull`"),
     (b"/annex/objects/", "a git-annex pointer instead of the file; run `git annex get`"),
     (b"\x1f\x8b", "gzip; decompress it first"),
@@ -22,6 +22,12 @@ const STARTS: [(&[u8], &str); 45] = [
     (b"ARROW1", "an Arrow table; export its images as PNG or NumPy files first"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file; export its arrays as NumPy files first"),
     (b"MATLAB 5.0 MAT-file", "a MATLAB file; export its arrays as NumPy files first"),
+    (b"MATLAB 7.3 MAT-file", "a MATLAB 7.3 file (HDF5); export its arrays as NumPy files first"),
+    (b"RDX2\n", "an R workspace; export its arrays as CSV or NumPy files first"),
+    (b"RDX3\n", "an R workspace; export its arrays as CSV or NumPy files first"),
+    (b"X\n\0\0\0", "an R file (.rds); export its arrays as CSV or NumPy files first"),
+    (b"\x76\x2f\x31\x01", "an OpenEXR image; convert it to PNG first"),
+    (b"\x5d\0\0\x80", "data compressed with lzma; decompress it first"),
     (b"SQLite format 3\0", "an SQLite database"),
     (b"\xff\xd8\xff", "a JPEG image; convert it to PNG first"),
     (b"GIF87a", "a GIF image; convert it to PNG first"),
@@ -38,7 +44,7 @@ const STARTS: [(&[u8], &str); 45] = [
     (b"\xd0\xcf\x11\xe0", "an OLE file, such as Thumbs.db or an old Office document"),
     (b"\0\x05\x16\x07", "an AppleDouble file with metadata of macOS; its name starts with `._`"),
     (b"GGUF", "a GGUF model; convert it to safetensors first"),
-    (b"\x93NUMPY", "a NumPy .npy file; data::npy reads arrays"),
+    (b"\x93NUMPY", "a NumPy .npy file; read it as one"),
     (
         b"\x89PNG\n",
         "a PNG image with changed line ends, damaged by a transfer as text; transfer it as binary",
@@ -62,11 +68,13 @@ const STARTS: [(&[u8], &str); 45] = [
 ];
 
 /// The name of PNG.
-pub(crate) const PNG: &str = "a PNG image; data::png reads folders of them";
+pub(crate) const PNG: &str = "a PNG image; put it in a folder and pass the folder";
 /// The name of text that may be a table.
-pub(crate) const TABLE: &str = "text, perhaps a CSV table; data::csv (feature `csv`) reads numbers";
+pub(crate) const TABLE: &str = "text, perhaps a CSV table; read it as one, with a name that ends with .csv";
 /// The name of other text.
 pub(crate) const TEXT: &str = "text";
+/// The name of an archive whose first file is a PNG file.
+pub(crate) const ZIP_OF_PNG: &str = "a ZIP archive of PNG files; extract it first, and pass the folder";
 const PYTORCH: &str =
     "PyTorch's own format (.pt, a pickle); load it in PyTorch and save it with python/exchange.py";
 const REVERSED: &str = "an IDX header in reversed byte order; write its numbers as big-endian";
@@ -97,8 +105,16 @@ pub(crate) fn describe(start: &[u8]) -> Option<&'static str> {
         _ if at(0, b"RIFF") && at(8, b"WEBP") => Some("a WebP image; convert it to PNG first"),
         _ if at(4, b"ftyp") => Some("a HEIC or AVIF image, or a video; convert images to PNG first"),
         _ if at(4, b"TFL3") => Some("a TensorFlow Lite model"),
+        _ if at(128, b"DICM") => Some("a DICOM image; convert it to PNG first"),
+        _ if at(344, b"n+1\0") || at(344, b"ni1\0") => {
+            Some("a NIfTI volume; export its slices as PNG or NumPy files first")
+        }
+        // The length of a record, its checksum, then the first field of an example.
+        [_, _, _, _, 0, 0, 0, 0, _, _, _, _, 0x0a, ..] if start[..4] != [0; 4] => {
+            Some("a TFRecord file; export its images as PNG or NumPy files first")
+        }
         _ if at(257, b"ustar") => Some("a tar archive; extract the file from it first"),
-        [0, 0, 0x08 | 0x09 | 0x0b..=0x0e, 1..=8, ..] => Some("an IDX file; data::idx reads arrays"),
+        [0, 0, 0x08 | 0x09 | 0x0b..=0x0e, 1..=8, ..] => Some("an IDX file; read it as one"),
         [1..=8, 0x08 | 0x09 | 0x0b..=0x0e, 0, 0, ..] => Some(REVERSED),
         // The version of the format, then the name of the producer or another field of a model.
         [8, 1..=30, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..] => {
@@ -109,7 +125,7 @@ pub(crate) fn describe(start: &[u8]) -> Option<&'static str> {
         | [0x80, 4 | 5, 0x95, ..] => {
             Some("a Python pickle; save the array with numpy.save, or the model with python/exchange.py")
         }
-        [_, _, _, _, _, 0, 0, 0, b'{', ..] => Some("a safetensors file; Autoencoder::load reads models"),
+        [_, _, _, _, _, 0, 0, 0, b'{', ..] => Some("a safetensors file, as of a model"),
         _ if start.len() >= 16 && start.iter().all(|&byte| byte == 0) => {
             Some("zeros only, as in an unfinished download; fetch the file again")
         }
@@ -131,9 +147,11 @@ fn describe_zip(start: &[u8]) -> &'static str {
     let length = start.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
     let name = start.get(30..).map_or(&[][..], |rest| &rest[..length.min(rest.len())]);
     if name.ends_with(b".npy") {
-        "a NumPy .npz archive; data::npz (feature `npz`) reads its arrays"
+        "a NumPy .npz archive; read it as one"
     } else if name.ends_with(b".pkl") || name.ends_with(b"/version") || name.ends_with(b"/byteorder") {
         PYTORCH
+    } else if name.to_ascii_lowercase().ends_with(b".png") {
+        ZIP_OF_PNG
     } else if name == b"[Content_Types].xml" {
         "an Office document"
     } else {
@@ -199,6 +217,14 @@ mod tests {
             (&zip("train/images"), "a ZIP archive"),
             (b"PK\x05\x06", "a ZIP archive"),
             (&tar, "a tar archive"),
+            (&zip("digits/0001.PNG"), "a ZIP archive of PNG files; extract it first"),
+            (b"MATLAB 7.3 MAT-file, Platform", "a MATLAB 7.3 file"),
+            (b"X\n\0\0\0\x03", "an R file (.rds)"),
+            (b"\x76\x2f\x31\x01\x02", "an OpenEXR image"),
+            (b"\x5d\0\0\x80\0", "data compressed with lzma"),
+            (&[&[0; 128][..], b"DICM\x02"].concat(), "a DICOM image"),
+            (&[&b"\x5c\x01"[..], &[0; 342], b"n+1\0"].concat(), "a NIfTI volume"),
+            (b"\x40\x03\0\0\0\0\0\0\x12\x34\x56\x78\x0a\xbd", "a TFRecord file"),
             (b"BZh91AY&SY", "data compressed with bzip2"),
             (b"\xfd7zXZ\0\0", "data compressed with xz"),
             (b"\x28\xb5\x2f\xfd\x04", "data compressed with zstd"),
@@ -222,7 +248,7 @@ mod tests {
             (&[3, 8, 0, 0, 40, 0, 0, 0], "an IDX header in reversed byte order"),
             (&[0, 0, 8, 3, 0, 0, 0, 40], "an IDX file"),
             (cgbi, "a PNG image in Apple's variant CgBI"),
-            (b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", "a PNG image; data::png"),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", "a PNG image; put it"),
             (b"\x89PNG\n\x1a\n\0\0\0\x0dIHDR", "a PNG image with changed line ends"),
             (&[0; 512], "zeros only"),
         ] {

@@ -83,8 +83,11 @@ impl Element {
     /// Formats an element with the digits that its type needs.
     pub fn text(self, bytes: &[u8]) -> String {
         match self.kind {
-            Kind::Float | Kind::Brain if self.size == 8 => self.float(bytes).to_string(),
-            Kind::Float | Kind::Brain => (self.float(bytes) as f32).to_string(),
+            Kind::Float | Kind::Brain if self.size == 8 => number(self.float(bytes)),
+            Kind::Float | Kind::Brain => {
+                let value = self.float(bytes) as f32;
+                if is_plain(value.into()) { value.to_string() } else { format!("{value:e}") }
+            }
             Kind::Bool | Kind::Unsigned | Kind::Signed => self.integer(bytes).to_string(),
         }
     }
@@ -93,6 +96,15 @@ impl Element {
         let join = |bits: u64, byte: &u8| bits << 8 | u64::from(*byte);
         if self.big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
     }
+}
+
+/// Formats a float, with an exponent where there would be many digits before or behind the point.
+pub(crate) fn number(value: f64) -> String {
+    if is_plain(value) { value.to_string() } else { format!("{value:e}") }
+}
+
+fn is_plain(value: f64) -> bool {
+    !value.is_finite() || value == 0.0 || (1e-5..1e16).contains(&value.abs())
 }
 
 /// The value of a float of 16 bits (IEEE 754 binary16), exactly.
@@ -139,6 +151,24 @@ mod tests {
             [0x3f80_u16, 0xc049, 0x7f7f].map(|bits| brain.float(&bits.to_be_bytes())),
             [1.0, -3.140_625, f64::from(3.389_531_4e38_f32)]
         );
+    }
+
+    #[test]
+    fn extreme_numbers_have_an_exponent() {
+        for (value, expected) in [
+            (1e300, "1e300"),
+            (-2.5e-300, "-2.5e-300"),
+            (16.0, "16"),
+            (f64::NAN, "NaN"),
+            (0.0, "0"),
+            (0.1, "0.1"),
+        ] {
+            assert_eq!(number(value), expected);
+            let double = Element { kind: Kind::Float, size: 8, big_endian: false };
+            assert_eq!(double.text(&value.to_le_bytes()), expected);
+        }
+        let single = Element { kind: Kind::Float, size: 4, big_endian: false };
+        assert_eq!([0.1_f32, 1e30].map(|value| single.text(&value.to_le_bytes())), ["0.1", "1e30"]);
     }
 
     #[test]

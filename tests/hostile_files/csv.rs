@@ -41,6 +41,11 @@ fn dialects_give_the_same_table() {
         "\n\na,b,c\n\n1,-2.5,3e-3\n\n4,.5,6\n\n",
         "a,0,1\n1,-2.5,3e-3\n4,.5,6\n",
         "1,-2.5,3e-3\r4,.5,6\r",
+        "sep=;\r\n1;-2.5;3e-3\r\n4;.5;6\r\n",
+        "\u{feff}sep=,\na,b,c\n1,-2.5,3e-3\n4,.5,6\n",
+        "1,-2.5,3e-3,\n4,.5,6,\n",
+        "a,b,c,\n1,-2.5,3e-3,\n4,.5,6,\n",
+        "a,b,c\n1,-2.5,3e-3\n4,.5,6\n,,\n,,\n",
     ] {
         let table = read(file.as_bytes()).unwrap();
         assert_eq!(table.rows, expected, "{file:?}");
@@ -55,7 +60,7 @@ fn dialects_give_the_same_table() {
     assert_eq!((table.rows, table.columns), (array![[3.0, 4.0]], vec!["1".to_owned(), "2".to_owned()]));
 }
 
-/// What pandas writes for a frame whose columns have no names.
+/// pandas writes such headers for a frame whose columns have no names.
 #[test]
 fn a_first_line_that_counts_columns_is_a_header() {
     let rows = array![[9.0, 8.0, 7.0], [0.0, 1.0, 2.0]];
@@ -141,6 +146,23 @@ fn what_is_no_number_is_named_with_its_position() {
             "none at line 1, column 1; if these are row numbers of pandas, save with index=False",
         ),
         (b"a,b\n", "expected rows below the header, found none"),
+        (b"a,b\n1,2\n,\n3,4\n", "`` at line 3, column 1 (a); fill or drop missing values first"),
+        (b"1,2,\n3,4,5\n", "number of cells: expected 2, as in line 1, found 3 in line 2"),
+        (b"sep=;\na;b\n1;x\n", "`x` at line 3, column 2 (b)"),
+        (b"1,2\n3,4\n\0\0\0", "found text with zero bytes (NUL) behind it, perhaps padding; remove them"),
+        (
+            &[&b"1,2\n".repeat(200)[..], b"\0\0"].concat(),
+            "found 1 in line 201; the file has zero bytes (NUL), perhaps padding; remove them",
+        ),
+        (
+            &[&b"1\n".repeat(300)[..], b"\0\0"].concat(),
+            "at line 301, column 1; the file has zero bytes (NUL), perhaps padding",
+        ),
+        (
+            b"# a,b\n1,2\n",
+            "table: expected cells, found a comment in line 1; remove the lines with `#`, or save by numpy.savetxt(comments=\"\")",
+        ),
+        (b"1,2\n#3,4\n", "found a comment in line 2"),
         (b"\n\n", "blank lines only"),
         (b"", "an empty file"),
         (b"\xef\xbb\xbf", "rows"),
@@ -189,6 +211,12 @@ fn images_follow_the_rules_of_other_formats() {
         ),
         ("0,1\n0,-1\n", (2, 1), "-1 at image 1, row 1, column 0"),
         ("0,0.5\n0,255\n", (1, 2), "255 at image 1, row 0, column 1; divide by 255 or save as uint8"),
+        ("0,0.5\n0,16\n", (1, 2), "16 at image 1, row 0, column 1; the largest value is 16: divide by it"),
+        (
+            &("7,255\n".repeat(20) + "0.5,9\n"),
+            (1, 2),
+            "an integer from 0 to 255, as nearly all are, found 0.5 at image 20, row 0, column 0; round it first",
+        ),
         ("0,0.5\n0,-1\n", (1, 2), "(x + 1) / 2"),
         ("1,2,4\n", (1, 2), "number of columns: expected 2, found 3; is one of them the label?"),
         ("1,2,3,5\n", (1, 2), "(images, 1, 2)"),
@@ -206,6 +234,33 @@ fn images_follow_the_rules_of_other_formats() {
     assert_eq!(labels(["7", "255.0"]), (Some(vec![7, 255]), 0));
     for bad in ["256", "-1", "0.5", "cat"] {
         assert_eq!(labels(["7", bad]), (None, 1), "{bad}");
+    }
+}
+
+#[test]
+fn one_column_too_many_is_named() {
+    for (file, expected) in [
+        ("class,a,b\n7,0,0\n9,0,0\n", "column 1 (`class`) looks like labels; call it `label` in the header"),
+        ("a,b,Y\n0,0,7\n", "column 3 (`Y`) looks like labels"),
+        ("Unnamed: 0,a,b\n0,7,0\n", "column 1 (`Unnamed: 0`) looks like row numbers; remove it"),
+        ("id,a,b\n5,7,0\n", "column 1 (`id`) looks like row numbers"),
+        ("0,7,0\n1,8,0\n2,0,0\n", "the first column looks like row numbers; remove it"),
+        (
+            "7,0,0\n3,0,255\n7,0,0\n",
+            "the first column looks like labels; give the table a first line with names, and call",
+        ),
+        ("0,0,7\n0,255,3\n", "the last column looks like labels"),
+        (
+            "a,b,c\n7,0,0\n3,0,0\n",
+            "the first column looks like labels; call that column `label` in the header",
+        ),
+        ("0,0,0\n0,0,0\n", "is one of them the label? Then give the table a first line"),
+    ] {
+        let error = read(file.as_bytes()).unwrap().images("x", (1, 2)).unwrap_err().to_string();
+        assert!(
+            error.contains("number of columns: expected 2, found 3; ") && error.contains(expected),
+            "{error}"
+        );
     }
 }
 

@@ -80,7 +80,7 @@ fn truncated_anywhere_it_is_refused() {
         }
     }
     let file = written(&[2, 3, 4], &[9; 24], Encoding::Plain);
-    assert_eq!(refusal(&file[..20]), ("elements", "4".to_owned()));
+    assert_eq!(refusal(&file[..20]), ("elements", "4; the file is cut short; fetch it again".to_owned()));
     assert_eq!(refusal(&file[..7]), ("dimensions", "the end of the stream".to_owned()));
 }
 

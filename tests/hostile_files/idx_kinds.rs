@@ -208,6 +208,8 @@ fn files_of_another_format_are_named() {
             refused(read(&gzip(content)), expected);
         }
     }
+    refused(read(&gzip(b"\x93NUMPY\x01\0")), "a NumPy .npy file within gzip; decompress it first");
+    refused(read(&bytes(&[9])), "elements: expected 9, found 8; the file is cut short; fetch it again");
     refused(read(&gzip(&gzip(&bytes(&[8])))), "gzip within gzip; decompress it first");
 }
 

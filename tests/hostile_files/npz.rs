@@ -121,6 +121,10 @@ fn archives_without_arrays_and_other_files() {
     for (file, expected) in [
         (stored(&[]), "expected arrays (entries that end with .npy), found none"),
         (stored(&[("model/data.pkl", b"\x80\x02")]), "entries that end with .npy"),
+        (
+            stored(&[("d/", b""), ("d/1.png", b"\x89PNG")]),
+            "found a ZIP archive of PNG files; extract it first",
+        ),
         (stored(&[("x.npy", b"text")]), "x: content: expected NPY, found text"),
         (stored(&[("x\n\x1b[31m.npy", b"text")]), "x.npz: x\\n\\u{1b}[31m: content"),
         (stored(&[(&"x".repeat(1000), b""), (&("y".repeat(1000) + ".npy"), b"")]), "yyy...: content"),

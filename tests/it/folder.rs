@@ -123,7 +123,7 @@ fn gray_is_gray_however_it_is_stored() {
         [0_u16, 128, 129, 65_406, 65_407, 65_535].iter().flat_map(|x| x.to_be_bytes()).collect();
     let images = single(&encode((6, 1), ColorType::Grayscale, BitDepth::Sixteen, None, &levels)).unwrap();
     assert_eq!(images.pixels(), [0, 0, 1, 254, 255, 255]);
-    assert!(images.notices()[0].contains("1 images of 16 bits"), "{:?}", images.notices());
+    assert!(images.notices()[0].contains("1 image of 16 bits"), "{:?}", images.notices());
     let bits = encode((4, 1), ColorType::Grayscale, BitDepth::One, None, &[0b0110_0000]);
     assert_eq!(single(&bits).unwrap().pixels(), [0, 255, 255, 0]);
 }
@@ -145,7 +145,7 @@ fn transparent_pixels_show_the_background() {
         let images = single_over(file, background).unwrap();
         assert_eq!(images.pixels(), expected);
         let notice =
-            images.notices().iter().find(|notice| notice.contains("1 images with transparent pixels"));
+            images.notices().iter().find(|notice| notice.contains("1 image with transparent pixels"));
         let name = format!("{background:?}").to_lowercase();
         assert!(notice.is_some_and(|notice| notice.contains(&name)), "{:?}", images.notices());
     }
@@ -217,13 +217,15 @@ fn what_is_no_image_is_skipped_and_counted() {
         write(nested.path(), name, b"no image");
     }
     write(nested.path(), ".DS_Store", b"no image");
+    write(nested.path(), "@eaDir/ash/1.png@SynoEAStream", b"no image");
+    write(nested.path(), "oak/Icon\r", b"");
     fs::create_dir(nested.path().join("yew")).unwrap();
     let Folder { images, classes, .. } = load(nested.path()).unwrap();
     assert_eq!((images.labels(), images.pixels()), (Some(&[0, 1][..]), &[5, 5][..]));
     assert_eq!(classes, ["ash", "oak", "yew"]);
     let notices = images.notices().join("\n");
     assert!(
-        notices.contains("6 files that are no images") && notices.contains("class yew has no"),
+        notices.contains("8 other files without an image") && notices.contains("class yew has no"),
         "{notices}"
     );
 }
@@ -240,13 +242,13 @@ fn an_animation_counts_as_its_first_frame_and_an_end_may_be_missing() {
     writer.finish().unwrap();
     let images = single(&file).unwrap();
     assert_eq!(images.pixels(), [1, 2]);
-    assert!(images.notices()[0].contains("1 animations"), "{:?}", images.notices());
+    assert!(images.notices()[0].contains("1 animation: only"), "{:?}", images.notices());
 
     let whole = gray((2, 1), &[7, 8]);
     for missing in 1..=12 {
         let images = single(&whole[..whole.len() - missing]).unwrap();
         assert_eq!(images.pixels(), [7, 8]);
-        assert!(images.notices()[0].contains("1 files without their end, such as"), "{:?}", images.notices());
+        assert!(images.notices()[0].contains("1 file cut short, such as"), "{:?}", images.notices());
     }
 }
 
@@ -256,13 +258,20 @@ fn what_does_not_fit_is_named() {
     let mut damaged = good.clone();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 0x10;
+    // The header's checksum.
+    let mut checksum = good.clone();
+    checksum[29] ^= 1;
     let mut huge = good.clone();
     huge[16..20].copy_from_slice(&0x7fff_ffff_u32.to_be_bytes());
     for (file, expected) in [
-        (&gray((3, 2), &[9; 6]), "expected 3 x 2, as in the images before, found 2 x 3"),
+        (
+            &gray((3, 2), &[9; 6]),
+            "expected 3 x 2, as in the images before, found 2 x 3; resize the images first",
+        ),
         (&b"no image".to_vec(), "PNG"),
         (&Vec::new(), "PNG"),
         (&damaged, "PNG"),
+        (&checksum, "a wrong checksum: the file is damaged; fetch or save it again"),
         (&huge, "PNG"),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -286,7 +295,24 @@ fn a_header_is_not_trusted() {
     encoder.set_depth(BitDepth::Sixteen);
     encoder.write_header().unwrap().write_chunk(chunk::IDAT, &[]).unwrap();
     let error = single(&file).unwrap_err().to_string();
-    assert!(error.contains("at most 16777216 pixels, found 32768 x 32768"), "{error}");
+    assert!(error.contains("at most 16777216 pixels, found 32768 x 32768; resize"), "{error}");
+}
+
+#[test]
+fn a_folder_with_a_file_of_arrays_says_to_pass_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "train-images", &[0, 0, 8, 3, 0, 0, 0, 1]);
+    let error = load(folder.path()).unwrap_err().to_string();
+    assert!(error.ends_with("train-images alone; pass the file itself"), "{error}");
+    write(folder.path(), "x.npy", b"\x93NUMPY\x01\0");
+    let error = load(folder.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("found 2 other files, such as ") && error.ends_with("pass a file itself"),
+        "{error}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "notes", b"no image");
+    assert!(load(folder.path()).unwrap_err().to_string().ends_with("expected PNG files, found 1 other file"));
 }
 
 #[test]

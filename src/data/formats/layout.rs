@@ -13,7 +13,7 @@ pub(super) struct Layout {
     pub channels: usize,
     /// Whether an image is stored as one plane per channel, as PyTorch does, instead of as pixels with their channels.
     planes: bool,
-    /// What the dimensions may mean instead, if nobody stated the shape.
+    /// Another meaning of the dimensions, if nobody stated the shape.
     doubt: Option<String>,
 }
 
@@ -138,7 +138,7 @@ fn looks_like_one_color_image(dims: &[usize]) -> bool {
     matches!(dims, [sides @ .., 3 | 4] if sides.len() == 2 && are_sides(sides))
 }
 
-/// What to do about dimensions that make no images.
+/// Remedies for dimensions that make no images.
 fn remedy(dims: &[usize]) -> String {
     match dims {
         _ if looks_like_one_color_image(dims) => {
@@ -159,7 +159,7 @@ fn remedy(dims: &[usize]) -> String {
 
 const MOVE: &str = "move the last axis first: numpy.moveaxis(a, -1, 0)";
 
-/// What dimensions that make gray images may mean instead.
+/// Another meaning of dimensions that make gray images.
 fn doubt(dims: &[usize]) -> Option<String> {
     let &[images, height, width] = dims else { return None };
     let taken = || format!("{dims:?} are taken as {images} images of {height} x {width}");

@@ -4,11 +4,14 @@ use super::layout::Layout;
 use crate::{
     data::ImageSet,
     error::{Error, Result},
-    files::numbers::{Element, Kind},
+    files::numbers::{Element, Kind, number},
 };
 
 /// Half the distance between two gray levels. Interpolation and rounding leave floats that far outside [0, 1].
 const TOLERANCE: f64 = 0.5 / 255.0;
+
+/// Images whose brightest pixel is darker than this level of 255 probably have another white.
+const DIM: f64 = 100.0;
 
 const REVERSED: &str = "are the elements in reversed byte order?";
 
@@ -57,7 +60,7 @@ fn levels(
                 let value = element.float(bytes);
                 if !(-TOLERANCE..=1.0 + TOLERANCE).contains(&value) {
                     let remedy = if reversed_float(element, bytes) {
-                        REVERSED
+                        REVERSED.to_owned()
                     } else {
                         remedy(elements().map(|bytes| element.float(bytes)))
                     };
@@ -83,6 +86,8 @@ fn levels(
         }
         (Kind::Unsigned, 2) => {
             notices.push(format!("{file}: 16-bit pixels were rounded to 8 bits; 65535 is white"));
+            let largest = elements().map(|bytes| element.integer(bytes)).max().unwrap_or(0);
+            notices.extend(too_dark(file, largest));
             Ok(elements().map(|bytes| ((element.integer(bytes) + 128) / 257) as u8).collect())
         }
         (Kind::Unsigned | Kind::Signed, size) => {
@@ -92,6 +97,10 @@ fn levels(
                 let remedy = match value {
                     _ if reversed_integer(element, bytes) => format!("; {REVERSED}"),
                     ..0 if size == 1 => "; save as uint8".to_owned(),
+                    256.. => {
+                        let largest = elements().map(|bytes| element.integer(bytes)).max().unwrap_or(value);
+                        format!("; the largest value is {largest}: scale to 0 to 255 first")
+                    }
                     _ => String::new(),
                 };
                 u8::try_from(value).or_else(|_| wrong(index, bytes, &remedy))
@@ -99,6 +108,16 @@ fn levels(
             elements().enumerate().map(level).collect()
         }
     }
+}
+
+/// The notice for images of 16 bits whose largest pixel is below half of white.
+fn too_dark(file: &str, largest: i128) -> Option<String> {
+    let remedy = match largest {
+        1..=255 => "these seem to be levels of 8 bits; save them as uint8 first".to_owned(),
+        256..=32_767 => format!("if that should be white, multiply by {} first", 65_535 / largest),
+        _ => return None,
+    };
+    Some(format!("{file}: the largest of the 16-bit pixels is {largest}, so the images are dark; {remedy}"))
 }
 
 /// Returns whether an invalid integer is a level, or a label, in the other byte order.
@@ -113,23 +132,26 @@ fn reversed_float(element: Element, bytes: &[u8]) -> bool {
 }
 
 /// Says how numbers that are no pixels become pixels.
-fn remedy(numbers: impl Iterator<Item = f64>) -> &'static str {
+fn remedy(numbers: impl Iterator<Item = f64>) -> String {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     for number in numbers {
         if !number.is_finite() {
-            return "replace non-finite values first";
+            return "replace non-finite values first".to_owned();
         }
         low = low.min(number);
         high = high.max(number);
     }
     // Resampling with negative lobes, such as bicubic, overshoots by less than that.
-    if low >= -0.25 && high <= 1.25 {
+    let remedy = if low >= -0.25 && high <= 1.25 {
         "clip the values to [0, 1] first, as with numpy.clip"
-    } else if low >= 0.0 && high <= 255.0 {
+    } else if low >= 0.0 && (DIM..=255.0).contains(&high) {
         "divide by 255 or save as uint8"
+    } else if low >= 0.0 {
+        return format!("the largest value is {}: divide by it", number(high));
     } else if low >= -1.0 && high <= 1.0 {
         "convert values in [-1, 1] by (x + 1) / 2"
     } else {
         "rescale the values first, or clip them if the range is right"
-    }
+    };
+    remedy.to_owned()
 }

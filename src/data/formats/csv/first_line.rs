@@ -23,6 +23,13 @@ pub(super) fn delimiter(start: &[u8]) -> u8 {
     found.into_iter().find(|(_, seen)| *seen).map_or(b',', |(delimiter, _)| delimiter)
 }
 
+/// Returns the separator that the line `sep=;` of Excel states, and the text behind that line.
+pub(super) fn stated_delimiter(start: &[u8]) -> Option<(u8, &[u8])> {
+    let [delimiter, rest @ ..] = start.strip_prefix(b"sep=")? else { return None };
+    let rest = rest.strip_prefix(b"\r").unwrap_or(rest);
+    Some((*delimiter, rest.strip_prefix(b"\n")?))
+}
+
 /// The columns of a table.
 pub(super) struct Columns {
     /// Names of all columns. Empty without a header.

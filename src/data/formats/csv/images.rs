@@ -1,4 +1,4 @@
-use super::Table;
+use super::{Table, cells::excerpt};
 use crate::{
     data::{
         ImageSet,
@@ -30,6 +30,16 @@ impl Table {
         let dims = self.rows.shape();
         let layout = Layout::new(&self.name, dims, Some(shape));
         let layout = layout.map_err(|error| self.forgotten_label(shape).unwrap_or(error))?;
+        if let Some(index) = self.lone_fraction() {
+            let value = self.rows.iter().nth(index).copied().unwrap_or_default();
+            let found = format!("{value} at {}; round it first", layout.position(index));
+            return Err(Error::format(
+                &self.name,
+                "pixel",
+                "an integer from 0 to 255, as nearly all are",
+                found,
+            ));
+        }
         let (element, bytes) = self.elements();
         let mut images = pixels::images(&self.name, name, dims, &layout, element, bytes)?;
         let mut notices = images.notices().to_vec();
@@ -47,6 +57,16 @@ impl Table {
             }
         }
         Ok(images.with_notices(notices))
+    }
+
+    /// The first of the few fractions in a table of gray levels, which is more likely a mistake than all the others.
+    fn lone_fraction(&self) -> Option<usize> {
+        const FEW: usize = 20;
+        let (low, high) =
+            self.rows.iter().fold((0.0_f32, 0.0_f32), |(low, high), &x| (x.min(low), x.max(high)));
+        let fractions = self.rows.iter().filter(|number| number.fract() != 0.0).count();
+        let few = low >= 0.0 && (2.0..=255.0).contains(&high) && fractions * FEW < self.rows.len();
+        self.rows.iter().position(|number| number.fract() != 0.0).filter(|_| few)
     }
 
     /// The elements of an array of the type that the numbers suggest.
@@ -72,9 +92,59 @@ impl Table {
         if self.labels.is_some() || pixels.checked_add(1) != Some(columns) {
             return None;
         }
-        let found = format!("{columns}; is one of them the label? then name its column");
+        let found = format!("{columns}; {}", self.odd_column());
         Some(Error::format(&self.name, "number of columns", pixels, found))
     }
+
+    /// Says which column is probably not one of pixels.
+    fn odd_column(&self) -> String {
+        const LABELS: [&str; 6] = ["y", "class", "target", "labels", "digit", "category"];
+        const NUMBERS: [&str; 4] = ["unnamed: 0", "id", "index", "imageid"];
+        let named = |known: &[&str]| {
+            self.columns.iter().position(|name| known.contains(&name.trim().to_ascii_lowercase().as_str()))
+        };
+        if let Some(index) = named(&LABELS) {
+            let name = excerpt(&self.columns[index]);
+            return format!(
+                "column {} (`{name}`) looks like labels; call it `label` in the header",
+                index + 1
+            );
+        }
+        if let Some(index) = named(&NUMBERS) {
+            let name = excerpt(&self.columns[index]);
+            return format!("column {} (`{name}`) looks like row numbers; remove it", index + 1);
+        }
+        let first = || self.rows.column(0).into_iter().copied();
+        if self.rows.nrows() > 1 && (0..=u32::MAX).zip(first()).all(|(row, number)| number == row as f32) {
+            return "the first column looks like row numbers; remove it".to_owned();
+        }
+        let last = self.rows.column(self.rows.ncols() - 1);
+        let remedy = if self.columns.is_empty() {
+            "give the table a first line with names, and call that column `label`"
+        } else {
+            "call that column `label` in the header"
+        };
+        if looks_like_labels(first()) {
+            format!("the first column looks like labels; {remedy}")
+        } else if looks_like_labels(last.into_iter().copied()) {
+            format!("the last column looks like labels; {remedy}")
+        } else {
+            format!("is one of them the label? Then {remedy}")
+        }
+    }
+}
+
+/// Returns whether numbers are a few different bytes, and not all equal as pixels of a margin are.
+fn looks_like_labels(numbers: impl Iterator<Item = f32> + Clone) -> bool {
+    const MOST_CLASSES: usize = 64;
+    let mut seen = [false; 256];
+    for number in numbers {
+        if number.fract() != 0.0 || !(0.0..=255.0).contains(&number) {
+            return false;
+        }
+        seen[usize::from(number as u8)] = true;
+    }
+    (2..=MOST_CLASSES).contains(&seen.into_iter().filter(|&seen| seen).count())
 }
 
 /// A label as a byte. Some programs write integers as `7.0`.

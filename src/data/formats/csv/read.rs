@@ -15,6 +15,7 @@ use std::{
 };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const PADDED: &str = "; the file has zero bytes (NUL), perhaps padding; remove them, or fetch the file again";
 /// Bytes in which to look for the delimiter.
 const START: usize = 1 << 16;
 
@@ -25,7 +26,10 @@ pub(super) fn table(stream: impl Read, name: &str, options: &CsvOptions) -> Resu
         return Err(Error::format(name, "content", "a CSV table", found));
     }
     let start = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&start);
-    let delimiter = options.delimiter.unwrap_or_else(|| first_line::delimiter(start));
+    let stated = first_line::stated_delimiter(start);
+    let (skipped, start) = stated.map_or((0, start), |(_, rest)| (1, rest));
+    let delimiter = options.delimiter.or(stated.map(|(delimiter, _)| delimiter));
+    let delimiter = delimiter.unwrap_or_else(|| first_line::delimiter(start));
     if matches!(delimiter, b'"' | b'\n' | b'\r') {
         let expected = "a byte other than a quote or the end of a line";
         return Err(Error::setting("delimiter", char::from(delimiter), expected));
@@ -35,7 +39,7 @@ pub(super) fn table(stream: impl Read, name: &str, options: &CsvOptions) -> Resu
         .flexible(true)
         .delimiter(delimiter)
         .from_reader(start.chain(stream));
-    rows(&mut Records { reader, record: ByteRecord::new(), name }, options)
+    rows(&mut Records { reader, record: ByteRecord::new(), name, skipped }, options)
 }
 
 fn rows<R: Read>(records: &mut Records<R>, options: &CsvOptions) -> Result<Table> {
@@ -43,16 +47,34 @@ fn rows<R: Read>(records: &mut Records<R>, options: &CsvOptions) -> Result<Table
     let Some(first) = records.next()? else {
         return Err(Error::format(name, "table", "rows", "blank lines only"));
     };
+    // Some programs write a separator behind the last cell, too.
+    let trailing = records.ends_empty() && records.cells().any(|cell| !cell.is_empty());
+    if trailing {
+        records.trim_end();
+    }
     let columns = Columns::new(name, first, records.cells(), options)?;
     let width = records.record.len();
     let mut numbers = vec![];
     let mut labels = vec![];
     let mut next = if columns.names.is_empty() { Some(first) } else { records.next()? };
     let mut rows = 0;
+    let mut blank = None;
     while let Some(line) = next {
+        if trailing && line != first {
+            records.trim_end();
+        }
+        if width > 1 && records.cells().all(|cell| cell.is_empty()) {
+            // Excel writes such lines at the end.
+            blank = blank.or(Some(line));
+            next = records.next()?;
+            continue;
+        }
+        if let Some(line) = blank {
+            number(name, &columns, line, 0, "")?;
+        }
         if records.record.len() != width {
             let expected = format!("{width}, as in line {first}");
-            let found = format!("{} in line {line}{}", records.record.len(), records.unclosed_quote());
+            let found = format!("{} in line {line}{}", records.record.len(), records.defect());
             return Err(Error::format(name, "number of cells", expected, found));
         }
         for (index, cell) in records.cells().enumerate() {
@@ -66,12 +88,10 @@ fn rows<R: Read>(records: &mut Records<R>, options: &CsvOptions) -> Result<Table
         next = records.next()?;
     }
     if rows == 0 {
-        let found = if columns.label.is_none() && columns.names.iter().all(|name| name.parse::<u32>().is_ok())
-        {
-            "none; a first line of 0, 1, 2, ... or 1, 2, 3, ... is a header"
-        } else {
-            "none"
-        };
+        let counts =
+            !columns.names.is_empty() && columns.names.iter().all(|name| name.parse::<u32>().is_ok());
+        let remedy = if counts { "; a first line of 0, 1, 2, ... or 1, 2, 3, ... is a header" } else { "" };
+        let found = format!("none{remedy}");
         return Err(Error::format(name, "table", "rows below the header", found));
     }
     let mut names = columns.names;
@@ -92,9 +112,17 @@ fn another_format(start: &[u8]) -> Option<&'static str> {
     let start = &start[..start.len().min(content::START)];
     match content::describe(start) {
         Some(content::TEXT | content::TABLE) => None,
+        None if has_zeros_only_behind_text(start) => Some(
+            "text with zero bytes (NUL) behind it, perhaps padding; remove them, or fetch the file again",
+        ),
         None if start.contains(&0) => Some("binary data, or text in UTF-16; save it as UTF-8"),
         found => found,
     }
+}
+
+fn has_zeros_only_behind_text(start: &[u8]) -> bool {
+    let text = start.iter().position(|&byte| byte == 0).unwrap_or(start.len());
+    text > 0 && text < start.len() && start[text..].iter().all(|&byte| byte == 0)
 }
 
 fn number(name: &str, columns: &Columns, line: u64, index: usize, cell: &str) -> Result<f32> {
@@ -102,6 +130,7 @@ fn number(name: &str, columns: &Columns, line: u64, index: usize, cell: &str) ->
         Cell::Number(number) => return Ok(number),
         Cell::Missing => "; fill or drop missing values first",
         Cell::Odd(remedy) => &format!("; {remedy}"),
+        Cell::Text if cell.contains('\0') => PADDED,
         Cell::Text if cell.contains('\n') => "; is a quote not closed?",
         Cell::Text if columns.label.is_none() => "; if these are labels, name their column",
         Cell::Text => "",
@@ -124,6 +153,8 @@ struct Records<'a, R> {
     reader: Reader<R>,
     record: ByteRecord,
     name: &'a str,
+    /// Lines before those of the reader.
+    skipped: u64,
 }
 
 impl<R: Read> Records<'_, R> {
@@ -136,16 +167,43 @@ impl<R: Read> Records<'_, R> {
                 _ => Error::format(self.name, "table", "CSV", text),
             }
         })?;
-        Ok(more.then(|| self.record.position().map_or(1, ::csv::Position::line)))
+        if self.record.get(0).is_some_and(|cell| cell.len() > 1 && cell.starts_with(b"#")) {
+            let remedy = "remove the lines with `#`, or save by numpy.savetxt(comments=\"\")";
+            let found = format!("a comment in line {}; {remedy}", self.line());
+            return Err(Error::format(self.name, "table", "cells", found));
+        }
+        Ok(more.then(|| self.line()))
+    }
+
+    fn line(&self) -> u64 {
+        self.skipped + self.record.position().map_or(1, ::csv::Position::line)
+    }
+
+    /// Removes an empty last cell.
+    fn trim_end(&mut self) {
+        if self.ends_empty() {
+            self.record.truncate(self.record.len() - 1);
+        }
+    }
+
+    /// Returns whether the line ends with a separator.
+    fn ends_empty(&self) -> bool {
+        self.record.len() > 1 && self.cells().last().is_some_and(|cell| cell.is_empty())
     }
 
     fn cells(&self) -> impl Iterator<Item = Cow<'_, str>> + Clone {
         self.record.iter().map(|cell| String::from_utf8_lossy(cell.trim_ascii()))
     }
 
-    fn unclosed_quote(&self) -> &'static str {
-        let broken = self.record.iter().any(|cell| cell.contains(&b'\n'));
-        if broken { "; is a quote not closed?" } else { "" }
+    /// Says why a line may have another number of cells.
+    fn defect(&self) -> &'static str {
+        if self.record.iter().any(|cell| cell.contains(&0)) {
+            PADDED
+        } else if self.record.iter().any(|cell| cell.contains(&b'\n')) {
+            "; is a quote not closed?"
+        } else {
+            ""
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 use byteorder::{BigEndian, ReadBytesExt};
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn load_array_and_digest(path: &Path) -> Result<(IdxArray, String)> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(Error::io(path))?;
     let mut stream = HashingReader::new(decompressed(file).map_err(Error::io(path))?);
-    let array = read_plain(&mut stream, &name)?;
+    let array = read_plain(&mut stream, &name, false)?;
     Ok((array, stream.into_hex()))
 }
 
@@ -48,13 +48,16 @@ pub(crate) fn load_array_and_digest(path: &Path) -> Result<(IdxArray, String)> {
 /// # Errors
 /// [`Error::Format`] if the stream is not an IDX file, [`Error::Io`] if it cannot be read.
 pub fn read_array(stream: impl Read, name: &str) -> Result<IdxArray> {
-    read_plain(&mut decompressed(stream).map_err(Error::io(name))?, name)
+    let mut stream = BufReader::new(stream);
+    let packed = is_gzip(stream.fill_buf().map_err(Error::io(name))?);
+    read_plain(&mut decompressed(stream).map_err(Error::io(name))?, name, packed)
 }
 
-fn read_plain(stream: &mut impl Read, name: &str) -> Result<IdxArray> {
+/// Reads an array of a stream that was perhaps `packed` with gzip before.
+fn read_plain(stream: &mut impl Read, name: &str, packed: bool) -> Result<IdxArray> {
     let start = memory::read(stream, 4).map_err(truncated(name, "magic number", "4 bytes"))?;
     let Some((element, dimensions)) = magic_number(&start) else {
-        return Err(another_format(stream, name, start));
+        return Err(another_format(stream, name, start, packed));
     };
     let mut shape = Vec::with_capacity(dimensions.into());
     for _ in 0..dimensions {
@@ -80,7 +83,8 @@ fn read_plain(stream: &mut impl Read, name: &str) -> Result<IdxArray> {
             let found = format!("{shape:?}, which is {reversed:?} in reversed byte order");
             return Err(Error::format(name, "dimensions", "big-endian numbers", found));
         }
-        return Err(Error::format(name, "elements", expected / size, bytes.len() / size));
+        let found = format!("{}; the file is cut short; fetch it again", bytes.len() / size);
+        return Err(Error::format(name, "elements", expected / size, found));
     }
     // Reading to the end makes the decoder check gzip's CRC.
     let rest = io::copy(&mut stream.take(1 << 16), &mut io::sink());
@@ -112,12 +116,15 @@ fn magic_number(start: &[u8]) -> Option<(Element, u8)> {
 }
 
 /// The error for a stream that starts with another magic number.
-fn another_format(stream: &mut impl Read, name: &str, mut start: Vec<u8>) -> Error {
+fn another_format(stream: &mut impl Read, name: &str, mut start: Vec<u8>, packed: bool) -> Error {
     let magic: String = start.iter().map(|byte| format!("{byte:02x}")).collect();
     // What cannot be read does not help to name the format.
     let _ = stream.take(content::START as u64).read_to_end(&mut start);
     if is_gzip(&start) {
         return Error::format(name, "content", "IDX", "gzip within gzip; decompress it first");
+    }
+    if packed && start.starts_with(b"\x93NUMPY") {
+        return Error::format(name, "content", "IDX", "a NumPy .npy file within gzip; decompress it first");
     }
     if let Some(found) = content::describe(&start) {
         return Error::format(name, "content", "IDX", found);

@@ -11,7 +11,24 @@ pub(super) fn element(name: &str, header: &Header) -> Result<Element> {
     let descriptor = &header.type_descriptor;
     descriptor.as_string().and_then(|text| parse(text)).ok_or_else(|| {
         let expected = "bool, integers of at most 64 bits, or floats of 16, 32 or 64 bits";
-        Error::format(name, "type of the elements", expected, descriptor)
+        let remedy = descriptor.as_string().and_then(|text| remedy(text)).unwrap_or_default();
+        Error::format(name, "type of the elements", expected, format!("{descriptor}{remedy}"))
+    })
+}
+
+/// Names a type that is not read, and says what to save instead.
+fn remedy(text: &str) -> Option<&'static str> {
+    let text = text.trim_start_matches(['<', '>', '=', '|', '!']);
+    Some(match text.as_bytes().first()? {
+        b'M' => ", dates (datetime64); convert them by astype(\"int64\")",
+        b'm' => ", durations (timedelta64); convert them by astype(\"int64\")",
+        b'O' => ", Python objects; make one array of numbers, as with numpy.stack",
+        b'c' | b'F' | b'D' => ", complex numbers; save numpy.abs of them, or the real part",
+        b'V' if text == "V2" => ", perhaps bfloat16 of JAX; convert by astype(\"float32\") before saving",
+        b'V' => ", raw bytes (void); save a plain array of numbers",
+        b'U' | b'S' | b'a' => ", text; save numbers",
+        b'f' | b'g' => ", long floats; convert them by astype(\"float32\")",
+        _ => return None,
     })
 }
 
@@ -76,4 +93,26 @@ pub(super) fn rows_first(name: &str, header: &Header, size: usize, bytes: Vec<u8
         .map_err(|error| Error::format(name, "shape", "a shape that fits in memory", error))?;
     let bytes_last: Vec<usize> = (1..shape.len()).chain([0]).collect();
     Ok(array.permuted_axes(bytes_last).iter().copied().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_are_no_numbers_get_a_remedy() {
+        for (text, expected) in [
+            ("<M8[ns]", "datetime64"),
+            ("<m8[s]", "timedelta64"),
+            ("|O", "numpy.stack"),
+            ("<c8", "complex"),
+            ("<V2", "bfloat16"),
+            ("|V12", "void"),
+            ("<U5", "text"),
+            ("<f16", "long floats"),
+        ] {
+            assert!(parse(text).is_none(), "{text}");
+            assert!(remedy(text).is_some_and(|remedy| remedy.contains(expected)), "{text}");
+        }
+    }
 }

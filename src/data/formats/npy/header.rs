@@ -5,6 +5,7 @@ use crate::{
 use ndarray_npy::npy::header::Header;
 use std::io::Read;
 
+const MAGIC: &[u8] = b"\x93NUMPY";
 /// Headers have about 128 bytes. Some writers pad them to a page.
 const MAX_HEADER: usize = 1 << 16;
 /// Maximum length of a header without its padding.
@@ -16,7 +17,7 @@ pub(super) fn header(stream: &mut impl Read, name: &str) -> Result<Header> {
     let bad = |found: &dyn std::fmt::Display| Error::format(name, "header", "a valid .npy header", found);
     let mut take = |len| memory::read(stream, len).map_err(Error::io(name));
     let mut bytes = take(8)?;
-    if !bytes.starts_with(b"\x93NUMPY") {
+    if !bytes.starts_with(MAGIC) {
         bytes.extend(take(content::START).unwrap_or_default());
         let found = content::describe(&bytes).unwrap_or("the start of another format");
         return Err(Error::format(name, "content", "NPY", found));
@@ -69,10 +70,13 @@ pub(super) fn elements(stream: &mut impl Read, name: &str, header: &Header, size
     })?;
     let bytes = memory::read(&mut *stream, length).map_err(Error::io(name))?;
     if bytes.len() < length {
-        return Err(Error::format(name, "elements", format_args!("{length} bytes"), bytes.len()));
+        let found = format!("{}; the file is cut short; fetch or save it again", bytes.len() / size);
+        return Err(Error::format(name, "elements", length / size, found));
     }
-    if !memory::read(stream, 1).map_err(Error::io(name))?.is_empty() {
-        return Err(Error::format(name, "end", "nothing after the elements", "more bytes"));
+    let rest = memory::read(stream, MAGIC.len()).map_err(Error::io(name))?;
+    if !rest.is_empty() {
+        let found = if rest == MAGIC { "another array; save one array per file" } else { "more bytes" };
+        return Err(Error::format(name, "end", "nothing after the elements", found));
     }
     Ok(bytes)
 }

@@ -21,7 +21,8 @@ use std::{
 /// Loads images `[images, height, width]`, `[images, height, width, 3]`, or `[images, features]` if `shape` gives their
 /// (height, width). The set is named after the file.
 ///
-/// Dimensions of 1 have no effect. Color may also be stored as planes, `[images, 3, height, width]`. Pixels are `uint8`;
+/// Dimensions of 1 have no effect. Three dimensions of which the last is 3 or 4, such as (28, 28, 3), may be one color image
+/// and are refused without `shape`, unless the images have a height below 5. Color may also be stored as planes, `[images, 3, height, width]`. Pixels are `uint8`;
 /// `uint16`, of which 65,535 is white; `bool`; floats in [0, 1], which are rounded to 256 levels as by
 /// [`ImageSet::from_array`]; or other integers from 0 to 255. What was converted is in [`ImageSet::notices`].
 ///
@@ -168,6 +169,24 @@ mod tests {
     }
 
     #[test]
+    fn dark_images_of_16_bits_are_noticed() {
+        for (largest, expected) in [
+            (
+                255_u16,
+                Some("is 255, so the images are dark; these seem to be levels of 8 bits; save them as uint8"),
+            ),
+            (16_383, Some("is 16383, so the images are dark; if that should be white, multiply by 4 first")),
+            (32_768, None),
+            (0, None),
+        ] {
+            let images = read(&*npy(&array![[[0_u16, largest]]]), "x", Some((1, 2))).unwrap();
+            let dark = images.notices().iter().find(|notice| notice.contains("dark"));
+            assert_eq!(dark.is_some(), expected.is_some(), "{largest}");
+            assert!(dark.is_none_or(|notice| notice.contains(expected.unwrap_or_default())), "{dark:?}");
+        }
+    }
+
+    #[test]
     fn files_without_images_are_errors_that_say_so() {
         let swapped = |value: f64| f64::from_bits(value.to_bits().swap_bytes());
         let three = npy(&Array3::<u8>::zeros((2, 3, 4)));
@@ -187,6 +206,8 @@ mod tests {
                 "77 at image 0, row 1, column 0; divide by 255",
             ),
             (npy(&array![[[0_f32, 0.0], [1.02, 1.0]]]), None, "clip the values"),
+            (npy(&array![[[0_f32, 0.0], [16.0, 1.0]]]), None, "the largest value is 16: divide by it"),
+            (npy(&array![[[0.0, 0.0], [1e300, 1.0]]]), None, "found 1e300 at image 0, row 1, column 0"),
             (npy(&array![[[0_f32, 0.0], [-1.0, 1.0]]]), None, "(x + 1) / 2"),
             (npy(&array![[[0_f32, 0.0], [-7.0, 1.0]]]), None, "rescale"),
             (npy(&array![[[0.0, f64::NAN], [0.0, 0.0]]]), None, "NaN at image 0, row 0, column 1; replace"),
@@ -199,7 +220,18 @@ mod tests {
             ),
             (npy(&Array3::<u8>::zeros((0, 3, 4))), None, "at least 1 pixel, found [0, 3, 4]"),
             (npy(&Array3::<u8>::zeros((2, 0, 4))), None, "at least 1 pixel"),
-            ([&three[..], &[0]].concat(), None, "nothing after the elements"),
+            ([&three[..], &[0]].concat(), None, "nothing after the elements, found more bytes"),
+            ([&three[..], &three].concat(), None, "found another array; save one array per file"),
+            (
+                three[..three.len() - 1].to_vec(),
+                None,
+                "elements: expected 24, found 23; the file is cut short; fetch",
+            ),
+            (
+                npy(&array![[[1_u32, 70_000], [0, 300]]]),
+                None,
+                "the largest value is 70000: scale to 0 to 255",
+            ),
         ] {
             let error = read(&file[..], "x.npy", shape).unwrap_err().to_string();
             assert!(error.contains(expected), "{expected}: {error}");

@@ -134,7 +134,10 @@ impl<R: Read + Seek> Archive<R> {
 
     fn no_such_array(&mut self, array: Option<&str>, names: &[(usize, String)]) -> Error {
         if names.is_empty() {
-            return Error::format(&self.name, "content", "arrays (entries that end with .npy)", "none");
+            let ends_with_png = |name: &[u8]| name.to_ascii_lowercase().ends_with(b".png");
+            let images = self.zip.file_names().flatten().any(|name| ends_with_png(name.as_bytes()));
+            let found = if images { content::ZIP_OF_PNG } else { "none" };
+            return Error::format(&self.name, "content", "arrays (entries that end with .npy)", found);
         }
         let mut list = vec![];
         for (index, name) in names.iter().take(DESCRIBED) {

@@ -62,7 +62,7 @@ fn decode(
 ) -> Result<Image> {
     let bad = |error: DecodingError| match content::describe(file).filter(|&found| found != content::PNG) {
         Some(found) => Error::format(name, "content", "PNG", found),
-        None => Error::format(name, "PNG", "a valid image", error),
+        None => Error::format(name, "PNG", "a valid image", damage(&error)),
     };
     let mut decoder = Decoder::new(Cursor::new(file));
     // Expands palettes to colors and fewer than 8 bits to 8.
@@ -73,12 +73,13 @@ fn decode(
     let animated = info.animation_control().is_some();
     if let Some((height, width)) = expected.filter(|&expected| expected != shape) {
         let expected = format!("{height} x {width}, as in the images before");
-        return Err(Error::format(name, "size", expected, format!("{} x {}", shape.0, shape.1)));
+        let found = format!("{} x {}; resize the images first", shape.0, shape.1);
+        return Err(Error::format(name, "size", expected, found));
     }
     let size = reader.output_buffer_size();
     let count = shape.0.checked_mul(shape.1).filter(|&count| count <= MAX_PIXELS);
     let (Some(size), Some(_)) = (size, count) else {
-        let found = format!("{} x {}", shape.0, shape.1);
+        let found = format!("{} x {}; resize the images first", shape.0, shape.1);
         return Err(Error::format(name, "size", format!("at most {MAX_PIXELS} pixels"), found));
     };
     let mut bytes = vec![0; size];
@@ -116,6 +117,18 @@ fn decode(
         return Ok(Image { shape, channels: 1, pixels, conversions });
     }
     Ok(Image { shape, channels: COLORS, pixels, conversions })
+}
+
+/// Says what is wrong with a file. The decoder's own words about chunks show its internals.
+fn damage(error: &DecodingError) -> String {
+    let text = error.to_string();
+    if text.starts_with("CRC error") {
+        "a wrong checksum: the file is damaged; fetch or save it again".to_owned()
+    } else if text.contains("ChunkType") {
+        "parts in a wrong order; save the image again".to_owned()
+    } else {
+        text
+    }
 }
 
 /// The format of decoded samples: 1 or 3 channels, and alpha after them if the number is even.

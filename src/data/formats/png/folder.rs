@@ -12,8 +12,8 @@ use std::{
 
 /// Labels are bytes.
 const MAX_CLASSES: usize = 256;
-/// Files and folders that operating systems create by themselves.
-const CLUTTER: [&str; 3] = ["thumbs.db", "desktop.ini", "__macosx"];
+/// Files and folders that operating systems and storage servers create by themselves, in lower case.
+const CLUTTER: [&str; 5] = ["thumbs.db", "desktop.ini", "__macosx", "@eadir", "icon\r"];
 /// Names of folders with a part of a data set or one side of its pairs, in lower case.
 const PARTS: [&str; 23] = [
     "train",
@@ -163,6 +163,8 @@ struct Loader {
     labels: Vec<u8>,
     files: Vec<PathBuf>,
     skipped: usize,
+    /// A skipped file that another reader loads.
+    array: Option<PathBuf>,
     notices: Vec<String>,
     in_color: usize,
     transparent: usize,
@@ -197,6 +199,7 @@ impl Loader {
             let named = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
             if !named && !is_png(file) && !is_other_image(file) {
                 self.skipped += 1;
+                self.array = self.array.take().or_else(|| is_array(file).then(|| file.clone()));
                 continue;
             }
             let expected = Some(self.shape).filter(|_| !self.files.is_empty());
@@ -228,8 +231,18 @@ impl Loader {
 
     fn finish(mut self, folders: Vec<PathBuf>) -> Result<Folder> {
         if self.files.is_empty() {
-            let found =
-                if self.skipped == 0 { "none".to_owned() } else { format!("{} other files", self.skipped) };
+            let found = match (self.skipped, &self.array) {
+                (0, _) => "none".to_owned(),
+                (1, Some(array)) => format!("the file {} alone; pass the file itself", array.display()),
+                (count, Some(array)) => {
+                    format!(
+                        "{}, such as {}; pass a file itself",
+                        counted(count, "other file"),
+                        array.display()
+                    )
+                }
+                (count, None) => counted(count, "other file"),
+            };
             return Err(self.wrong("PNG files", found));
         }
         let notices = self.all_notices();
@@ -245,29 +258,37 @@ impl Loader {
         let gray = self.files.len() - self.in_color;
         let background = if self.background == Background::White { "white" } else { "black" };
         let mut notices = std::mem::take(&mut self.notices);
-        let mut count = |count: usize, text: &str| {
+        let mut count = |count: usize, what: &str, text: &str| {
             if count > 0 {
-                notices.push(format!("{root}: {count} {text}"));
+                notices.push(format!("{root}: {}{text}", counted(count, what)));
             }
         };
         if self.channels == COLORS {
-            count(gray, "gray images among color images: they got three equal channels");
+            count(gray, "gray image", " among color images: three equal channels");
         }
-        count(
-            self.transparent,
-            &format!("images with transparent pixels: blended with a {background} background"),
-        );
-        count(self.sixteen_bits, "images of 16 bits per sample: rounded to 8 bits");
-        count(self.animated, "animations: the first frame of each is used");
-        count(self.skipped, "files that are no images: skipped");
+        let blended = format!(" with transparent pixels: blended with a {background} background");
+        count(self.transparent, "image", &blended);
+        count(self.sixteen_bits, "image", " of 16 bits per sample: rounded to 8 bits");
+        count(self.animated, "animation", ": only the first frame is used");
+        count(self.skipped, "other file", " without an image: skipped");
         if let Some(file) = self.cut_short.first() {
-            let count = self.cut_short.len();
-            notices.push(format!(
-                "{root}: {count} files without their end, such as {file}; all pixels are there"
-            ));
+            let count = counted(self.cut_short.len(), "file");
+            notices.push(format!("{root}: {count} cut short, such as {file}; all pixels are there"));
         }
         notices
     }
+}
+
+/// A number of things, as in "1 image" and "2 images".
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Returns whether a file is probably one that other readers load.
+fn is_array(path: &Path) -> bool {
+    const KNOWN: [&str; 5] =
+        ["an IDX file", "a NumPy .npy file", "a NumPy .npz archive", "gzip", content::TABLE];
+    content::describe_file(path).is_some_and(|found| KNOWN.iter().any(|known| found.starts_with(known)))
 }
 
 /// Gray pixels as colors.
