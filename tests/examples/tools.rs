@@ -269,7 +269,8 @@ fn custom_data_reads_archives_tables_and_flat_arrays() {
     npy::save(path("x.npy"), &digits).unwrap();
     npy::save_labels(path("y.npy"), digits.labels().unwrap()).unwrap();
     let mut archive = zip::ZipWriter::new(fs::File::create(path("both.npz")).unwrap());
-    for name in ["x.npy", "y.npy"] {
+    npy::save(path("z.npy"), &digits).unwrap();
+    for name in ["x.npy", "y.npy", "z.npy"] {
         archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
         archive.write_all(&fs::read(path(name)).unwrap()).unwrap();
     }
@@ -321,7 +322,7 @@ fn custom_data_reads_archives_tables_and_flat_arrays() {
 
     let out = out.to_str().unwrap();
     let error = fail("custom_data", &["--images", &path("both.npz"), "--out", out], 1);
-    assert!(error.contains("x (30, 28, 28) uint8, y (30,) uint8"), "{error}");
+    assert!(error.contains("x (30, 28, 28) uint8, y (30,) uint8, z (30, 28, 28) uint8"), "{error}");
     let error = fail("custom_data", &["--images", &path("flat.idx"), "--out", out], 1);
     assert!(error.contains("28x28") && error.contains("--shape"), "{error}");
 }
