@@ -11,7 +11,7 @@ pub(super) struct Layout {
     /// Height and width.
     pub shape: (usize, usize),
     pub channels: usize,
-    /// Whether an image is stored as one plane per channel, as PyTorch does, instead of as pixels with their channels.
+    /// True if an image is one plane per channel, as in PyTorch; false if each pixel has its channels together.
     planes: bool,
     /// Another meaning of the dimensions, if nobody stated the shape.
     doubt: Option<String>,

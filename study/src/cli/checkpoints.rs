@@ -53,7 +53,7 @@ impl CheckpointFlags {
             files::create_folder(&folder)?;
             files::write_text(&interval, &format!("{every}\n"))?;
         }
-        // Whoever wants to resume wants checkpoints: without an interval, there is one per epoch.
+        // A run that can be resumed needs checkpoints. Without an interval, there is one per epoch.
         let keeps = every.is_some() || self.resume;
         if keeps && !self.resume && !is_free(&folder)? {
             let value = format!("{} has checkpoints", folder.display());

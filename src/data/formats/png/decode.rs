@@ -18,7 +18,7 @@ pub(super) struct Image {
     pub conversions: Conversions,
 }
 
-/// What decoding changed.
+/// The changes that decoding made.
 #[derive(Default)]
 pub(super) struct Conversions {
     pub transparent: bool,
