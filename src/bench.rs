@@ -10,7 +10,16 @@ pub use crate::{
     random::{Stream, rng},
 };
 
-use crate::{data::Noise, nn::Dropout};
+use crate::{
+    data::{self, Noise},
+    error::Result,
+    nn::Dropout,
+};
+
+/// Returns the number of channels of rows with `columns` values that are images of `shape` (height, width).
+pub fn channels(shape: (usize, usize), columns: usize) -> Result<usize> {
+    data::channels(shape, columns)
+}
 
 /// Corrupts a training row in place.
 pub fn corrupt_training_row(noise: &Noise, values: &mut [f32], seed: u64, epoch: usize, row: usize) {

@@ -163,7 +163,7 @@ fn a_run_resumed_after_any_step_ends_with_the_same_bits() {
     assert_eq!(ends, [3, 5, 4, 5]);
 }
 
-/// What a monitor needs is in the history, so a resumed run stops and restores as the whole run does.
+/// A monitor needs the history alone, so a resumed run stops and restores as the whole run does.
 #[test]
 fn a_resumed_run_has_the_same_best_epoch_by_every_monitor() {
     for monitor in [Monitor::ValidationLoss, Monitor::Score] {

@@ -1,7 +1,8 @@
-use crate::files::digest;
-use ndarray::{ArrayBase, Data, Ix2};
+use crate::{files::digest, kernels};
+use ndarray::{Array2, ArrayBase, Data, Ix2};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+use std::ops::Range;
 
 /// Rows that one task of a fingerprint digests. Part of the fingerprint's definition.
 const FINGERPRINT_ROWS: usize = 1_024;
@@ -66,6 +67,36 @@ pub trait Dataset: Sync {
     /// May panic if there is no such row.
     fn copy_target(&self, row: usize, out: &mut [f32]) {
         self.copy_row(row, out);
+    }
+
+    /// Copies some rows into an array, `[rows, features]`.
+    ///
+    /// ```
+    /// use autoencoder::{Dataset, data::digits};
+    /// let digits = digits::generate(20, 1)?;
+    /// assert_eq!(digits.block(5..8).row(0), digits.to_array()?.row(5));
+    /// # Ok::<(), autoencoder::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`copy_row`](Self::copy_row).
+    fn block(&self, rows: Range<usize>) -> Array2<f32> {
+        let mut block = Array2::zeros((rows.len(), self.features()));
+        kernels::rows_mut(block.view_mut()).zip(rows).for_each(|(out, row)| self.copy_row(row, out));
+        block
+    }
+
+    /// Copies the targets of some rows into an array, `[rows, features]`. Without targets of their own, these are the rows.
+    ///
+    /// # Panics
+    /// As [`copy_target`](Self::copy_target).
+    fn target_block(&self, rows: Range<usize>) -> Array2<f32> {
+        if !self.has_targets() {
+            return self.block(rows);
+        }
+        let mut block = Array2::zeros((rows.len(), self.features()));
+        kernels::rows_mut(block.view_mut()).zip(rows).for_each(|(out, row)| self.copy_target(row, out));
+        block
     }
 
     /// Returns the weight of a row in training, a finite number of at least 0. Default: 1. See
@@ -148,7 +179,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array2, s};
+    use ndarray::s;
 
     #[test]
     fn fingerprints_depend_on_values_order_and_width() {

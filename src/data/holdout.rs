@@ -78,6 +78,17 @@ impl Holdout {
 }
 
 impl ImageSet {
+    /// Chooses test images, by class if there are labels, without copying any.
+    ///
+    /// # Errors
+    /// As [`Holdout::new`].
+    pub fn holdout(&self, test_fraction: f64, seed: u64) -> Result<Holdout> {
+        match self.labels() {
+            Some(labels) => Holdout::by_class(labels, test_fraction, seed),
+            None => Holdout::new(self.len(), test_fraction, seed),
+        }
+    }
+
     /// Copies the images into a training set and a test set, by class if there are labels: see [`Holdout`].
     ///
     /// ```
@@ -90,10 +101,7 @@ impl ImageSet {
     /// # Errors
     /// As [`Holdout::new`].
     pub fn split(&self, test_fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        let holdout = match self.labels() {
-            Some(labels) => Holdout::by_class(labels, test_fraction, seed)?,
-            None => Holdout::new(self.len(), test_fraction, seed)?,
-        };
+        let holdout = self.holdout(test_fraction, seed)?;
         Ok((self.select(&holdout.train)?, self.select(&holdout.test)?))
     }
 }

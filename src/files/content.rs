@@ -70,7 +70,7 @@ const STARTS: [(&[u8], &str); 51] = [
 /// The name of PNG.
 pub(crate) const PNG: &str = "a PNG image; put it in a folder and pass the folder";
 /// The name of text that may be a table.
-pub(crate) const TABLE: &str = "text, perhaps a CSV table; read it as one, with a name that ends with .csv";
+pub(crate) const TABLE: &str = "text, perhaps a CSV table; read it as one";
 /// The name of other text.
 pub(crate) const TEXT: &str = "text";
 /// The name of an archive whose first file is a PNG file.
@@ -140,6 +140,19 @@ pub(crate) fn describe_file(path: &std::path::Path) -> Option<&'static str> {
     let mut start = vec![];
     std::fs::File::open(path).ok()?.take(START as u64).read_to_end(&mut start).ok()?;
     describe(&start)
+}
+
+/// Returns whether a file is an image of any format, as its name in [`describe`] says.
+#[cfg(feature = "png")]
+pub(crate) fn is_image(path: &std::path::Path) -> bool {
+    describe_file(path).is_some_and(|name| name.contains(" image"))
+}
+
+/// Returns whether a file holds an array or a table that a reader of this crate loads.
+#[cfg(feature = "png")]
+pub(crate) fn is_array(path: &std::path::Path) -> bool {
+    const KNOWN: [&str; 5] = ["an IDX file", "a NumPy .npy file", "a NumPy .npz archive", "gzip", TABLE];
+    describe_file(path).is_some_and(|name| KNOWN.iter().any(|known| name.starts_with(known)))
 }
 
 /// Names what a ZIP archive holds by the name of its first entry.

@@ -1,10 +1,11 @@
-//! File helpers: atomic writes, digests, gzip, numbers of any type, the names of formats and limits on allocations.
+//! File helpers: atomic writes, digests, gzip, numbers of any type, the names of formats, similar names, and limits on allocations.
 
 mod atomic;
 pub(crate) mod content;
 pub(crate) mod digest;
 pub(crate) mod gzip;
 pub(crate) mod memory;
+pub(crate) mod names;
 pub(crate) mod numbers;
 
 pub use atomic::write_atomic;

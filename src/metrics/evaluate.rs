@@ -121,7 +121,6 @@ fn row_errors(
         model
     });
     let activation = model.output_layer().activation;
-    let features = rows.features();
     if rows.is_empty() {
         return Err(Error::shape("rows to evaluate", 1.., 0));
     }
@@ -129,14 +128,9 @@ fn row_errors(
     let block_rows = inference_block_rows(rows.len());
     errors.par_chunks_mut(block_rows).enumerate().try_for_each(|(block, errors)| {
         let start = block * block_rows;
-        let copied = |copy: fn(&dyn Dataset, usize, &mut [f32])| {
-            let mut copied = Array2::zeros((errors.len(), features));
-            let copies = kernels::rows_mut(copied.view_mut()).enumerate();
-            copies.for_each(|(offset, row)| copy(rows, start + offset, row));
-            copied
-        };
-        let mut input = copied(|rows, row, out| rows.copy_row(row, out));
-        let own_target = rows.has_targets().then(|| copied(|rows, row, out| rows.copy_target(row, out)));
+        let block = || start..start + errors.len();
+        let mut input = rows.block(block());
+        let own_target = rows.has_targets().then(|| rows.target_block(block()));
         let target = own_target.or_else(|| noise.map(|_| input.clone()));
         if let Some(noise) = noise {
             noise.corrupt_rows(input.view_mut(), seed, start);

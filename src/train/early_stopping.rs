@@ -83,7 +83,7 @@ pub struct EarlyStopping {
     /// It also decides which epoch is restored. Many small improvements that never add up to more than this over the best
     /// epoch do not count, so the restored epoch can be slightly worse than a later one.
     pub min_improvement: f64,
-    /// Whether to restore the best epoch's weights when training ends or a callback stops it. Default: false.
+    /// True to restore the best epoch's weights when training ends or a callback stops it. Default: false.
     pub restore_best: bool,
 }
 
@@ -134,7 +134,7 @@ impl EarlyStopping {
         self.monitor.best_epoch(self.min_improvement, epochs)
     }
 
-    /// Whether a run with these epochs is over.
+    /// Returns true if a run with these epochs is over.
     pub(crate) fn is_over(self, epochs: &[EpochRecord]) -> bool {
         self.best_epoch(epochs).is_some_and(|best| epochs.len() >= best.saturating_add(self.patience))
     }

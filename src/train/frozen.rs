@@ -47,7 +47,7 @@ impl Frozen {
         Ok(())
     }
 
-    /// Whether a layer is frozen.
+    /// Returns true if a layer is frozen.
     pub(crate) fn covers(&self, layer: usize, encoder_depth: usize) -> bool {
         match self {
             Self::Encoder => layer < encoder_depth,

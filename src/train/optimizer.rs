@@ -240,7 +240,7 @@ impl OptimizerState {
         Ok(Self { optimizer, steps, first, second })
     }
 
-    /// Whether all moments are finite.
+    /// Returns true if all moments are finite.
     pub(crate) fn is_finite(&self) -> bool {
         [&self.first, &self.second].into_iter().all(|moments| moments.values().all(f32::is_finite))
     }

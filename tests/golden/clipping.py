@@ -15,16 +15,12 @@ OUTPUT defaults to `clipping.safetensors` beside this file. Its tensors, all f32
 NAME is as in `generate.py`, and so are the metadata.
 """
 
-import json
-import platform
 import sys
 from pathlib import Path
 
-import numpy
-import safetensors
 import torch
-from generate import Autoencoder, LASSO, adam, adamw, bce, copy, mse, sgd
-from safetensors.torch import load_file, save_file
+from generate import Autoencoder, LASSO, adam, adamw, bce, copy, mse, save, sgd
+from safetensors.torch import load_file
 from torch import nn
 
 
@@ -75,16 +71,7 @@ def main():
         tensors |= {f"{case}.losses": losses, f"{case}.norms": norms}
         tensors |= {f"{case}.final.{name}": tensor for name, tensor in final.items()}
         print(f"{case}: loss {losses[0]:.6f} to {losses[-1]:.6f}, norms {norms.min():.4f} to {norms.max():.4f}")
-    assert all(tensor.dtype == torch.float32 for tensor in tensors.values())
-
-    versions = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "safetensors": safetensors.__version__,
-    }
-    save_file(tensors, output, metadata={"versions": json.dumps(versions)})
-    print(f"{output}: {len(tensors)} tensors, {output.stat().st_size} bytes")
+    save(output, tensors)
 
 
 if __name__ == "__main__":

@@ -214,8 +214,12 @@ def write(output, data, initial, cases, batches):
         tensors |= {f"{case}.gradient.{name}": tensor for name, tensor in gradient.items()}
         tensors |= {f"{case}.final.{name}": tensor for name, tensor in final.items()}
         print(f"{case}: loss {losses[0]:.6f} to {losses[-1]:.6f}")
-    assert all(tensor.dtype == torch.float32 for tensor in tensors.values())
+    save(output, tensors)
 
+
+def save(output, tensors):
+    """Write tensors with the versions of everything that made them."""
+    assert all(tensor.dtype == torch.float32 for tensor in tensors.values())
     versions = {
         "python": platform.python_version(),
         "torch": torch.__version__,

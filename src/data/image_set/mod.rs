@@ -217,6 +217,9 @@ impl ImageSet {
 }
 
 /// Returns the number of channels of rows with `columns` values that are images of `shape`.
+///
+/// # Errors
+/// [`Error::Shape`] if no number of channels fits.
 pub(crate) fn channels(shape: (usize, usize), columns: usize) -> Result<usize> {
     let area = shape.0.checked_mul(shape.1).filter(|&area| area > 0);
     let found = area.and_then(|area| [1, COLORS].into_iter().find(|c| area.checked_mul(*c) == Some(columns)));

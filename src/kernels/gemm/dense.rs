@@ -278,7 +278,7 @@ struct MicroKernel<'a> {
     ahead: Option<Ahead<'a>>,
 }
 
-/// The share of the next panel that a tile prefetches: part of one column of every `rhs`, spread evenly over the tile's
+/// The fraction of the next panel that a tile prefetches: part of one column of every `rhs`, spread evenly over the tile's
 /// steps. Fetching everything before the first step would keep the tile's own operands waiting; spread, a product with
 /// weights in the third-level cache is 1.05 to 1.12 times as fast.
 #[derive(Clone, Copy)]

@@ -1,11 +1,9 @@
 //! The names of a model's tensors: what to say if a file has others.
 
-use crate::error::Error;
+use crate::{error::Error, files::names::changes};
 use std::collections::HashSet;
 
-/// Most changes of a letter between a name and what was meant.
-const MAX_CHANGES: usize = 2;
-/// Longest name to compare or to print in full.
+/// Longest name to print in full.
 const MAX_NAME: usize = 60;
 /// Names to compare in a file where none fits.
 const MAX_COMPARED: usize = 500;
@@ -72,29 +70,8 @@ fn short(name: &str) -> String {
     }
 }
 
-/// The number of letters to insert, remove or replace to turn one name into the other (Levenshtein's distance), if it is
-/// small.
-fn changes(a: &str, b: &str) -> Option<usize> {
-    if a.len().max(b.len()) > MAX_NAME || a.len().abs_diff(b.len()) > MAX_CHANGES {
-        return None;
-    }
-    let mut row: Vec<_> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().filter(|&changes| changes <= MAX_CHANGES)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn message(found: &[&str]) -> String {
         let expected = ["encoder.0.weight", "encoder.0.bias", "decoder.0.weight", "decoder.0.bias"];
         let [expected, found] =
@@ -111,15 +88,6 @@ mod tests {
         );
         let names = ["encoder.1.weight", "encoder.1.bias", "decoder.0.weight", "decoder.0.bias"];
         assert!(message(&names).contains("found `encoder.1.weight`; did you mean `encoder.0.weight`?"));
-        for (a, b, expected) in [
-            ("kitten", "sitten", Some(1)),
-            ("kitten", "sitting", None),
-            ("", "ab", Some(2)),
-            ("a", "abcde", None),
-            ("abcd", "efgh", None),
-        ] {
-            assert_eq!(changes(a, b), expected, "{a} {b}");
-        }
     }
 
     #[test]

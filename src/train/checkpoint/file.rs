@@ -250,8 +250,8 @@ fn batches(run: &Identity) -> usize {
     run.rows.rows.div_ceil(run.config.batch_size)
 }
 
-/// Checks that step, finished epochs and the unfinished one's sums are consistent. The error says what was expected and
-/// what was found.
+/// Checks that step, finished epochs and the unfinished one's sums are consistent. The error has the expected and the found
+/// value.
 fn check_position(
     run: &Identity,
     step: u64,

@@ -36,7 +36,7 @@ impl Progress {
         self.optimizer.steps().saturating_sub(before) as usize
     }
 
-    /// Whether there are no more steps.
+    /// Returns true after the last step.
     pub(crate) fn is_over(&self, config: &TrainConfig) -> bool {
         let epochs = &self.history.epochs;
         epochs.len() >= config.epochs

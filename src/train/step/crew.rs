@@ -72,7 +72,7 @@ impl Crew {
     }
 
     /// Runs the task of every slot. A worker first takes those that it owns, which it had in the steps before, so that
-    /// what they read and write is in its caches. Then it takes those that their owners have not taken.
+    /// their data are in its caches. Then it takes tasks that their owners have not started.
     pub(super) fn run_slots<T: Send>(self, slots: &[Slot<T>], run: impl Fn(T) + Sync) {
         let left = AtomicUsize::new(slots.len());
         let work = |_| {

@@ -42,7 +42,7 @@ pub(super) struct WeightsPhase {
 /// Per-layer state of the weights phase.
 #[derive(Debug)]
 struct LayerState {
-    /// Whether the layer has no tasks, so that everything below stays as it was created.
+    /// True if the layer has no tasks; everything below then stays as it was created.
     frozen: bool,
     tile_rows: usize,
     tiles: Vec<Tile>,
@@ -79,7 +79,7 @@ impl LayerState {
         }
     }
 
-    /// What is not finite, if anything.
+    /// The quantity that is not finite, if any.
     fn not_finite(&self) -> Option<Quantity> {
         if self.bias_finite && self.tiles.iter().all(|tile| tile.weights_finite) {
             return None;

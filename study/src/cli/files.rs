@@ -43,6 +43,11 @@ pub fn history_rows(history: &History) -> impl Iterator<Item = Vec<String>> {
     })
 }
 
+/// Writes the history of a run as `history.csv`.
+pub fn write_history(out: &Path, history: &History) -> Result<(), Failure> {
+    write_csv(&out.join("history.csv"), &HISTORY_COLUMNS, history_rows(history))
+}
+
 /// Writes a table as CSV.
 pub fn write_csv(
     path: &Path,

@@ -5,9 +5,11 @@ mod data;
 pub mod files;
 pub mod progress;
 mod threads;
+mod training;
 
 pub use data::{DataFlags, Images, drawn, head, warn_if_blank};
 pub use threads::set_threads;
+pub use training::TrainingFlags;
 
 use autoencoder::{Autoencoder, AutoencoderBuilder, Error, Init, Loss};
 use clap::{

@@ -1,11 +1,11 @@
 //! Trains a denoising autoencoder, prints its test metrics and writes pictures.
 
 use crate::cli::{
-    self, DataFlags, Failure, Images, OutputFlags, WidthFlags, checkpoints::CheckpointFlags, decibels, files,
-    progress::Progress, say,
+    self, DataFlags, Failure, Images, OutputFlags, TrainingFlags, WidthFlags, checkpoints::CheckpointFlags,
+    decibels, files, progress::Progress, say,
 };
 use autoencoder::{
-    Init, Loss, Noise, Penalty, TrainConfig, Trainer,
+    Init, Loss, Noise, TrainConfig, Trainer,
     data::png,
     metrics::{ImageQuality, evaluate},
     ndarray::ArrayView2,
@@ -29,23 +29,10 @@ pub(super) struct Flags {
     epochs: usize,
     #[arg(long, default_value_t = 128)]
     batch_size: usize,
-    #[arg(long, default_value_t = 0.001)]
-    learning_rate: f32,
     #[arg(long, value_parser = cli::loss(), default_value = "bce")]
     loss: Loss,
-    #[arg(long, value_parser = cli::init(), default_value = "he")]
-    init: Init,
-    /// Dropout rate of the hidden layers
-    #[arg(long, default_value_t = 0.0)]
-    dropout: f32,
-    /// Strength of the L1 penalty on the encoder's weights
-    #[arg(long, default_value_t = 0.0)]
-    lasso: f32,
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Worker threads [default: one per core]
-    #[arg(long)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    training: TrainingFlags,
     #[command(flatten)]
     checkpoints: CheckpointFlags,
     /// Folder for the results
@@ -62,38 +49,26 @@ impl Flags {
     }
 
     fn config(&self) -> Result<TrainConfig, autoencoder::Error> {
-        let mut config = TrainConfig::new()
-            .epochs(self.epochs)
-            .batch_size(self.batch_size)
-            .learning_rate(self.learning_rate)
-            .loss(self.loss)
-            .seed(self.seed);
-        if let Some(noise) = self.noise()? {
-            config = config.noise(noise);
-        }
-        if self.lasso != 0.0 {
-            config = config.add_penalty(Penalty::lasso(self.lasso));
-        }
-        Ok(config)
+        Ok(TrainConfig {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            loss: self.loss,
+            noise: self.noise()?,
+            ..self.training.config()
+        })
     }
 }
 
 pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     flags.output.apply();
-    let threads = cli::set_threads(flags.threads)?;
+    let threads = flags.training.set_threads()?;
     let noise = flags.noise()?;
     let config = flags.config()?;
     config.check()?;
     files::create_folder(&flags.out)?;
 
     let Images { train, test, notice } = flags.data.load()?;
-    let mut model = flags
-        .widths
-        .builder(train.features())
-        .dropout(flags.dropout)
-        .init(flags.init)
-        .seed(flags.seed)
-        .build()?;
+    let mut model = flags.training.model(flags.widths.builder(train.features()))?;
     if let Some(notice) = notice {
         say(&notice)?;
     }
@@ -114,7 +89,7 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     drop(progress);
     let seconds = start.elapsed().as_secs_f64();
 
-    let plain = evaluate(&model, &test, None, flags.seed)?.output;
+    let plain = evaluate(&model, &test, None, flags.training.seed)?.output;
     say(&format!("reconstruction of clean test images: {}", text(plain)))?;
     let validation = history.epochs.last().and_then(|epoch| epoch.validation);
     let denoising = validation.and_then(|found| Some((found.output, found.noisy_input?)));
@@ -132,26 +107,26 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
     };
     files::remove(&flags.out.join("denoised.png"))?;
     if let Some(noise) = &noise {
-        let noisy = noise.corrupt(&clean, flags.seed);
+        let noisy = noise.corrupt(&clean, flags.training.seed);
         let output = model.reconstruct(&noisy)?;
         picture("denoised.png", &[clean.view(), noisy.view(), output.view()])?;
     }
     picture("reconstructed.png", &[clean.view(), model.reconstruct(&clean)?.view()])?;
     model.save(flags.out.join("model.safetensors"))?;
-    files::write_csv(&flags.out.join("history.csv"), &files::HISTORY_COLUMNS, files::history_rows(&history))?;
+    files::write_history(&flags.out, &history)?;
     let summary = Summary {
         dataset: train.name(),
         train_images: train.len(),
         test_images: test.len(),
         widths: model.widths(),
         loss: flags.loss,
-        init: flags.init,
-        dropout: flags.dropout,
-        lasso: flags.lasso,
+        init: flags.training.init,
+        dropout: flags.training.dropout,
+        lasso: flags.training.lasso,
         epochs: flags.epochs,
         batch_size: flags.batch_size,
-        learning_rate: flags.learning_rate,
-        seed: flags.seed,
+        learning_rate: flags.training.learning_rate,
+        seed: flags.training.seed,
         noise_variance: flags.noise_variance,
         clamped: noise.as_ref().is_some_and(Noise::is_clamped),
         test_mse: plain.mse,

@@ -1,7 +1,4 @@
-use super::{
-    Run,
-    rows::{Rows, first_rows},
-};
+use super::{Rows, Run};
 use autoencoder::{
     Autoencoder, Result, TrainConfig, Trainer,
     metrics::{Evaluation, evaluate, ssim_mean},
@@ -110,7 +107,7 @@ struct Similarity {
 impl Similarity {
     fn new(rows: Rows, config: &TrainConfig) -> Self {
         let count = if rows.image_shape.is_some() { rows.test.len() } else { 0 };
-        let (clean, targets) = first_rows(rows.test, count);
+        let (clean, targets) = (rows.test.block(0..count), rows.test.target_block(0..count));
         let inputs =
             config.noise.as_ref().map_or_else(|| clean.clone(), |noise| noise.corrupt(&clean, config.seed));
         Self { shape: rows.image_shape, inputs, targets }

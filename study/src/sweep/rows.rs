@@ -1,4 +1,4 @@
-use autoencoder::{Dataset, Error, ImageSet, Result, ndarray::Array2};
+use autoencoder::{Dataset, ImageSet, Result, bench::channels};
 use std::fmt;
 
 /// The rows of a data set: images, an array, [pairs](autoencoder::data::Pairs), or your own type.
@@ -44,16 +44,7 @@ impl<'a> Rows<'a> {
 
     /// Checks that the rows are images of the given shape, if there is one.
     pub(super) fn check(&self) -> Result<()> {
-        let Some(shape) = self.image_shape else { return Ok(()) };
-        let (height, width) = shape;
-        let area = height.checked_mul(width).filter(|area| *area > 0);
-        let features = self.test.features();
-        if area.is_some_and(|area| features == area || area.checked_mul(3) == Some(features)) {
-            return Ok(());
-        }
-        let found = format!("{height} * {width}");
-        let expected = format!("height * width or height * width * 3 = {features}, the features of a row");
-        Err(Error::Shape { what: "image_shape", expected, found })
+        self.image_shape.map_or(Ok(()), |shape| channels(shape, self.test.features()).map(drop))
     }
 
     pub(super) fn fingerprints(&self) -> [String; 2] {
@@ -69,20 +60,4 @@ impl fmt::Debug for Rows<'_> {
             .field("features", &self.test.features())
             .finish_non_exhaustive()
     }
-}
-
-/// Copies the first `count` rows, and their targets.
-pub(super) fn first_rows(rows: &dyn Dataset, count: usize) -> (Array2<f32>, Array2<f32>) {
-    let copied = |copy: fn(&dyn Dataset, usize, &mut [f32])| {
-        let mut values = Array2::zeros((count, rows.features()));
-        for (index, mut row) in values.outer_iter_mut().enumerate() {
-            if let Some(row) = row.as_slice_mut() {
-                copy(rows, index, row);
-            }
-        }
-        values
-    };
-    let inputs = copied(|rows, index, row| rows.copy_row(index, row));
-    let targets = copied(|rows, index, row| rows.copy_target(index, row));
-    (inputs, targets)
 }

@@ -2,7 +2,7 @@ use super::{ArrayInfo, npy};
 use crate::{
     data::ImageSet,
     error::{Error, Result},
-    files::{content, memory},
+    files::{content, memory, names::changes},
 };
 use std::io::{self, ErrorKind, Read, Seek};
 use zip::{CompressionMethod, ZipArchive, result::ZipError};
@@ -173,21 +173,12 @@ fn find(wanted: &str, names: &[(usize, String)]) -> Option<usize> {
     })
 }
 
-/// Returns the name that is most like a wrong one, if any is.
+/// Returns the name that is most like a wrong one, if any is. Of a short name, at least half must be the same.
 fn nearest<'a>(wanted: &str, names: &'a [(usize, String)]) -> Option<&'a str> {
-    const MOST: usize = 2;
-    let names = names.iter().take(MAX_COMPARED).map(|(_, name)| (changed(wanted, name), name));
-    let near = names.filter(|(changed, name)| *changed <= MOST.min(name.len() / 2));
-    near.min_by_key(|(changed, _)| *changed).map(|(_, name)| name.as_str())
-}
-
-/// The bytes between the common start and the common end of two names.
-fn changed(a: &str, b: &str) -> usize {
-    let alike = |(x, y): &(u8, u8)| x == y;
-    let shorter = a.len().min(b.len());
-    let start = a.bytes().zip(b.bytes()).take_while(alike).count();
-    let end = a.bytes().rev().zip(b.bytes().rev()).take(shorter - start).take_while(alike).count();
-    a.len().max(b.len()) - start - end
+    let names = names.iter().take(MAX_COMPARED);
+    let near = names.filter_map(|(_, name)| Some((changes(wanted, name)?, name)));
+    let near = near.filter(|(changes, name)| *changes <= name.len() / 2);
+    near.min_by_key(|(changes, _)| *changes).map(|(_, name)| name.as_str())
 }
 
 /// A name for messages, short and without control characters.

@@ -5,8 +5,7 @@ use crate::{
     files::content,
 };
 use std::{
-    fs::{self, File},
-    io::Read,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -40,7 +39,6 @@ const PARTS: [&str; 23] = [
     "target",
     "targets",
 ];
-const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// The color behind transparent pixels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,7 +96,7 @@ pub fn load_folder(path: impl AsRef<Path>, background: Background) -> Result<Fol
     if folders.is_empty() {
         loader.add(&files, None)?;
     } else {
-        if let Some(image) = files.iter().find(|file| is_png(file)) {
+        if let Some(image) = files.iter().find(|file| content::describe_file(file) == Some(content::PNG)) {
             let found = format!("both, such as {}", image.display());
             return Err(loader.wrong("PNG files or subfolders of them", found));
         }
@@ -146,12 +144,6 @@ fn list(folders: &[PathBuf]) -> String {
     names.join(", ")
 }
 
-fn is_png(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let file = File::open(path).map(|file| file.take(SIGNATURE.len() as u64).read_to_end(&mut start));
-    file.is_ok() && start == SIGNATURE
-}
-
 /// The images so far. The first one sets the size.
 #[derive(Default)]
 struct Loader {
@@ -197,9 +189,10 @@ impl Loader {
         for file in files {
             // Without this name, text and the like is no damaged image.
             let named = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
-            if !named && !is_png(file) && !is_other_image(file) {
+            // Images of other formats are better refused than skipped.
+            if !named && file.is_file() && !content::is_image(file) {
                 self.skipped += 1;
-                self.array = self.array.take().or_else(|| is_array(file).then(|| file.clone()));
+                self.array = self.array.take().or_else(|| content::is_array(file).then(|| file.clone()));
                 continue;
             }
             let expected = Some(self.shape).filter(|_| !self.files.is_empty());
@@ -284,19 +277,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Returns whether a file is probably one that other readers load.
-fn is_array(path: &Path) -> bool {
-    const KNOWN: [&str; 5] =
-        ["an IDX file", "a NumPy .npy file", "a NumPy .npz archive", "gzip", content::TABLE];
-    content::describe_file(path).is_some_and(|found| KNOWN.iter().any(|known| found.starts_with(known)))
-}
-
 /// Gray pixels as colors.
 fn in_three_channels(pixels: &[u8]) -> Vec<u8> {
     pixels.iter().flat_map(|&level| [level; COLORS]).collect()
-}
-
-/// Returns whether a file is an image of another format, which is better refused than skipped.
-fn is_other_image(path: &Path) -> bool {
-    !path.is_file() || content::describe_file(path).is_some_and(|found| found.contains(" image"))
 }

@@ -63,14 +63,12 @@ pub(in crate::commands) fn run(flags: &Flags) -> Result<(), Failure> {
     let output = trained.model.reconstruct(&noisy_rows)?;
     table::write_run(&flags.out, &trained, &[clean_rows.view(), noisy_rows.view(), output.view()])?;
 
-    let minutes = trained.history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>() / 60.0;
-    let on = if trained.is_validation { "last 5,000 training images" } else { "test images" };
     table::write(
         &flags.out,
         &[
             Line::new(PSNR, pooled(&noisy)?, "the noisy images"),
             Line::new(PSNR, pooled(&linear)?, "the best linear denoiser, fitted to the training images"),
-            Line::new(PSNR, found.output.psnr_pooled_db, format!("this run, {minutes:.1} minutes, {on}")),
+            Line::new(PSNR, found.output.psnr_pooled_db, trained.source()),
         ],
     )?;
     say(&format!("model, pictures, curve and results.csv are in {}", flags.out.display()))

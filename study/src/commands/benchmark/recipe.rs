@@ -103,7 +103,7 @@ pub(super) struct Trained {
     pub test: ImageSet,
     pub seed: u64,
     /// True if `test` is a part of the training images.
-    pub is_validation: bool,
+    is_validation: bool,
 }
 
 impl RecipeFlags {
@@ -240,6 +240,13 @@ fn epochs_within(
 }
 
 impl Trained {
+    /// Returns the words for where a result comes from, for tables.
+    pub fn source(&self) -> String {
+        let minutes = self.history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>() / 60.0;
+        let images = if self.is_validation { "last 5,000 training images" } else { "test images" };
+        format!("this run, {minutes:.1} minutes, {images}")
+    }
+
     /// Returns the mean squared error per image of the test images, summed over the pixels.
     pub fn squared_error(&self) -> Result<f64, Error> {
         let errors = self.model.reconstruction_errors(&self.test)?;

@@ -45,9 +45,7 @@ pub(in crate::commands) fn run(flags: &Flags) -> Result<(), Failure> {
     let output = trained.model.reconstruct(&clean)?;
     table::write_run(&flags.out, &trained, &[clean.view(), output.view()])?;
 
-    let minutes = trained.history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>() / 60.0;
-    let on = if trained.is_validation { "last 5,000 training images" } else { "test images" };
-    let this = format!("this run, {minutes:.1} minutes, {on}");
+    let this = trained.source();
     let train_error = trained.history.epochs.last().map_or(f64::NAN, |epoch| epoch.mse * 784.0);
     let squared_error = trained.squared_error()?;
     let psnr = psnr_db(squared_error / trained.test.features() as f64, 1.0);

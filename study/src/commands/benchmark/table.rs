@@ -35,7 +35,7 @@ pub(super) fn write_run(out: &Path, trained: &Trained, rows: &[ArrayView2<f32>])
     trained.model.save(out.join("model.safetensors"))?;
     png::save_grid(out.join("pictures.png"), trained.test.image_shape(), rows, 2)?;
     let history = &trained.history;
-    files::write_csv(&out.join("history.csv"), &files::HISTORY_COLUMNS, files::history_rows(history))?;
+    files::write_history(out, history)?;
     let features = trained.train.features() as f64;
     let points = history.epochs.iter().map(|epoch| (epoch.epoch as f64, features * epoch.mse)).collect();
     let chart = Chart {

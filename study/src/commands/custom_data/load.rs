@@ -1,6 +1,6 @@
 //! The images of a folder or a file, and what is known about each of them.
 
-use super::order::Order;
+use super::order::{self, Order};
 use crate::cli::{self, Failure, files, say};
 use autoencoder::{
     Error, ImageSet,
@@ -33,7 +33,7 @@ pub(super) struct LoadFlags {
     label_column: Option<String>,
     /// Order of the images of a folder, if --labels or --targets is one file [default: text]
     #[arg(long, value_enum)]
-    pub(super) order: Option<Order>,
+    pub order: Option<Order>,
     /// Exchanges rows and columns of each image, as EMNIST's files need
     #[arg(long)]
     transpose: bool,
@@ -125,8 +125,12 @@ impl LoadFlags {
         if !classes.is_empty() {
             say(&format!("{}: {} classes", path.display(), classes.len()))?;
         }
-        let loaded = Loaded { images, classes, files };
-        if self.order == Some(Order::Number) { loaded.by_number() } else { Ok(loaded) }
+        if self.order != Some(Order::Number) {
+            return Ok(Loaded { images, classes, files });
+        }
+        let order = order::by_number(&files);
+        let files = order.iter().map(|&row| files[row].clone()).collect();
+        Ok(Loaded { images: images.select(&order)?, classes, files })
     }
 
     fn file(&self, path: &Path) -> Result<Loaded, Failure> {
@@ -170,9 +174,7 @@ impl LoadFlags {
         let images = images.with_labels(names.iter().map(number).collect())?;
         Ok(Loaded { images, classes, files: vec![] })
     }
-}
 
-impl LoadFlags {
     /// Loads one label per image from a NumPy or IDX file, or from the only column of a table.
     pub fn labels(&self, path: &Path) -> Result<Vec<u8>, Failure> {
         Ok(match Kind::find(path)? {
@@ -196,7 +198,7 @@ impl LoadFlags {
 }
 
 fn labels_of_table(path: &Path) -> Result<Vec<u8>, Failure> {
-    let table = csv::load(path, &CsvOptions { label: None, ..CsvOptions::default() })?;
+    let table = csv::load(path, &CsvOptions::default())?;
     let wrong = |field, expected: &str, found: String| {
         Error::Format { file: table.name.clone(), field, expected: expected.to_owned(), found }.into()
     };

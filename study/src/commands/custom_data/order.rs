@@ -1,7 +1,5 @@
 //! The order of the files of a folder.
 
-use super::load::{LoadFlags, Loaded};
-use crate::cli::Failure;
 use autoencoder::Error;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -15,43 +13,30 @@ pub(super) enum Order {
     Number,
 }
 
-impl LoadFlags {
-    /// Refuses a folder whose files may be meant in two orders, since what goes with them is in the order of one file.
-    pub fn check_order(&self, path: &Path, loaded: &Loaded) -> Result<(), Failure> {
-        let order = loaded.order_by_number();
-        if self.order.is_some() || order.is_sorted() {
-            return Ok(());
-        }
-        let first = |order: &mut dyn Iterator<Item = &PathBuf>| {
-            order.take(3).map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
-        };
-        let by_text = first(&mut loaded.files.iter());
-        let by_number = first(&mut order.iter().map(|&row| &loaded.files[row]));
-        Err(Error::Format {
-            file: path.display().to_string(),
-            field: "order",
-            expected: "--order text or --order number, so that each image gets its own label or target"
-                .to_owned(),
-            found: format!("{by_text}, ... as text and {by_number}, ... by number"),
-        }
-        .into())
+/// Refuses files whose order as text is not that of the numbers in their names: labels or targets may be in either.
+pub(super) fn check(folder: &Path, files: &[PathBuf]) -> Result<(), Error> {
+    let order = by_number(files);
+    if order.is_sorted() {
+        return Ok(());
     }
+    let first = |rows: &[usize]| {
+        rows.iter().take(3).map(|&row| files[row].display().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let as_text: Vec<usize> = (0..files.len()).collect();
+    Err(Error::Format {
+        file: folder.display().to_string(),
+        field: "order",
+        expected: "--order text or --order number, so that each image gets its own label or target"
+            .to_owned(),
+        found: format!("{}, ... as text and {}, ... by number", first(&as_text), first(&order)),
+    })
 }
 
-impl Loaded {
-    /// The rows in the order of the numbers in the names of their files.
-    fn order_by_number(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.files.len()).collect();
-        order.sort_by_cached_key(|&row| parts(&self.files[row].to_string_lossy()));
-        order
-    }
-
-    pub(super) fn by_number(self) -> Result<Self, Failure> {
-        let order = self.order_by_number();
-        let images = self.images.select(&order)?;
-        let files = order.iter().map(|&row| self.files[row].clone()).collect();
-        Ok(Self { images, files, classes: self.classes })
-    }
+/// Returns the indices of files in the order of the numbers in their names.
+pub(super) fn by_number(files: &[PathBuf]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..files.len()).collect();
+    order.sort_by_cached_key(|&row| parts(&files[row].to_string_lossy()));
+    order
 }
 
 /// A name as text and numbers in turn, which compare as a person would.

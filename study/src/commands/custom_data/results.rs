@@ -18,25 +18,15 @@ const BLOCK_ROWS: usize = 1_024;
 
 /// Writes `codes.npy` and `reconstructions.npy`, of all rows in the order of the input files.
 pub(super) fn write_arrays(out: &Path, model: &Autoencoder, rows: &dyn Dataset) -> Result<()> {
-    let encode = |block: Array2<f32>| model.encode(&block);
-    let codes = blocks(rows).map(encode);
+    // Codes are computed twice: kept in memory, they could be as large as the images.
+    let codes = blocks(rows).map(|block| model.encode(&block));
     npy::save_row_blocks(out.join("codes.npy"), (rows.len(), model.code_width()), codes)?;
     let outputs = blocks(rows).map(|block| model.reconstruct(&block));
     npy::save_row_blocks(out.join("reconstructions.npy"), (rows.len(), rows.features()), outputs)
 }
 
 fn blocks(rows: &dyn Dataset) -> impl Iterator<Item = Array2<f32>> {
-    let copy = |start: usize| {
-        let end = rows.len().min(start + BLOCK_ROWS);
-        let mut block = Array2::zeros((end - start, rows.features()));
-        for (offset, mut row) in block.outer_iter_mut().enumerate() {
-            if let Some(row) = row.as_slice_mut() {
-                rows.copy_row(start + offset, row);
-            }
-        }
-        block
-    };
-    (0..rows.len()).step_by(BLOCK_ROWS).map(copy)
+    (0..rows.len()).step_by(BLOCK_ROWS).map(|start| rows.block(start..rows.len().min(start + BLOCK_ROWS)))
 }
 
 /// Writes `rows.csv`: what is known about each row of the arrays.
@@ -67,9 +57,9 @@ pub(super) fn write_rows(
 
 /// Writes `history.csv` and `history.svg`.
 pub(super) fn write_history(out: &Path, history: &History) -> Result<(), Failure> {
-    files::write_csv(&out.join("history.csv"), &files::HISTORY_COLUMNS, files::history_rows(history))?;
+    files::write_history(out, history)?;
     let curve = |label: &str, value: fn(&EpochRecord) -> Option<f64>| {
-        let point = |record| Some((record_epoch(record), value(record)?));
+        let point = |record: &EpochRecord| Some((record.epoch as f64, value(record)?));
         Curve {
             label: label.to_owned(),
             points: history.epochs.iter().filter_map(point).collect(),
@@ -92,10 +82,6 @@ pub(super) fn write_history(out: &Path, history: &History) -> Result<(), Failure
         return Ok(chart.save(path)?);
     }
     files::remove(&path)
-}
-
-fn record_epoch(record: &EpochRecord) -> f64 {
-    record.epoch as f64
 }
 
 /// Writes a picture with one row per array, and removes the one that a run of the other kind left.
