@@ -93,8 +93,7 @@ impl Autoencoder {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Data`] if a weight or bias is not finite, or the model has so many layers that their description is too long
-    /// for a file.
+    /// [`Error::Data`] if a weight or bias is not finite, or the description of the layers is too long for a file.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.check_finite()?;
         let tensors = tensors("", self.encoder_depth(), self.parameters());
