@@ -1,4 +1,4 @@
-use autoencoder::{Dataset, ImageSet, Result, bench::channels};
+use autoencoder::{Dataset, Error, ImageSet, Result, bench::channels};
 use std::fmt;
 
 /// The rows of a data set: images, an array, [pairs](autoencoder::data::Pairs), or your own type.
@@ -44,7 +44,13 @@ impl<'a> Rows<'a> {
 
     /// Checks that the rows are images of the given shape, if there is one.
     pub(super) fn check(&self) -> Result<()> {
-        self.image_shape.map_or(Ok(()), |shape| channels(shape, self.test.features()).map(drop))
+        let Some(shape) = self.image_shape else { return Ok(()) };
+        match channels(shape, self.test.features()) {
+            Err(Error::Shape { expected, found, .. }) => {
+                Err(Error::Shape { what: "image_shape", expected, found: format!("{found} columns") })
+            }
+            result => result.map(drop),
+        }
     }
 
     pub(super) fn fingerprints(&self) -> [String; 2] {
