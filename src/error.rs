@@ -123,6 +123,26 @@ pub enum Error {
         /// The reason given by the thread pool.
         reason: String,
     },
+    /// The processes of a [group](crate::group::Group) do not train the same model on the same rows with the same settings.
+    #[error("the processes do not agree: {what}: rank 0 has {first}, rank {rank} has {other}")]
+    Disagreement {
+        /// The first difference.
+        what: String,
+        /// Its value in the first process.
+        first: String,
+        /// The process that differs.
+        rank: usize,
+        /// Its value there.
+        other: String,
+    },
+    /// Another process of a [group](crate::group::Group) failed.
+    #[error("rank {rank}: {reason}")]
+    Rank {
+        /// The process.
+        rank: usize,
+        /// Its error.
+        reason: String,
+    },
 }
 
 /// The quantity that [`Error::NotFinite`] is about.

@@ -36,6 +36,7 @@
 //! | [`train`] | training over epochs or step by step; optimizers, schedules, early stopping, checkpoints |
 //! | [`metrics`] | MSE, PSNR, SSIM, ROC; evaluation of a model |
 //! | [`files`] | atomic writes and digests |
+//! | [`group`] | several processes that train one model |
 //! | [`error`](mod@error) | the error type |
 //!
 //! # Features
@@ -62,6 +63,7 @@ pub mod bench;
 pub mod data;
 pub mod error;
 pub mod files;
+pub mod group;
 mod kernels;
 pub mod metrics;
 pub mod nn;

@@ -1,0 +1,98 @@
+use crate::Ranks;
+use autoencoder::group::Group;
+use mpi::{
+    Threading,
+    environment::{Universe, initialize_with_threading},
+    request::Request,
+    topology::SimpleCommunicator,
+    traits::{Communicator, CommunicatorCollectives},
+};
+use std::{
+    fmt::Display,
+    io::Write,
+    panic::{self, AssertUnwindSafe},
+    process::ExitCode,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a failed rank waits for the others to end, too: they do if they have the same error.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often a rank that waits looks for the others.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Initializes MPI, runs a program on every rank, and returns when all ranks have ended.
+///
+/// If the program fails on a rank, it fails on all: with one line on standard error and exit code 1. A rank that fails alone,
+/// while others wait for it in an exchange, or one that panics, ends the job after two seconds.
+///
+/// MPI must not have been initialized before. The program may start threads, but only one of them may use MPI at a time.
+pub fn run<E: Display>(program: impl FnOnce(Arc<Ranks>) -> Result<(), E>) -> ExitCode {
+    let Some((universe, threading)) = initialize_with_threading(Threading::Serialized) else {
+        complain("MPI is already initialized");
+        return ExitCode::FAILURE;
+    };
+    if threading < Threading::Serialized {
+        complain("this MPI library does not allow calls from threads (MPI_THREAD_SERIALIZED)");
+        return ExitCode::FAILURE;
+    }
+    // The end has a communicator of its own, because a rank may come to it while others are in an exchange.
+    let end = universe.world().duplicate();
+    let ranks = Arc::new(Ranks::new());
+    let rank = ranks.rank();
+    match panic::catch_unwind(AssertUnwindSafe(|| program(ranks))) {
+        Ok(result) => finish(&universe, &end, rank, result),
+        // The default hook has printed the message.
+        Err(_) => universe.world().abort(1),
+    }
+}
+
+/// Waits for the other ranks. The first that failed prints its error.
+fn finish<E: Display>(
+    universe: &Universe,
+    end: &SimpleCommunicator,
+    rank: usize,
+    result: Result<(), E>,
+) -> ExitCode {
+    let limit = result.is_err().then(|| Instant::now() + GRACE);
+    let together = arrive(end.immediate_barrier(), limit);
+    if let Err(error) = &result
+        && !together
+    {
+        complain(&format!("rank {rank}: {error}"));
+        universe.world().abort(1);
+    }
+    let mut failed = vec![false; end.size() as usize];
+    end.all_gather_into(&result.is_err(), &mut failed[..]);
+    let first = failed.iter().position(|failed| *failed);
+    if let Err(error) = &result
+        && first == Some(rank)
+    {
+        complain(&format!("error: {error}"));
+    }
+    if first.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Waits until all ranks have come to a barrier. Returns false if they have not at the time `limit`.
+///
+/// It sleeps in between: a rank may finish long before the others, and MPI's own wait would keep its core busy.
+fn arrive(mut barrier: Request<'static, ()>, limit: Option<Instant>) -> bool {
+    loop {
+        match barrier.test() {
+            Ok(_) => return true,
+            Err(pending) => barrier = pending,
+        }
+        if limit.is_some_and(|limit| Instant::now() > limit) {
+            // The rank is about to abort. A request that is dropped would panic.
+            std::mem::forget(barrier);
+            return false;
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// Prints a line in one piece, so that lines of several ranks do not mix.
+fn complain(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}

@@ -1,0 +1,126 @@
+//! Processes that train one model together, such as the ranks of an MPI program.
+//!
+//! The library knows nothing of networks. It says what every process has to send, and a [`Group`] brings it to the others.
+//! The package `autoencoder-mpi` is one for MPI; threads of one process can be another.
+//!
+//! Only values cross a group, never sums: a process computes some rows of a batch and some rows of the weights, and everyone
+//! receives them as they are. So a model has the same bits for any number of processes, as for any number of threads.
+
+mod exchange;
+
+pub(crate) use exchange::{Exchange, Wire};
+
+use crate::error::{Error, Result};
+use std::{fmt, ops::Range, sync::Arc};
+
+/// The processes that train one model together. Each holds the whole model and the whole data set.
+///
+/// Set it with [`Trainer::group`](crate::Trainer::group) or [`Step::group`](crate::train::Step::group), in every process.
+pub trait Group: fmt::Debug + Send + Sync {
+    /// Returns the index of this process, from 0.
+    fn rank(&self) -> usize;
+
+    /// Returns the number of processes, at least 1.
+    fn size(&self) -> usize;
+
+    /// Sends `own` to every process and receives what each of them sends, this one included, in order of rank.
+    ///
+    /// `counts` has the number of bytes from each process, and is the same everywhere; `own` has `counts[rank]` bytes and `all`
+    /// their sum. Every process calls this the same number of times in the same order, from one thread at a time. `label` says
+    /// what the bytes are, for measurements: `rows` and `weights` in every step, other words for everything else.
+    ///
+    /// # Errors
+    /// If the bytes cannot be delivered. Training ends with the error.
+    fn all_gather(&self, label: &'static str, own: &[u8], counts: &[usize], all: &mut [u8]) -> Result<()>;
+}
+
+/// Sends a message to every process and returns what each of them sends, in order of rank. The lengths may differ.
+///
+/// Like [`Group::all_gather`], this must be called by every process.
+///
+/// # Errors
+/// Those of the group.
+pub fn gather(group: &dyn Group, label: &'static str, message: &[u8]) -> Result<Vec<Vec<u8>>> {
+    const BYTES: usize = size_of::<u64>();
+    let mut lengths = vec![0; BYTES * group.size()];
+    group.all_gather(
+        label,
+        &(message.len() as u64).to_le_bytes(),
+        &vec![BYTES; group.size()],
+        &mut lengths,
+    )?;
+    let length = |bytes: &[u8]| bytes.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
+    let counts: Vec<_> = lengths.chunks(BYTES).map(length).collect();
+    let mut all = vec![0; counts.iter().sum()];
+    group.all_gather(label, message, &counts, &mut all)?;
+    let mut rest = &all[..];
+    let mut take = |count| rest.split_off(..count).unwrap_or_default().to_vec();
+    Ok(counts.into_iter().map(&mut take).collect())
+}
+
+/// Waits until every process has a result, and returns this one's. If another process failed, so does this one.
+///
+/// Like [`Group::all_gather`], this must be called by every process.
+///
+/// # Errors
+/// This process's own error, else [`Error::Rank`] with that of the first process that failed, else those of the group.
+pub(crate) fn agree<T>(group: &dyn Group, label: &'static str, own: Result<T>) -> Result<T> {
+    let message = own.as_ref().err().map_or_else(String::new, Error::to_string);
+    let all = gather(group, label, message.as_bytes())?;
+    let value = own?;
+    match all.iter().position(|message| !message.is_empty()) {
+        None => Ok(value),
+        Some(rank) => Err(Error::Rank { rank, reason: String::from_utf8_lossy(&all[rank]).into_owned() }),
+    }
+}
+
+/// The part of a process in work that is cut into parts of equal size, of which the last ones may be smaller or empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub rank: usize,
+    pub size: usize,
+}
+
+impl Part {
+    /// The only part.
+    pub(crate) const WHOLE: Self = Self { rank: 0, size: 1 };
+
+    pub(crate) fn of(group: Option<&Arc<dyn Group>>) -> Self {
+        group.map_or(Self::WHOLE, |group| Self { rank: group.rank(), size: group.size() })
+    }
+
+    /// The part of `rank` in the same work.
+    pub(crate) fn at(self, rank: usize) -> Self {
+        Self { rank, ..self }
+    }
+
+    /// The indices of this part where `len` are shared out.
+    pub(crate) fn range(self, len: usize) -> Range<usize> {
+        let each = len.div_ceil(self.size);
+        (self.rank * each).min(len)..((self.rank + 1) * each).min(len)
+    }
+
+    /// Returns true if the `index`th of several indivisible tasks belongs to this part.
+    pub(crate) fn has(self, index: usize) -> bool {
+        index % self.size == self.rank
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_everything_once() {
+        for size in 1..6 {
+            for len in [0, 1, 2, 3, 15, 16, 784] {
+                let parts = (0..size).map(|rank| Part { rank, size });
+                let all: Vec<_> = parts.clone().flat_map(|part| part.range(len)).collect();
+                assert_eq!(all, (0..len).collect::<Vec<_>>(), "{size} parts of {len}");
+                for index in 0..len {
+                    assert_eq!(parts.clone().filter(|part| part.has(index)).count(), 1);
+                }
+            }
+        }
+    }
+}
