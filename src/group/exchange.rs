@@ -18,12 +18,8 @@ impl Exchange {
         Self { group, own: vec![], counts: vec![], all: vec![] }
     }
 
-    pub(crate) fn group(&self) -> &Arc<dyn Group> {
-        &self.group
-    }
-
     pub(crate) fn part(&self) -> Part {
-        Part::of(Some(&self.group))
+        Part::of(&*self.group)
     }
 
     /// Brings every process's fields to all others. `fields` visits the fields of a rank in a fixed order.
@@ -54,20 +50,13 @@ impl Exchange {
         Ok(())
     }
 
-    /// Returns the value that the first process has.
-    pub(crate) fn of_first<T: Default + Copy>(
-        &mut self,
-        label: &'static str,
-        value: T,
-        visit: impl Fn(&mut Wire, &mut T),
-    ) -> Result<T> {
-        let mut first = value;
+    /// Gives every process the first one's fields.
+    pub(crate) fn of_first(&mut self, label: &'static str, mut fields: impl FnMut(&mut Wire)) -> Result<()> {
         self.run(label, |rank, wire| {
             if rank == 0 {
-                visit(wire, &mut first);
+                fields(wire);
             }
-        })?;
-        Ok(first)
+        })
     }
 }
 
@@ -88,7 +77,7 @@ impl Wire<'_> {
             size_of_val(values),
             values,
             |values, bytes| LittleEndian::write_f32_into(values, bytes),
-            |bytes, values| LittleEndian::read_f32_into(bytes, values),
+            LittleEndian::read_f32_into,
         );
     }
 
@@ -97,7 +86,7 @@ impl Wire<'_> {
             size_of_val(values),
             values,
             |values, bytes| LittleEndian::write_f64_into(values, bytes),
-            |bytes, values| LittleEndian::read_f64_into(bytes, values),
+            LittleEndian::read_f64_into,
         );
     }
 

@@ -26,8 +26,8 @@ pub trait Group: fmt::Debug + Send + Sync {
     /// Sends `own` to every process and receives what each of them sends, this one included, in order of rank.
     ///
     /// `counts` has the number of bytes from each process, and is the same everywhere; `own` has `counts[rank]` bytes and `all`
-    /// their sum. Every process calls this the same number of times in the same order, from one thread at a time. `label` says
-    /// what the bytes are, for measurements: `rows` and `weights` in every step, other words for everything else.
+    /// their sum. Every process calls this the same number of times in the same order, from one thread at a time. `label` names
+    /// the kind of exchange, for measurements: `rows` and `weights` in every step, other words for everything else.
     ///
     /// # Errors
     /// If the bytes cannot be delivered. Training ends with the error.
@@ -58,15 +58,17 @@ pub fn gather(group: &dyn Group, label: &'static str, message: &[u8]) -> Result<
     Ok(counts.into_iter().map(&mut take).collect())
 }
 
-/// Waits until every process has a result, and returns this one's. If another process failed, so does this one.
+/// Waits until every process has a result, and returns this one's. If another process failed, so does this one. Without a
+/// group, returns the result.
 ///
 /// Like [`Group::all_gather`], this must be called by every process.
 ///
 /// # Errors
 /// This process's own error, else [`Error::Rank`] with that of the first process that failed, else those of the group.
-pub(crate) fn agree<T>(group: &dyn Group, label: &'static str, own: Result<T>) -> Result<T> {
+pub(crate) fn agree<T>(group: Option<&Arc<dyn Group>>, own: Result<T>) -> Result<T> {
+    let Some(group) = group else { return own };
     let message = own.as_ref().err().map_or_else(String::new, Error::to_string);
-    let all = gather(group, label, message.as_bytes())?;
+    let all = gather(&**group, "results", message.as_bytes())?;
     let value = own?;
     match all.iter().position(|message| !message.is_empty()) {
         None => Ok(value),
@@ -85,8 +87,8 @@ impl Part {
     /// The only part.
     pub(crate) const WHOLE: Self = Self { rank: 0, size: 1 };
 
-    pub(crate) fn of(group: Option<&Arc<dyn Group>>) -> Self {
-        group.map_or(Self::WHOLE, |group| Self { rank: group.rank(), size: group.size() })
+    pub(crate) fn of(group: &dyn Group) -> Self {
+        Self { rank: group.rank(), size: group.size() }
     }
 
     /// The part of `rank` in the same work.

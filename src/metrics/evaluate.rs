@@ -1,6 +1,7 @@
 use crate::{
     data::{Dataset, Noise},
     error::{Error, Result},
+    group::{Exchange, Part},
     kernels::{self, elementwise},
     metrics::ImageQuality,
     nn::{Activation, Autoencoder, Loss, inference_block_rows},
@@ -8,6 +9,7 @@ use crate::{
 use ndarray::Array2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::{mem, ops::Range, slice};
 
 /// The quality of a model's reconstructions, for values in [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -36,7 +38,7 @@ impl Autoencoder {
     /// [`Error::Shape`] if there are no rows, or their number of features is not that of the model.
     pub fn reconstruction_errors(&self, rows: &dyn Dataset) -> Result<Vec<f64>> {
         let features = rows.features() as f64;
-        let errors = row_errors(self, rows, None, 0, None)?;
+        let errors = row_errors(self, rows, 0..rows.len(), None, 0, None)?;
         Ok(errors.into_iter().map(|error| error.output / features).collect())
     }
 }
@@ -63,19 +65,33 @@ pub fn evaluate(
     noise: Option<&Noise>,
     seed: u64,
 ) -> Result<Evaluation> {
-    Ok(evaluation(&row_errors(model, rows, noise, seed, None)?, rows, noise))
+    Ok(evaluation(&row_errors(model, rows, 0..rows.len(), noise, seed, None)?, rows, noise))
 }
 
-/// As [`evaluate`], and the mean loss, without penalties, from the same pass.
+/// As [`evaluate`], and the mean loss, without penalties, from the same pass. With other processes, each computes the errors
+/// of some rows.
 pub(crate) fn evaluate_with_loss(
     model: &Autoencoder,
     rows: &dyn Dataset,
     noise: Option<&Noise>,
     seed: u64,
     loss: Loss,
+    exchange: Option<&mut Exchange>,
 ) -> Result<(Evaluation, f64)> {
+    let part = exchange.as_ref().map_or(Part::WHOLE, |exchange| exchange.part());
     // The squared error needs no logits, which spares a copy of the model.
-    let errors = row_errors(model, rows, noise, seed, Some(loss).filter(|loss| *loss != Loss::Mse))?;
+    let of_outputs = Some(loss).filter(|loss| *loss != Loss::Mse);
+    let mut errors = row_errors(model, rows, part.range(rows.len()), noise, seed, of_outputs)?;
+    if let Some(exchange) = exchange {
+        let own = mem::take(&mut errors);
+        errors.resize(rows.len(), RowErrors::default());
+        errors[part.range(rows.len())].copy_from_slice(&own);
+        exchange.run("validation", |rank, wire| {
+            for RowErrors { output, input, loss } in &mut errors[part.at(rank).range(rows.len())] {
+                [output, input, loss].into_iter().for_each(|sum| wire.f64s(slice::from_mut(sum)));
+            }
+        })?;
+    }
     let found = evaluation(&errors, rows, noise);
     let loss = match loss {
         Loss::Mse => found.output.mse,
@@ -104,10 +120,11 @@ struct RowErrors {
     loss: f64,
 }
 
-/// The errors of every row, and its loss if one is given.
+/// The errors of some rows, and their losses if one is given.
 fn row_errors(
     model: &Autoencoder,
     rows: &dyn Dataset,
+    range: Range<usize>,
     noise: Option<&Noise>,
     seed: u64,
     loss: Option<Loss>,
@@ -124,10 +141,10 @@ fn row_errors(
     if rows.is_empty() {
         return Err(Error::shape("rows to evaluate", 1.., 0));
     }
-    let mut errors = vec![RowErrors::default(); rows.len()];
-    let block_rows = inference_block_rows(rows.len());
+    let mut errors = vec![RowErrors::default(); range.len()];
+    let block_rows = inference_block_rows(range.len());
     errors.par_chunks_mut(block_rows).enumerate().try_for_each(|(block, errors)| {
-        let start = block * block_rows;
+        let start = range.start + block * block_rows;
         let block = || start..start + errors.len();
         let mut input = rows.block(block());
         let own_target = rows.has_targets().then(|| rows.target_block(block()));

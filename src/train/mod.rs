@@ -11,6 +11,7 @@ mod optimizer;
 mod schedule;
 mod step;
 mod targets;
+mod together;
 mod trainer;
 
 pub use crate::random::shuffled;

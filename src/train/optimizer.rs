@@ -214,6 +214,8 @@ pub struct OptimizerState {
     pub(crate) first: Parameters,
     /// Adam's second moments; zeros for gradient descent.
     pub(crate) second: Parameters,
+    /// True if other processes have updated some of the moments since they were last gathered.
+    pub(crate) is_partial: bool,
 }
 
 impl OptimizerState {
@@ -223,7 +225,8 @@ impl OptimizerState {
     /// [`Error::Setting`] if a decay or momentum is outside [0, 1), or epsilon or the weight decay negative or not finite.
     pub fn new(optimizer: Optimizer, model: &Autoencoder) -> Result<Self> {
         optimizer.check()?;
-        Ok(Self { optimizer, steps: 0, first: Parameters::zeros(model), second: Parameters::zeros(model) })
+        let [first, second] = [Parameters::zeros(model), Parameters::zeros(model)];
+        Ok(Self { optimizer, steps: 0, first, second, is_partial: false })
     }
 
     /// Restores an optimizer from the moments in `file`.
@@ -237,7 +240,7 @@ impl OptimizerState {
         if let Some(negative) = second.values().find(|value| *value < 0.0) {
             return Err(Error::format(file, "second moments", "numbers of at least 0", negative));
         }
-        Ok(Self { optimizer, steps, first, second })
+        Ok(Self { optimizer, steps, first, second, is_partial: false })
     }
 
     /// Returns true if all moments are finite.
@@ -252,6 +255,19 @@ impl OptimizerState {
         }
         let expected: Vec<_> = model.parameters().map(|(weight, _)| weight.dim()).collect();
         Err(Error::shape("[in, out] of each layer of the optimizer", expected, self.first.shapes()))
+    }
+
+    /// Checks that the moments are those of the whole model.
+    pub(crate) fn check_whole(&self) -> Result<()> {
+        if self.is_partial {
+            let found = "those of this process alone; call `Step::gather_moments` first";
+            return Err(Error::data(
+                "moments of the optimizer",
+                "those of all processes of the group",
+                found,
+            ));
+        }
+        Ok(())
     }
 
     /// Returns the number of steps taken.
@@ -272,7 +288,7 @@ impl OptimizerState {
     ///
     /// # Errors
     /// [`Error::Setting`] if the learning rate is negative or not finite, [`Error::Shape`] if model or gradients do not have
-    /// the shapes of the optimizer; nothing is changed then. [`Error::Data`] if a weight, bias or moment is not finite after the update.
+    /// the shapes of the optimizer, [`Error::Data`] if moments are missing after steps in a [group](crate::train::Step::group); nothing is changed then. [`Error::Data`] also if a weight, bias or moment is not finite after the update.
     pub fn update(
         &mut self,
         model: &mut Autoencoder,
@@ -282,6 +298,7 @@ impl OptimizerState {
         check_rate(learning_rate)?;
         self.check_fits(model)?;
         gradients.check_fits(model)?;
+        self.check_whole()?;
         match self.apply(model, gradients, learning_rate) {
             None => Ok(()),
             Some(layer) => {

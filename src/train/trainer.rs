@@ -1,6 +1,7 @@
 use crate::{
     data::{Augmentation, Dataset, check_weights},
     error::{Error, Quantity, Result},
+    group::{Group, agree},
     metrics::{Evaluation, evaluate_with_loss},
     nn::Autoencoder,
     random,
@@ -9,9 +10,10 @@ use crate::{
         Objective, RunEnd, Step, TrainConfig,
         checkpoint::{CheckpointWriter, Identity, Progress},
         targets,
+        together::{self, Together},
     },
 };
-use std::{fmt, ops::ControlFlow, time::Instant};
+use std::{fmt, ops::ControlFlow, sync::Arc, time::Instant};
 
 /// An event that the callback receives.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +67,7 @@ pub struct Trainer<'a> {
     score: Option<Score<'a>>,
     checkpoints: Option<CheckpointPolicy>,
     resume: Option<Checkpoint>,
+    group: Option<Arc<dyn Group>>,
 }
 
 impl fmt::Debug for Trainer<'_> {
@@ -76,7 +79,15 @@ impl fmt::Debug for Trainer<'_> {
 impl<'a> Trainer<'a> {
     /// Creates a trainer with these settings.
     pub fn new(config: TrainConfig) -> Self {
-        Self { config, validation: None, callback: None, score: None, checkpoints: None, resume: None }
+        Self {
+            config,
+            validation: None,
+            callback: None,
+            score: None,
+            checkpoints: None,
+            resume: None,
+            group: None,
+        }
     }
 
     /// Sets the rows to evaluate the model on after each epoch, with the run's noise if it has any. Validation affects training only
@@ -140,6 +151,21 @@ impl<'a> Trainer<'a> {
         self
     }
 
+    /// Trains with the other processes of a group, to the bits of a single process. Every process makes the same calls, up to
+    /// [`fit`](Self::fit), with the same model, rows and settings; only the number of threads may differ. Each then has the
+    /// trained model and the history.
+    ///
+    /// The callback and the function that scores epochs are called in the first process alone, and count for all. The first
+    /// process writes the checkpoints; to resume, every process loads the same one.
+    ///
+    /// # Errors
+    /// If one process fails in [`fit`](Self::fit), all do: [`Error::Disagreement`] says in what the processes differ, and
+    /// [`Error::Rank`] what happened in another process.
+    pub fn group(mut self, group: Arc<dyn Group>) -> Self {
+        self.group = Some(group);
+        self
+    }
+
     /// Trains `model` on rows of its width, from the first epoch or [from a checkpoint](Self::resume). The model learns to
     /// reproduce each row or, if `samples` are [pairs](crate::data::Pairs), to make the target of the input.
     ///
@@ -157,7 +183,7 @@ impl<'a> Trainer<'a> {
     /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as the loss, a gradient, a
     /// weight, the validation error or a score is not finite, and [`Error::Io`] if a checkpoint cannot be written.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
-        self.config.check()?;
+        agree(self.group.as_ref(), self.config.check())?;
         match self.config.threads {
             // Enters the pool once instead of once per phase.
             None => rayon::scope(|_| self.run(model, samples)),
@@ -184,6 +210,7 @@ impl<'a> Trainer<'a> {
         }
         if let Some(EarlyStopping { monitor: Monitor::Score, .. }) = self.config.early_stopping
             && self.score.is_none()
+            && self.is_first()
         {
             return Err(Error::setting("monitor", Monitor::Score, "a function set with `Trainer::score`"));
         }
@@ -195,9 +222,24 @@ impl<'a> Trainer<'a> {
         self.validation.map_or(Ok(()), |rows| targets::check(rows, targets::VALIDATION, output))
     }
 
+    /// Returns true if this process's callbacks are called.
+    fn is_first(&self) -> bool {
+        self.group.as_ref().is_none_or(|group| group.rank() == 0)
+    }
+
     fn run(mut self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
-        self.check(model, samples)?;
-        let mut session = Session::new(&mut self, model, samples)?;
+        let group = self.group.clone();
+        agree(group.as_ref(), self.check(model, samples))?;
+        if let Some(group) = &group {
+            let identity = Identity::of(&self.config, model, samples, self.validation);
+            let mut facts = identity.facts_of(model);
+            facts.extend(together::checkpoint_facts(self.resume.as_ref(), self.checkpoints.as_ref()));
+            together::check_same(&**group, &facts)?;
+        }
+        let mut session = agree(group.as_ref(), Session::new(&mut self, model, samples))?;
+        if let Some(group) = group {
+            session.join(group)?;
+        }
         while !session.progress.is_over(session.config) {
             if session.epoch(model)?.is_break() {
                 return session.stop(model);
@@ -217,6 +259,7 @@ struct Session<'t, 'a> {
     step: Step,
     progress: Progress,
     checkpoints: Option<CheckpointWriter>,
+    together: Option<Together>,
     /// Batches per epoch.
     batches: usize,
 }
@@ -239,12 +282,16 @@ impl<'t, 'a> Session<'t, 'a> {
             Augmentation::check_targets(samples)?;
             step = step.augmentation(augmentation)?;
         }
+        if let Some(group) = &trainer.group {
+            step = step.group(model, group.clone())?;
+        }
 
         let (resume, policy) = (trainer.resume.take(), trainer.checkpoints.take());
         let identity = || Identity::of(config, model, samples, trainer.validation);
         let monitor = default_monitor(trainer.validation);
         let open = |policy: Option<CheckpointPolicy>, run: Identity, resumed: bool| {
-            policy.map(|policy| CheckpointWriter::new(policy, run, monitor, resumed)).transpose()
+            let group = trainer.group.clone();
+            policy.map(|policy| CheckpointWriter::new(policy, group, run, monitor, resumed)).transpose()
         };
         let (progress, checkpoints) = match (resume, policy) {
             (None, None) => (Progress::new(config, model)?, None),
@@ -258,7 +305,29 @@ impl<'t, 'a> Session<'t, 'a> {
         };
         let (validation, callback, score) =
             (trainer.validation, trainer.callback.as_mut(), trainer.score.as_mut());
-        Ok(Self { config, samples, validation, callback, score, step, progress, checkpoints, batches })
+        let together = None;
+        Ok(Self {
+            config,
+            samples,
+            validation,
+            callback,
+            score,
+            step,
+            progress,
+            checkpoints,
+            together,
+            batches,
+        })
+    }
+
+    /// Trains with the other processes from now on. Callbacks are those of the first process.
+    fn join(&mut self, group: Arc<dyn Group>) -> Result<()> {
+        if group.rank() != 0 {
+            self.callback = None;
+            self.score = None;
+        }
+        self.together = Some(Together::start(group, self.callback.is_some(), self.score.is_some())?);
+        Ok(())
     }
 
     /// One epoch: steps, validation, record, checkpoint. Returns `Break` if the callback asks to stop.
@@ -269,15 +338,13 @@ impl<'t, 'a> Session<'t, 'a> {
         }
         let (validation, validation_loss) = self.validate(model, epoch)?.unzip();
         let mut record = EpochRecord { validation, validation_loss, ..self.progress.sums.record(epoch) };
-        if let Some(score) = &mut self.score {
-            record.score = Some(finite(score(&record, model), Quantity::Score, epoch, self.batches)?);
-        }
+        record.score = self.score(&record, model)?;
         self.progress.finish_epoch(record, self.config, model);
         if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.after_epoch(model, &self.progress)?;
+            checkpoints.after_epoch(model, &mut self.progress, &mut self.step)?;
         }
         let record = &self.progress.history.epochs[epoch - 1];
-        Ok(call(&mut self.callback, TrainEvent::Epoch { record, model }))
+        call(&mut self.callback, &mut self.together, TrainEvent::Epoch { record, model })
     }
 
     /// The steps of an epoch that are not done yet.
@@ -302,11 +369,12 @@ impl<'t, 'a> Session<'t, 'a> {
             let loss = self.step.run(model, optimizer, rate, &batch)?;
             self.progress.sums.add(&loss, rows.len(), &mut clock);
             if let Some(checkpoints) = &mut self.checkpoints {
-                checkpoints.after_step(model, &self.progress, batch.number == batches)?;
+                let last = batch.number == batches;
+                checkpoints.after_step(model, &mut self.progress, &mut self.step, last)?;
                 clock = Instant::now();
             }
             let event = TrainEvent::Batch { epoch, batch: batch.number, batches, loss };
-            if call(&mut self.callback, event).is_break() {
+            if call(&mut self.callback, &mut self.together, event)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -314,10 +382,11 @@ impl<'t, 'a> Session<'t, 'a> {
     }
 
     /// The quality of the reconstructions and the loss on the validation rows.
-    fn validate(&self, model: &Autoencoder, epoch: usize) -> Result<Option<(Evaluation, f64)>> {
+    fn validate(&mut self, model: &Autoencoder, epoch: usize) -> Result<Option<(Evaluation, f64)>> {
         let Some(rows) = self.validation else { return Ok(None) };
         let TrainConfig { loss, noise, seed, .. } = self.config;
-        let (found, loss) = evaluate_with_loss(model, rows, noise.as_ref(), *seed, *loss)?;
+        let exchange = self.together.as_mut().map(|together| &mut together.exchange);
+        let (found, loss) = evaluate_with_loss(model, rows, noise.as_ref(), *seed, *loss, exchange)?;
         // The last update may have left weights that are finite but too large to compute with.
         for value in [found.output.mse, loss] {
             finite(value, Quantity::Validation, epoch, self.batches)?;
@@ -325,10 +394,20 @@ impl<'t, 'a> Session<'t, 'a> {
         Ok(Some((found, loss)))
     }
 
+    /// The value of the function that scores epochs, if there is one.
+    fn score(&mut self, record: &EpochRecord, model: &Autoencoder) -> Result<Option<f64>> {
+        let own = self.score.as_mut().map(|score| score(record, model));
+        let score = match &mut self.together {
+            Some(together) => together.score(own)?,
+            None => own,
+        };
+        score.map(|score| finite(score, Quantity::Score, record.epoch, self.batches)).transpose()
+    }
+
     /// Ends a run that a callback stopped.
     fn stop(mut self, model: &mut Autoencoder) -> Result<History> {
         if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.at_stop(model, &self.progress)?;
+            checkpoints.at_stop(model, &mut self.progress, &mut self.step)?;
         }
         Ok(self.end(RunEnd::Callback, model))
     }
@@ -336,7 +415,7 @@ impl<'t, 'a> Session<'t, 'a> {
     /// Ends a run that a callback did not stop.
     fn finish(mut self, model: &mut Autoencoder) -> Result<History> {
         if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.at_end(model, &self.progress)?;
+            checkpoints.at_end(model, &mut self.progress, &mut self.step)?;
         }
         let has_all = self.progress.history.epochs.len() >= self.config.epochs;
         Ok(self.end(if has_all { RunEnd::AllEpochs } else { RunEnd::EarlyStopping }, model))
@@ -371,10 +450,16 @@ fn finite(value: f64, what: Quantity, epoch: usize, batch: usize) -> Result<f64>
     }
 }
 
-fn call(callback: &mut Option<&mut Callback>, event: TrainEvent) -> ControlFlow<()> {
-    match callback {
-        Some(callback) => callback(event),
-        None => ControlFlow::Continue(()),
+/// Passes an event to the callback, and returns its answer or that of the first process.
+fn call(
+    callback: &mut Option<&mut Callback>,
+    together: &mut Option<Together>,
+    event: TrainEvent,
+) -> Result<ControlFlow<()>> {
+    let own = callback.as_mut().map_or(ControlFlow::Continue(()), |callback| callback(event));
+    match together {
+        Some(together) => together.flow(own),
+        None => Ok(own),
     }
 }
 

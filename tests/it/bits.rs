@@ -1,6 +1,9 @@
 //! Weights, history and metrics depend only on data, configuration and seed: checked on random configurations.
 
-use crate::common::{digest, fixed};
+use crate::{
+    common::{digest, fixed},
+    processes::in_processes,
+};
 use autoencoder::{
     Autoencoder, TrainConfig, Trainer,
     data::{Augmentation, Noise, NoiseKind, digits},
@@ -198,6 +201,26 @@ proptest! {
         let seed = config.seed.wrapping_add(1);
         let other = run(&first, &config.clone().seed(seed), plain).0;
         prop_assert!(digest(&other) != digest(&reference) || config.batch_size >= 300);
+    }
+
+    /// Any number of processes, with different numbers of threads.
+    #[test]
+    fn processes_change_no_bit(first in model(), config in config()) {
+        let [rows, others] = &*ROWS;
+        let alone = Manner { threads: 2, callers_pool: false, validated: true, watched: false };
+        let (reference, history) = run(&first, &config, alone);
+        for size in [2, 3, 5] {
+            let found = in_processes(size, |group| {
+                let mut model = first.clone();
+                let config = config.clone().threads(1 + (group.rank() + size) % 3);
+                let trainer = Trainer::new(config).validation(others).group(group);
+                let history = trainer.fit(&mut model, rows).unwrap();
+                (digest(&model), figures(&history, true))
+            });
+            for found in found {
+                prop_assert_eq!(found, (digest(&reference), figures(&history, true)), "{} processes", size);
+            }
+        }
     }
 
     /// Rows in any order and partition, before or after others, on any number of threads.

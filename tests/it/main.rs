@@ -7,10 +7,13 @@ mod common;
 mod exchange;
 #[cfg(feature = "png")]
 mod folder;
+mod group;
 mod model;
 mod numbers;
 mod oracle;
 mod own_loop;
+#[path = "../common/processes.rs"]
+mod processes;
 mod real_data;
 #[cfg(feature = "download")]
 #[path = "../common/server.rs"]

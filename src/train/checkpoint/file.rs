@@ -129,20 +129,10 @@ impl Checkpoint {
         Ok(Self { run, model, progress, damaged: vec![] })
     }
 
-    /// Writes the state of a run. Writes nothing and returns false if a weight or a moment is not finite.
-    pub(crate) fn write(
-        path: &Path,
-        run: &Identity,
-        model: &Autoencoder,
-        progress: &Progress,
-    ) -> Result<bool> {
+    /// Writes the state of a run.
+    pub(crate) fn write(path: &Path, run: &Identity, model: &Autoencoder, progress: &Progress) -> Result<()> {
         let optimizer = &progress.optimizer;
         let best = progress.best.as_ref();
-        if !optimizer.is_finite()
-            || [Some(model), best].into_iter().flatten().any(|model| model.check_finite().is_err())
-        {
-            return Ok(false);
-        }
         let depth = model.encoder_depth();
         let mut tensors = tensors(model, optimizer);
         if let Some(best) = best {
@@ -161,7 +151,7 @@ impl Checkpoint {
             seal::serialize(&tensors, entries)
         };
         let file = serialize().map_err(Error::io(path))?;
-        write_atomic(path, |out| out.write_all(&file)).map(|()| true)
+        write_atomic(path, |out| out.write_all(&file))
     }
 
     /// The run's identity, model and progress, for `run` to continue from.

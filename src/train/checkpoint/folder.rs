@@ -1,12 +1,14 @@
 use super::{Checkpoint, Damaged, Identity, Progress};
 use crate::{
     error::{Error, Result},
+    group::{Group, agree},
     nn::Autoencoder,
-    train::Monitor,
+    train::{Monitor, Step},
 };
 use std::{
     fs, io, mem,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Where a run stores its checkpoints and which ones it keeps: the last few as `step-<step>.safetensors`, and that of the
@@ -189,9 +191,10 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes and removes the checkpoints of a run.
+/// Writes and removes the checkpoints of a run. In a group the first process does, and the others wait for it.
 pub(crate) struct CheckpointWriter {
     settings: CheckpointPolicy,
+    group: Option<Arc<dyn Group>>,
     run: Identity,
     best: (Monitor, f64),
     /// Steps and finished epochs at the last `step-` file.
@@ -205,88 +208,135 @@ impl CheckpointWriter {
     /// stopping does not.
     pub(crate) fn new(
         settings: CheckpointPolicy,
+        group: Option<Arc<dyn Group>>,
         run: Identity,
         monitor: Monitor,
         resumed: bool,
     ) -> Result<Self> {
         settings.check()?;
-        let folder = &settings.folder;
-        fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        if !resumed && !files(folder)?.is_empty() {
-            let expected = "a folder without checkpoints of another run: resume from them, or remove them with Checkpoint::clear";
-            return Err(Error::setting("folder", format_args!("{}", folder.display()), expected));
+        if is_writer(group.as_ref()) {
+            let folder = &settings.folder;
+            fs::create_dir_all(folder).map_err(Error::io(folder))?;
+            if !resumed && !files(folder)?.is_empty() {
+                let expected = "a folder without checkpoints of another run: resume from them, or remove them with Checkpoint::clear";
+                return Err(Error::setting("folder", format_args!("{}", folder.display()), expected));
+            }
         }
         let best = run.config.early_stopping.map(|stopping| (stopping.monitor, stopping.min_improvement));
         let best = best.unwrap_or((monitor, 0.0));
-        Ok(Self { settings, run, best, written: None, has_old: resumed })
+        Ok(Self { settings, group, run, best, written: None, has_old: resumed })
     }
 
     /// To be called after each step. The `last` one of an epoch gets its checkpoint at the epoch's end.
-    pub(crate) fn after_step(&mut self, model: &Autoencoder, progress: &Progress, last: bool) -> Result<()> {
+    pub(crate) fn after_step(
+        &mut self,
+        model: &Autoencoder,
+        progress: &mut Progress,
+        step: &mut Step,
+        last: bool,
+    ) -> Result<()> {
         // The step has shown that the newest checkpoint can be trained from.
         if mem::take(&mut self.has_old) {
             self.remove_old(progress)?;
         }
         let steps = progress.optimizer.steps();
         if !last && self.settings.every.is_some_and(|every| steps.is_multiple_of(every)) {
-            self.write(Kind::Step, model, progress)?;
+            self.write(Kind::Step, model, progress, step)?;
         }
         Ok(())
     }
 
     /// To be called after each validated epoch.
-    pub(crate) fn after_epoch(&mut self, model: &Autoencoder, progress: &Progress) -> Result<()> {
-        let (steps, epochs) = (progress.optimizer.steps(), &progress.history.epochs);
+    pub(crate) fn after_epoch(
+        &mut self,
+        model: &Autoencoder,
+        progress: &mut Progress,
+        step: &mut Step,
+    ) -> Result<()> {
+        let steps = progress.optimizer.steps();
         if self.settings.every.is_none_or(|every| steps.is_multiple_of(every)) {
-            self.write(Kind::Step, model, progress)?;
+            self.write(Kind::Step, model, progress, step)?;
         }
         let (monitor, min_improvement) = self.best;
+        let epochs = &progress.history.epochs;
         if monitor.best_epoch(min_improvement, epochs) == Some(epochs.len()) {
-            self.write(Kind::Best, model, progress)?;
+            self.write(Kind::Best, model, progress, step)?;
         }
         Ok(())
     }
 
     /// To be called when a callback stops the run.
-    pub(crate) fn at_stop(&mut self, model: &Autoencoder, progress: &Progress) -> Result<()> {
+    pub(crate) fn at_stop(
+        &mut self,
+        model: &Autoencoder,
+        progress: &mut Progress,
+        step: &mut Step,
+    ) -> Result<()> {
         if self.written != Some(position(progress)) {
-            self.write(Kind::Step, model, progress)?;
+            self.write(Kind::Step, model, progress, step)?;
         }
         Ok(())
     }
 
     /// To be called after the last epoch.
-    pub(crate) fn at_end(&mut self, model: &Autoencoder, progress: &Progress) -> Result<()> {
-        self.at_stop(model, progress)?;
+    pub(crate) fn at_end(
+        &mut self,
+        model: &Autoencoder,
+        progress: &mut Progress,
+        step: &mut Step,
+    ) -> Result<()> {
+        self.at_stop(model, progress, step)?;
         self.remove_old(progress)
     }
 
     /// Non-finite values are not written, so that the last good checkpoint remains.
-    fn write(&mut self, kind: Kind, model: &Autoencoder, progress: &Progress) -> Result<()> {
+    fn write(
+        &mut self,
+        kind: Kind,
+        model: &Autoencoder,
+        progress: &mut Progress,
+        step: &mut Step,
+    ) -> Result<()> {
+        step.gather_moments(model, &mut progress.optimizer)?;
+        if !progress.is_finite(model) {
+            return Ok(());
+        }
         let path = kind.path(&self.settings.folder, progress.optimizer.steps());
-        if Checkpoint::write(&path, &self.run, model, progress)? {
-            self.has_old = true;
-            if kind == Kind::Step {
-                self.written = Some(position(progress));
-            }
+        self.in_first(|| Checkpoint::write(&path, &self.run, model, progress))?;
+        self.has_old = true;
+        if kind == Kind::Step {
+            self.written = Some(position(progress));
         }
         Ok(())
+    }
+
+    /// Changes files in the first process. All processes succeed or fail together.
+    fn in_first(&self, change: impl FnOnce() -> Result<()>) -> Result<()> {
+        let group = self.group.as_ref();
+        agree(group, if is_writer(group) { change() } else { Ok(()) })
     }
 
     /// Removes the files older than those to keep. After resuming from an earlier checkpoint, files of later steps may
     /// exist; they belong to this run and stay.
     fn remove_old(&self, progress: &Progress) -> Result<()> {
-        let folder = &self.settings.folder;
-        let mut files = files(folder)?;
-        files.retain(|(_, step)| *step <= progress.optimizer.steps());
-        for (kind, count) in [(Kind::Best, 1), (Kind::Step, self.settings.keep_last)] {
-            let steps: Vec<_> = files.iter().filter(|file| file.0 == kind).map(|file| file.1).collect();
-            for &step in &steps[..steps.len().saturating_sub(count)] {
-                remove(&kind.path(folder, step))?;
+        self.in_first(|| {
+            let folder = &self.settings.folder;
+            let mut files = files(folder)?;
+            files.retain(|(_, step)| *step <= progress.optimizer.steps());
+            for (kind, count) in [(Kind::Best, 1), (Kind::Step, self.settings.keep_last)] {
+                let steps: Vec<_> = files.iter().filter(|file| file.0 == kind).map(|file| file.1).collect();
+                for &step in &steps[..steps.len().saturating_sub(count)] {
+                    remove(&kind.path(folder, step))?;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
+}
+
+/// Returns true if this process writes the files of its group.
+fn is_writer(group: Option<&Arc<dyn Group>>) -> bool {
+    group.is_none_or(|group| group.rank() == 0)
 }
 
 fn position(progress: &Progress) -> (u64, usize) {

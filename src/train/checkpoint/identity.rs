@@ -69,6 +69,19 @@ impl Identity {
         Ok(Self { initial_weights: self.initial_weights.clone(), ..run })
     }
 
+    /// Everything in which the processes that train `model` together must agree, by name.
+    pub(crate) fn facts_of(&self, model: &Autoencoder) -> Vec<(String, String)> {
+        let mut facts = self.facts();
+        facts.extend(architecture(model));
+        facts.push(("epochs", self.config.epochs.to_string()));
+        facts.push(("initial weights", format!("SHA-256 {}", self.initial_weights)));
+        let rows = Some(&self.rows).map(|rows| ("values of the rows to train on", rows));
+        let validation = self.validation.as_ref().map(|rows| ("values of the rows to validate on", rows));
+        let values = rows.into_iter().chain(validation);
+        facts.extend(values.map(|(what, rows)| (what, format!("SHA-256 {}", rows.sha256))));
+        facts.into_iter().map(|(what, value)| (what.to_owned(), value)).collect()
+    }
+
     /// Everything that must agree, by name.
     fn facts(&self) -> Vec<Fact> {
         let Self { version, config, rows, validation, initial_weights: _ } = self;

@@ -36,6 +36,12 @@ impl Progress {
         self.optimizer.steps().saturating_sub(before) as usize
     }
 
+    /// Returns true if the moments and all weights, those of `model` included, are finite.
+    pub(crate) fn is_finite(&self, model: &Autoencoder) -> bool {
+        let models = [Some(model), self.best.as_ref()];
+        self.optimizer.is_finite() && models.into_iter().flatten().all(|model| model.check_finite().is_ok())
+    }
+
     /// Returns true after the last step.
     pub(crate) fn is_over(&self, config: &TrainConfig) -> bool {
         let epochs = &self.history.epochs;

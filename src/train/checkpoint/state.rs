@@ -64,11 +64,13 @@ impl OptimizerState {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] if the model is not the optimizer's, [`Error::Data`] if a weight, bias or moment is not finite,
+    /// [`Error::Shape`] if the model is not the optimizer's, [`Error::Data`] if a weight, bias or moment is not finite, or
+    /// moments are missing after steps in a [group](crate::train::Step::group),
     /// [`Error::Io`] if the file cannot be written. An existing file is unchanged then.
     pub fn save(&self, path: impl AsRef<Path>, model: &Autoencoder) -> Result<()> {
         let path = path.as_ref();
         self.check_fits(model)?;
+        self.check_whole()?;
         model.check_finite()?;
         if !self.is_finite() {
             return Err(Error::data("moments of the optimizer", "finite numbers", "others"));

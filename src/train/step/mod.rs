@@ -26,13 +26,14 @@ use crate::{
     data::Augmentation,
     error::{Error, Quantity, Result},
     files::memory,
+    group::{Exchange, Group, Part},
     nn::{Activation, Autoencoder, Dropout, Layer, Parameters, check_max_norm},
     train::{Frozen, OptimizerState, optimizer::check_rate, targets},
 };
 use crew::Crew;
 use rayon::prelude::*;
 use rows::{RowBlock, RowResult, RowSource};
-use std::fmt;
+use std::{fmt, ops::Range, sync::Arc};
 use weights::WeightsPhase;
 
 /// Rows per block, where a batch is cut into blocks. More rows make better use of the weights that a block reads; fewer
@@ -66,10 +67,13 @@ pub struct Step {
     /// The layers that the buffers were made for.
     layers: Vec<LayerShape>,
     encoder_depth: usize,
+    cut: Cut,
     blocks: Vec<RowBlock>,
     weights: WeightsPhase,
     clipping: Option<Clipping>,
     augmentation: Option<Augmentation>,
+    /// The other processes, if there are any.
+    exchange: Option<Exchange>,
 }
 
 /// The largest norm of the gradients, and room for them: clipping needs all of them before the first update.
@@ -92,21 +96,58 @@ impl Step {
         }
         objective.loss.check_fits(model.output_layer().activation)?;
         objective.penalties.iter().try_for_each(|penalty| penalty.check())?;
-        let block_rows = block_rows(batch_size, rayon::current_num_threads());
-        let blocks = batch_size.div_ceil(block_rows);
-        let rows = blocks.checked_mul(block_rows);
-        let elements = rows.and_then(|rows| rows.checked_mul(RowBlock::elements_per_row(model)));
-        memory::check("batch_size", batch_size, elements)?;
+        let cut = Cut::new(batch_size, Part::WHOLE);
         Ok(Self {
             objective,
             batch_size,
             layers: model.layers().iter().map(LayerShape::from).collect(),
             encoder_depth: model.encoder_depth(),
-            blocks: (0..blocks).map(|_| RowBlock::new(model, block_rows)).collect(),
-            weights: WeightsPhase::new(model, rayon::current_num_threads()),
+            cut,
+            blocks: cut.blocks(model, Part::WHOLE)?,
+            weights: WeightsPhase::new(model, Part::WHOLE, rayon::current_num_threads()),
             clipping: None,
             augmentation: None,
+            exchange: None,
         })
+    }
+
+    /// Shares the step out over the processes of a group: each computes some rows of the batch and updates some rows of the
+    /// weights. Every process creates the same step, and calls [`run`](Self::run) and [`gradients`](Self::gradients) with the
+    /// same batches. The results have the bits of a single process.
+    ///
+    /// Each process updates the moments of its own weights alone. Before an [`OptimizerState`] is saved or
+    /// [updates](OptimizerState::update) by gradients, call [`gather_moments`](Self::gather_moments). A step that clips
+    /// updates all moments everywhere.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the layers of the model are not those that the step was created for, [`Error::Setting`] if the
+    /// batch's buffers do not fit into memory.
+    pub fn group(mut self, model: &Autoencoder, group: Arc<dyn Group>) -> Result<Self> {
+        self.check_model(model)?;
+        let part = Part::of(&*group);
+        self.cut = Cut::new(self.batch_size, part);
+        self.blocks = self.cut.blocks(model, part)?;
+        let mut weights = WeightsPhase::new(model, part, rayon::current_num_threads());
+        weights.freeze((0..self.layers.len()).map(|layer| !self.weights.is_trained(layer)));
+        self.weights = weights;
+        self.exchange = (part.size > 1).then(|| Exchange::new(group));
+        Ok(self)
+    }
+
+    /// Collects the optimizer's moments from all processes of the [group](Self::group). Without a group it does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the optimizer is not that of the model, and the errors of the group.
+    pub fn gather_moments(&mut self, model: &Autoencoder, optimizer: &mut OptimizerState) -> Result<()> {
+        self.check_model(model)?;
+        optimizer.check_fits(model)?;
+        if let Some(exchange) = &mut self.exchange
+            && optimizer.is_partial
+        {
+            weights::exchange_moments(exchange, optimizer)?;
+            optimizer.is_partial = false;
+        }
+        Ok(())
     }
 
     /// Clips the gradients of each step to an L2 norm, as PyTorch's `clip_grad_norm_` does: if their norm is larger, all
@@ -170,10 +211,18 @@ impl Step {
         check_rate(learning_rate)?;
         self.check(model, batch)?;
         optimizer.check_fits(model)?;
+        let updates_part = self.exchange.is_some() && self.clipping.is_none();
+        if !updates_part {
+            optimizer.check_whole()?;
+        }
         let loss = self.rows(model, batch)?;
-        let Self { objective, blocks, weights, clipping, .. } = self;
+        let Self { objective, blocks, weights, clipping, exchange, .. } = self;
         if let Some(Clipping { max_norm, gradients }) = clipping {
-            if let Some(layer) = weights.gradients(model, objective, blocks, Some(*max_norm), gradients) {
+            weights.gradients(model, objective, blocks, gradients);
+            if let Some(exchange) = exchange {
+                weights.exchange_gradients(exchange, gradients)?;
+            }
+            if let Some(layer) = weights.clip(gradients, Some(*max_norm)) {
                 return Err(batch.not_finite(Quantity::Gradient, Some(layer), None));
             }
             if let Some(layer) = optimizer.apply(model, gradients, learning_rate) {
@@ -182,6 +231,10 @@ impl Step {
             weights.shrink(model, objective, learning_rate);
         } else {
             weights.run(model, objective, optimizer, learning_rate, blocks);
+            optimizer.is_partial |= updates_part;
+            if let Some(exchange) = exchange {
+                weights.exchange_weights(exchange, model)?;
+            }
             if let Some((layer, what)) = weights.not_finite() {
                 return Err(batch.not_finite(what, Some(layer), None));
             }
@@ -228,8 +281,12 @@ impl Step {
         gradients.check_fits(model)?;
         let loss = self.rows(model, batch)?;
         let max_norm = self.clipping.as_ref().map(|clipping| clipping.max_norm);
-        let Self { objective, blocks, weights, .. } = self;
-        if let Some(layer) = weights.gradients(model, objective, blocks, max_norm, gradients) {
+        let Self { objective, blocks, weights, exchange, .. } = self;
+        weights.gradients(model, objective, blocks, gradients);
+        if let Some(exchange) = exchange {
+            weights.exchange_gradients(exchange, gradients)?;
+        }
+        if let Some(layer) = weights.clip(gradients, max_norm) {
             return Err(batch.not_finite(Quantity::Gradient, Some(layer), None));
         }
         Ok(BatchLoss { penalty: loss.penalty + self.weights.penalty(), ..loss })
@@ -250,7 +307,7 @@ impl Step {
 
     /// Runs the rows phase. Fails if a row or the loss is invalid. The penalty is that on the code.
     fn rows(&mut self, model: &Autoencoder, batch: &Batch) -> Result<BatchLoss> {
-        let loss = self.rows_phase(model, batch, batch.weight()?);
+        let loss = self.rows_phase(model, batch, batch.weight()?)?;
         let fits = |row: &RowResult| row.input_is_finite && row.target_fits;
         if !loss.data.is_finite() || !self.results().all(fits) {
             return Err(self.cause(batch, model.output_layer().activation));
@@ -281,24 +338,39 @@ impl Step {
     }
 
     /// Computes the loss and the deltas of every row. The penalty is that on the code. The batch has a total `weight`.
-    fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch, weight: f64) -> BatchLoss {
+    fn rows_phase(&mut self, model: &Autoencoder, batch: &Batch, weight: f64) -> Result<BatchLoss> {
         let objective = &self.objective;
         let mean_weight = weight / batch.rows.len() as f64;
         let source = RowSource { batch, augmentation: self.augmentation.as_ref(), mean_weight };
-        if let [block] = &mut self.blocks[..] {
-            block.run(model, objective, source, 0, Crew::of_pool());
+        let part = self.exchange.as_ref().map_or(Part::WHOLE, Exchange::part);
+        let own = part.range(self.blocks.len());
+        let rows = |index| &batch.rows[self.cut.rows(index, batch.rows.len())];
+        if let [block] = &mut self.blocks[own.clone()] {
+            block.run(model, objective, source, rows(own.start), Crew::of_pool());
         } else {
-            self.blocks.par_iter_mut().enumerate().with_max_len(1).for_each(|(index, block)| {
-                block.run(model, objective, source, index, Crew::ALONE);
+            let blocks = self.blocks[own.clone()].par_iter_mut().enumerate().with_max_len(1);
+            blocks.for_each(|(index, block)| {
+                block.run(model, objective, source, rows(own.start + index), Crew::ALONE);
             });
         }
+        if let Some(exchange) = &mut self.exchange {
+            let needs_inputs = self.weights.needs_inputs();
+            let others = self.blocks.iter_mut().enumerate().filter(|(index, _)| !own.contains(index));
+            others.for_each(|(index, block)| {
+                block.run_elsewhere(source, rows(index), needs_inputs, Crew::of_pool());
+            });
+            exchange.run("rows", |rank, wire| {
+                let blocks = part.at(rank).range(self.blocks.len());
+                rows::fields(&mut self.blocks[blocks], wire, |layer| self.weights.is_trained(layer));
+            })?;
+        }
         let elements = (batch.rows.len() * model.inputs()) as f64;
-        BatchLoss {
+        Ok(BatchLoss {
             data: self.results().map(|row| f64::from(row.weight) * row.loss).sum::<f64>() / elements,
             penalty: self.results().map(|row| row.code_penalty).sum(),
             mse: self.results().map(|row| f64::from(row.weight) * row.squared_error).sum::<f64>() / elements,
             weight,
-        }
+        })
     }
 
     fn check(&self, model: &Autoencoder, batch: &Batch) -> Result<()> {
@@ -363,7 +435,41 @@ impl From<&Layer> for LayerShape {
     }
 }
 
-/// Rows per block: one block has all rows if the workers are to share it.
+/// How a batch is cut: into a part for each process, and parts into blocks.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    rows_of_part: usize,
+    blocks_of_part: usize,
+    rows_of_block: usize,
+}
+
+impl Cut {
+    /// For the number of threads of the current pool.
+    fn new(batch_size: usize, part: Part) -> Self {
+        let rows_of_part = batch_size.div_ceil(part.size);
+        let most_rows = block_rows(rows_of_part, rayon::current_num_threads());
+        let blocks_of_part = rows_of_part.div_ceil(most_rows);
+        Self { rows_of_part, blocks_of_part, rows_of_block: rows_of_part.div_ceil(blocks_of_part) }
+    }
+
+    /// The positions in a batch of `len` rows that belong to a block.
+    fn rows(self, block: usize, len: usize) -> Range<usize> {
+        let start = block / self.blocks_of_part * self.rows_of_part;
+        let end = len.min(start + self.rows_of_part);
+        let start = start + block % self.blocks_of_part * self.rows_of_block;
+        start.min(end)..(start + self.rows_of_block).min(end)
+    }
+
+    fn blocks(self, model: &Autoencoder, part: Part) -> Result<Vec<RowBlock>> {
+        let blocks = self.blocks_of_part * part.size;
+        let rows = blocks.checked_mul(self.rows_of_block);
+        let elements = rows.and_then(|rows| rows.checked_mul(RowBlock::elements_per_row(model)));
+        memory::check("batch_size", self.rows_of_part.saturating_mul(part.size), elements)?;
+        Ok((0..blocks).map(|_| RowBlock::new(model, self.rows_of_block)).collect())
+    }
+}
+
+/// The most rows per block: one block has all rows if the workers are to share it.
 fn block_rows(batch_size: usize, workers: usize) -> usize {
     let rows = batch_size.div_ceil(workers);
     if rows < MIN_BLOCK_ROWS { batch_size } else { rows.min(MAX_BLOCK_ROWS) }

@@ -1,12 +1,14 @@
 use super::{Batch, Objective, crew::Crew};
 use crate::{
     data::Augmentation,
+    group::Wire,
     kernels::{self, buffers::Buffer, elementwise, rows_mut},
     nn::{Autoencoder, Layer},
     random::{self, Stream},
     train::targets,
 };
 use ndarray::{ArrayView2, Axis, Slice};
+use std::slice;
 
 /// Some of a batch's rows with everything that is computed from them: the rows phase fills it, the weights phase reads
 /// it. A row's numbers depend on the row and the weights alone.
@@ -106,21 +108,17 @@ impl RowBlock {
         self.deltas[layer].view(self.rows)
     }
 
-    /// The rows phase for the `index`th block of a batch.
+    /// The rows phase for some rows of a batch.
     pub(super) fn run(
         &mut self,
         model: &Autoencoder,
         objective: &Objective,
         source: RowSource,
-        index: usize,
+        rows: &[usize],
         crew: Crew,
     ) {
         let batch = source.batch;
-        let rows = batch.rows.chunks(self.target.capacity()).nth(index).unwrap_or_default();
-        self.rows = rows.len();
-        self.has_input = batch.noise.is_some() || batch.samples.has_targets();
-        self.results.clear();
-        self.results.resize(rows.len(), RowResult::default());
+        self.begin(batch, rows);
         if rows.is_empty() {
             return;
         }
@@ -128,6 +126,28 @@ impl RowBlock {
         self.forward(model.layers(), batch, rows, crew);
         self.loss(model, objective, batch.rows.len(), crew);
         self.backward(model, objective, batch.rows.len(), crew);
+    }
+
+    /// The rows phase for rows that another process computes, whose [`fields`] follow. The inputs, which no process sends, are
+    /// needed for the gradient of the first layer alone.
+    pub(super) fn run_elsewhere(
+        &mut self,
+        source: RowSource,
+        rows: &[usize],
+        needs_inputs: bool,
+        crew: Crew,
+    ) {
+        self.begin(source.batch, rows);
+        if needs_inputs && !rows.is_empty() {
+            self.gather(source, rows, crew);
+        }
+    }
+
+    fn begin(&mut self, batch: &Batch, rows: &[usize]) {
+        self.rows = rows.len();
+        self.has_input = batch.noise.is_some() || batch.samples.has_targets();
+        self.results.clear();
+        self.results.resize(rows.len(), RowResult::default());
     }
 
     /// Copies the rows, augments them, draws their noise and scales their weights.
@@ -307,6 +327,29 @@ impl RowBlock {
                     layer.activation.backward(delta, kept, layer.dropout.scale());
                 }
             });
+        }
+    }
+}
+
+/// Visits the fields of some blocks that the weights phase of another process reads: the results of the rows, and inputs and
+/// deltas of each layer to train, without the inputs of the model. The order does not depend on where blocks end, because
+/// every process cuts them for its own threads.
+pub(super) fn fields(blocks: &mut [RowBlock], wire: &mut Wire, is_trained: impl Fn(usize) -> bool) {
+    for result in blocks.iter_mut().flat_map(|block| &mut block.results) {
+        let RowResult { weight, loss, squared_error, code_penalty, target_fits, input_is_finite } = result;
+        wire.f32s(slice::from_mut(weight));
+        [loss, squared_error, code_penalty].into_iter().for_each(|sum| wire.f64s(slice::from_mut(sum)));
+        wire.flags([target_fits, input_is_finite]);
+    }
+    let layers = blocks.first().map_or(0, |block| block.deltas.len());
+    for layer in (0..layers).filter(|layer| is_trained(*layer)) {
+        for block in &mut *blocks {
+            if let Some(before) = layer.checked_sub(1) {
+                rows_mut(block.outputs[before].view_mut(block.rows)).for_each(|row| wire.f32s(row));
+            }
+        }
+        for block in &mut *blocks {
+            rows_mut(block.deltas[layer].view_mut(block.rows)).for_each(|row| wire.f32s(row));
         }
     }
 }

@@ -4,13 +4,18 @@ use super::{
     rows::RowBlock,
 };
 use crate::{
-    error::Quantity,
-    kernels::{buffers, elementwise, slice, slice_mut},
+    error::{Quantity, Result},
+    group::{Exchange, Part, Wire},
+    kernels::{self, buffers, elementwise, slice_mut},
     nn::{Autoencoder, Dense, Layer, LayerParameters, Parameters, clip_factor},
     train::optimizer::{OptimizerState, Update, Updates},
 };
-use ndarray::{Array1, ArrayViewMut2, s};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use ndarray::{Array1, ArrayViewMut1, ArrayViewMut2, s};
+use std::{
+    ops::Range,
+    slice,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// Maximum weights per tile, to within one row: small enough that a tile's gradient stays in a core's cache until the
 /// update, and that the last tiles of a phase leave no worker idle for long.
@@ -18,21 +23,20 @@ const TILE_WEIGHTS: usize = 49_152;
 /// Rows of a tile, where the layer has them, below which its product slows down.
 const MIN_TILE_ROWS: usize = 12;
 
-/// Rows of each tile of a layer; the last tile may have fewer. With more than two workers, the number of tiles is a multiple
+/// Rows of each tile where a layer's rows, or some of them, are cut; the last tile may have fewer. With more than two workers, the number of tiles is a multiple
 /// of the number of workers if the layer has enough rows, so that no worker gets much more than another.
-fn tile_rows((inputs, outputs): (usize, usize), workers: usize) -> usize {
-    let mut tiles = (inputs * outputs).div_ceil(TILE_WEIGHTS);
+fn tile_rows(rows: usize, outputs: usize, workers: usize) -> usize {
+    let mut tiles = (rows * outputs).div_ceil(TILE_WEIGHTS);
     if workers > 2 {
-        tiles = tiles.next_multiple_of(workers).min(inputs.div_ceil(MIN_TILE_ROWS).max(tiles));
+        tiles = tiles.next_multiple_of(workers).min(rows.div_ceil(MIN_TILE_ROWS).max(tiles));
     }
-    inputs.div_ceil(tiles.min(inputs))
+    rows.div_ceil(tiles.clamp(1, rows.max(1))).max(1)
 }
 
 /// The weights phase: every tile of every layer goes through its gradient over the whole batch, the penalties and the
 /// optimizer. A tile sums the blocks in their order, regardless of which worker runs it.
 #[derive(Debug)]
 pub(super) struct WeightsPhase {
-    workers: usize,
     layers: Vec<LayerState>,
     gradients: TileGradients,
     /// Empty between the steps; kept for its memory.
@@ -44,6 +48,10 @@ pub(super) struct WeightsPhase {
 struct LayerState {
     /// True if the layer has no tasks; everything below then stays as it was created.
     frozen: bool,
+    /// The rows of the weights that this process updates.
+    own: Range<usize>,
+    /// True if this process updates the biases.
+    owns_bias: bool,
     tile_rows: usize,
     tiles: Vec<Tile>,
     /// The penalties' value over each row of the weights before the update. By rows, so that the sum does not depend on
@@ -54,39 +62,60 @@ struct LayerState {
     squares: Vec<f64>,
     bias_gradient: Array1<f32>,
     bias_finite: bool,
+    /// The records of the other processes together.
+    elsewhere: Tile,
 }
 
 /// The record of a tile's update.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Tile {
     gradient_finite: bool,
     weights_finite: bool,
 }
 
+impl Tile {
+    const FINITE: Self = Self { gradient_finite: true, weights_finite: true };
+}
+
 impl LayerState {
-    fn new(layer: &Layer, workers: usize) -> Self {
+    fn new(layer: &Layer, index: usize, part: Part, workers: usize) -> Self {
         let (inputs, outputs) = layer.dense.weight().dim();
-        let tile_rows = tile_rows((inputs, outputs), workers);
-        let tile = Tile { gradient_finite: true, weights_finite: true };
+        let own = part.range(inputs);
+        let tile_rows = tile_rows(own.len(), outputs, workers);
         Self {
             frozen: false,
+            owns_bias: part.has(index),
             tile_rows,
-            tiles: vec![tile; inputs.div_ceil(tile_rows)],
+            tiles: vec![Tile::FINITE; own.len().div_ceil(tile_rows)],
+            own,
             penalties: vec![0.0; inputs],
             squares: vec![0.0; inputs + 1],
             bias_gradient: Array1::zeros(outputs),
             bias_finite: true,
+            elsewhere: Tile::FINITE,
         }
+    }
+
+    /// The record of all of this process's updates.
+    fn own_record(&self) -> Tile {
+        let weights_finite = self.bias_finite && self.tiles.iter().all(|tile| tile.weights_finite);
+        let gradient_finite = || {
+            self.bias_gradient.iter().all(|g| g.is_finite())
+                && self.tiles.iter().all(|tile| tile.gradient_finite)
+        };
+        Tile { weights_finite, gradient_finite: weights_finite || gradient_finite() }
     }
 
     /// The quantity that is not finite, if any.
     fn not_finite(&self) -> Option<Quantity> {
-        if self.bias_finite && self.tiles.iter().all(|tile| tile.weights_finite) {
-            return None;
+        let (own, elsewhere) = (self.own_record(), self.elsewhere);
+        if own.weights_finite && elsewhere.weights_finite {
+            None
+        } else if own.gradient_finite && elsewhere.gradient_finite {
+            Some(Quantity::Weight)
+        } else {
+            Some(Quantity::Gradient)
         }
-        let bias_gradient_finite = self.bias_gradient.iter().all(|g| g.is_finite());
-        let gradient_finite = bias_gradient_finite && self.tiles.iter().all(|tile| tile.gradient_finite);
-        Some(if gradient_finite { Quantity::Weight } else { Quantity::Gradient })
     }
 }
 
@@ -113,10 +142,10 @@ impl TileGradients {
 }
 
 impl WeightsPhase {
-    pub(super) fn new(model: &Autoencoder, workers: usize) -> Self {
+    pub(super) fn new(model: &Autoencoder, part: Part, workers: usize) -> Self {
+        let layers = model.layers().iter().enumerate();
         Self {
-            workers,
-            layers: model.layers().iter().map(|layer| LayerState::new(layer, workers)).collect(),
+            layers: layers.map(|(index, layer)| LayerState::new(layer, index, part, workers)).collect(),
             gradients: TileGradients::default(),
             slots: vec![],
         }
@@ -152,16 +181,15 @@ impl WeightsPhase {
         self.layers.iter().position(|layer| layer.squares.iter().any(|sum| !sum.is_finite()))
     }
 
-    /// Computes all gradients, penalties included, and clips them, but updates nothing. Those of frozen layers are zeros
-    /// and marked. Returns the first layer whose gradients are not finite; nothing is clipped then.
+    /// Computes this process's gradients, penalties included, but updates nothing. Those of frozen layers are zeros and
+    /// marked.
     pub(super) fn gradients(
         &mut self,
         model: &Autoencoder,
         objective: &Objective,
         blocks: &[RowBlock],
-        max_norm: Option<f32>,
         gradients: &mut Parameters,
-    ) -> Option<usize> {
+    ) {
         let crew = crew(model, blocks);
         let (depth, encoder_depth) = (model.layers().len(), model.encoder_depth());
         let mut slots = recycle(std::mem::take(&mut self.slots));
@@ -177,6 +205,10 @@ impl WeightsPhase {
             phase.add_gradient_tasks(layer, state, gradient, crew, &mut slots);
         }
         self.slots = run_tasks(crew, slots, &self.gradients);
+    }
+
+    /// Clips all gradients. Returns the first layer whose gradients are not finite; nothing is clipped then.
+    pub(super) fn clip(&self, gradients: &mut Parameters, max_norm: Option<f32>) -> Option<usize> {
         let not_finite = self.gradient_not_finite();
         if let Some(max_norm) = max_norm
             && not_finite.is_none()
@@ -184,6 +216,68 @@ impl WeightsPhase {
             gradients.scale(clip_factor(self.norm(), max_norm));
         }
         not_finite
+    }
+
+    /// The layers that are not frozen.
+    fn trained(&mut self) -> impl Iterator<Item = (usize, &mut LayerState)> {
+        self.layers.iter_mut().enumerate().filter(|(_, layer)| !layer.frozen)
+    }
+
+    /// Returns true if a layer is trained.
+    pub(super) fn is_trained(&self, layer: usize) -> bool {
+        !self.layers[layer].frozen
+    }
+
+    /// Returns true if this process computes gradients of the first layer's weights.
+    pub(super) fn needs_inputs(&self) -> bool {
+        self.layers.first().is_some_and(|layer| !layer.frozen && !layer.own.is_empty())
+    }
+
+    /// Exchanges the [gradients](Self::gradients).
+    pub(super) fn exchange_gradients(
+        &mut self,
+        exchange: &mut Exchange,
+        gradients: &mut Parameters,
+    ) -> Result<()> {
+        let part = exchange.part();
+        exchange.run("weights", |rank, wire| {
+            let part = part.at(rank);
+            for (index, state) in self.trained() {
+                let own = part.range(state.penalties.len());
+                let gradient = &mut gradients.layers_mut()[index];
+                own_parameters(wire, part, index, gradient.weight.view_mut(), gradient.bias.view_mut());
+                wire.f64s(&mut state.penalties[own.clone()]);
+                wire.f64s(&mut state.squares[own]);
+                if part.has(index) {
+                    wire.f64s(state.squares.last_mut().map_or(&mut [], slice::from_mut));
+                }
+            }
+        })
+    }
+
+    /// Exchanges the updated weights and biases.
+    pub(super) fn exchange_weights(
+        &mut self,
+        exchange: &mut Exchange,
+        model: &mut Autoencoder,
+    ) -> Result<()> {
+        let own_part = exchange.part();
+        self.trained().for_each(|(_, state)| state.elsewhere = Tile::FINITE);
+        exchange.run("weights", |rank, wire| {
+            let part = own_part.at(rank);
+            for (index, state) in self.trained() {
+                let (weight, bias) = model.layers_mut()[index].dense.parameters_mut();
+                own_parameters(wire, part, index, weight, bias);
+                let own = part.range(state.penalties.len());
+                wire.f64s(&mut state.penalties[own]);
+                let mut record = if part == own_part { state.own_record() } else { Tile::FINITE };
+                wire.flags([&mut record.gradient_finite, &mut record.weights_finite]);
+                if part != own_part {
+                    state.elsewhere.gradient_finite &= record.gradient_finite;
+                    state.elsewhere.weights_finite &= record.weights_finite;
+                }
+            }
+        })
     }
 
     /// Applies the proximal penalties to all layers that are not frozen.
@@ -209,8 +303,8 @@ impl WeightsPhase {
         learning_rate: f32,
         blocks: &[RowBlock],
     ) {
-        let shapes = model.layers().iter().map(|layer| layer.dense.weight().dim());
-        let largest = shapes.map(|shape| tile_rows(shape, self.workers) * shape.1).max();
+        let tiles = model.layers().iter().zip(&self.layers);
+        let largest = tiles.map(|(layer, state)| state.tile_rows * layer.dense.outputs()).max();
         self.gradients.prepare(largest.unwrap_or(0));
         let crew = crew(model, blocks);
         let change = Change { updates: state.begin_step(learning_rate), learning_rate };
@@ -227,6 +321,34 @@ impl WeightsPhase {
             phase.add_tasks(layer, state, [first, second], change, crew, &mut slots);
         }
         self.slots = run_tasks(crew, slots, &self.gradients);
+    }
+}
+
+/// Exchanges the optimizer's moments, of which every process updates its own.
+pub(super) fn exchange_moments(exchange: &mut Exchange, state: &mut OptimizerState) -> Result<()> {
+    let part = exchange.part();
+    exchange.run("moments", |rank, wire| {
+        for moments in [&mut state.first, &mut state.second] {
+            for (index, layer) in moments.layers_mut().iter_mut().enumerate() {
+                own_parameters(wire, part.at(rank), index, layer.weight.view_mut(), layer.bias.view_mut());
+            }
+        }
+    })
+}
+
+/// Visits the part of a layer's parameters that a process updates: some rows of the weights, and all biases or none.
+fn own_parameters(
+    wire: &mut Wire,
+    part: Part,
+    layer: usize,
+    weight: ArrayViewMut2<f32>,
+    bias: ArrayViewMut1<f32>,
+) {
+    let (rows, outputs) = weight.dim();
+    let own = part.range(rows);
+    wire.f32s(&mut slice_mut(weight)[own.start * outputs..own.end * outputs]);
+    if part.has(layer) {
+        wire.f32s(slice_mut(bias));
     }
 }
 
@@ -320,17 +442,22 @@ impl<'a> Phase<'a> {
         let [first, second] = moments;
         let (rows, outputs) = (state.tile_rows, weight.ncols());
         let count = state.tiles.len();
-        let weights = slice_mut(weight).chunks_mut(rows * outputs);
-        let first_weights = slice_mut(first.weight.view_mut()).chunks_mut(rows * outputs);
-        let second_weights = slice_mut(second.weight.view_mut()).chunks_mut(rows * outputs);
-        let parts = weights.zip(first_weights).zip(second_weights).zip(state.penalties.chunks_mut(rows));
+        let own = state.own.start * outputs..state.own.end * outputs;
+        let weights = slice_mut(weight)[own.clone()].chunks_mut(rows * outputs);
+        let first_weights = slice_mut(first.weight.view_mut())[own.clone()].chunks_mut(rows * outputs);
+        let second_weights = slice_mut(second.weight.view_mut())[own].chunks_mut(rows * outputs);
+        let penalties = state.penalties[state.own.clone()].chunks_mut(rows);
+        let parts = weights.zip(first_weights).zip(second_weights).zip(penalties);
         for (index, (tile, (((weights, first), second), penalties))) in
             state.tiles.iter_mut().zip(parts).enumerate()
         {
-            let (start, moments) = (index * rows, [first, second]);
+            let (start, moments) = (state.own.start + index * rows, [first, second]);
             let phase = self;
             let task = Task::Tile { phase, change, tile, start, outputs, weights, moments, penalties };
             slots.push(Slot::new(crew.owner(index, count), task));
+        }
+        if !state.owns_bias {
+            return;
         }
         let task = Task::Bias {
             phase: self,
@@ -354,15 +481,20 @@ impl<'a> Phase<'a> {
         let (phase, rows, outputs) = (self, state.tile_rows, layer.dense.outputs());
         let (count, inputs) = (state.tiles.len(), layer.dense.inputs());
         let (squares, bias_square) = state.squares.split_at_mut(inputs);
-        let weights = slice(layer.dense.weight()).chunks(rows * outputs);
-        let gradients = slice_mut(gradient.weight.view_mut()).chunks_mut(rows * outputs);
-        let sums = state.penalties.chunks_mut(rows).zip(squares.chunks_mut(rows));
+        let own = state.own.start * outputs..state.own.end * outputs;
+        let weights = kernels::slice(layer.dense.weight())[own.clone()].chunks(rows * outputs);
+        let gradients = slice_mut(gradient.weight.view_mut())[own].chunks_mut(rows * outputs);
+        let penalties = state.penalties[state.own.clone()].chunks_mut(rows);
+        let sums = penalties.zip(squares[state.own.clone()].chunks_mut(rows));
         for (index, ((weights, gradient), (penalties, squares))) in
             weights.zip(gradients).zip(sums).enumerate()
         {
-            let start = index * rows;
+            let start = state.own.start + index * rows;
             let task = Task::TileGradient { phase, start, outputs, weights, gradient, penalties, squares };
             slots.push(Slot::new(crew.owner(index, count), task));
+        }
+        if !state.owns_bias {
+            return;
         }
         let gradient = slice_mut(gradient.bias.view_mut());
         let task = Task::BiasGradient { phase, gradient, square: &mut bias_square[0] };
