@@ -20,6 +20,7 @@
 //! }
 //! ```
 
+pub mod cost;
 mod program;
 mod ranks;
 

@@ -1,11 +1,12 @@
 use autoencoder::{Error, Result, group::Group};
 use mpi::{
-    datatype::PartitionMut,
+    datatype::{Partition, PartitionMut},
     topology::SimpleCommunicator,
     traits::{Communicator, CommunicatorCollectives},
 };
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -24,7 +25,7 @@ pub struct Ranks {
 pub struct Traffic {
     /// Number of exchanges.
     pub exchanges: u64,
-    /// Bytes from all ranks together.
+    /// Bytes that this rank received.
     pub bytes: u64,
     /// Time that this rank spent in them, waiting for other ranks included.
     pub time: Duration,
@@ -53,36 +54,43 @@ impl Group for Ranks {
     }
 
     /// # Errors
-    /// [`Error::Shape`] if the bytes of all ranks together are 2 GiB or more, which MPI cannot count. Every rank then fails.
-    fn all_gather(&self, label: &'static str, own: &[u8], counts: &[usize], all: &mut [u8]) -> Result<()> {
+    /// [`Error::Shape`] if a process sends or receives 2 GiB or more at once, which MPI cannot count.
+    fn exchange(
+        &self,
+        label: &'static str,
+        sent: &[u8],
+        to: &[Range<usize>],
+        received: &mut [u8],
+        from: &[Range<usize>],
+    ) -> Result<()> {
         let start = Instant::now();
-        if i32::try_from(all.len()).is_err() {
+        let bytes = sent.len().max(received.len());
+        if i32::try_from(bytes).is_err() {
             return Err(Error::Shape {
                 what: "bytes of an exchange",
                 expected: format!("at most {} for MPI; use a smaller batch or model", i32::MAX),
-                found: all.len().to_string(),
+                found: bytes.to_string(),
             });
         }
-        if all.is_empty() {
-            return Ok(());
-        }
+        let count = received.len() as u64;
+        let (counts, starts) = counts_and_starts(to);
         // The address of an empty slice may be any number, even that of MPI_IN_PLACE.
-        let own = if own.is_empty() { &[0][..0] } else { own };
-        // Everything fits into an `i32`, as `all` does.
-        let counts: Vec<_> = counts.iter().map(|&count| count as i32).collect();
-        let after = |end: &mut i32, count: &i32| {
-            let start = *end;
-            *end += count;
-            Some(start)
-        };
-        let starts: Vec<_> = counts.iter().scan(0, after).collect();
-        SimpleCommunicator::world()
-            .all_gather_varcount_into(own, &mut PartitionMut::new(all, counts, starts));
+        let mut nothing = [0];
+        let sent = Partition::new(if sent.is_empty() { &[0][..] } else { sent }, counts, starts);
+        let (counts, starts) = counts_and_starts(from);
+        let received = if received.is_empty() { &mut nothing } else { received };
+        let mut received = PartitionMut::new(received, counts, starts);
+        SimpleCommunicator::world().all_to_all_varcount_into(&sent, &mut received);
         let mut traffic = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = traffic.entry(label).or_default();
         entry.exchanges += 1;
-        entry.bytes += all.len() as u64;
+        entry.bytes += count;
         entry.time += start.elapsed();
         Ok(())
     }
+}
+
+/// Ranges as MPI wants them, whose numbers fit into an `i32`.
+fn counts_and_starts(ranges: &[Range<usize>]) -> (Vec<i32>, Vec<i32>) {
+    ranges.iter().map(|range| (range.len() as i32, range.start as i32)).unzip()
 }

@@ -10,7 +10,7 @@ use autoencoder::{
     nn::{Loss, Penalty, Scope},
     train::{Checkpoint, CheckpointPolicy, History, Optimizer, TrainEvent},
 };
-use autoencoder_mpi::Ranks;
+use autoencoder_mpi::{Ranks, cost::Bytes};
 use libtest_mimic::{Arguments, Failed, Trial};
 use mpirun::{Finished, mpirun};
 use std::{env, ops::ControlFlow, path::Path, process::ExitCode, sync::Arc, time::Duration};
@@ -26,8 +26,9 @@ fn main() -> ExitCode {
     if let Ok(part) = env::var(PART) {
         return autoencoder_mpi::run(|ranks| play(&part, &ranks));
     }
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 9] = [
         ("ranks_have_the_bits_of_one_process", ranks_have_the_bits_of_one_process),
+        ("the_cost_model_counts_the_bytes", the_cost_model_counts_the_bytes),
         ("a_run_of_two_ranks_resumes_on_three", a_run_of_two_ranks_resumes_on_three),
         ("a_run_that_diverges_ends_with_one_error", a_run_that_diverges_ends_with_one_error),
         ("ranks_that_differ_are_refused", ranks_that_differ_are_refused),
@@ -49,6 +50,7 @@ fn play(part: &str, ranks: &Arc<Ranks>) -> Result<()> {
     };
     match part {
         "bits" => configurations().into_iter().try_for_each(|config| same_bits(config, ranks)),
+        "bytes" => counts_bytes(ranks),
         "stop" => stop(ranks),
         "resume" => resume(ranks),
         "diverge" => fit(TrainConfig { learning_rate: 1e30, ..config() }.optimizer(Optimizer::sgd(0.0))),
@@ -118,6 +120,26 @@ fn same_bits(config: TrainConfig, ranks: &Arc<Ranks>) -> Result<()> {
     Ok(())
 }
 
+fn counts_bytes(ranks: &Arc<Ranks>) -> Result<()> {
+    Trainer::new(config()).group(ranks.clone()).fit(&mut model(), &images())?;
+    if ranks.rank() != 0 {
+        return Ok(());
+    }
+    // Two epochs of 300 rows.
+    let steps = [130, 130, 40].map(|rows| Bytes::of_step(&model(), rows, ranks.size()));
+    let expected = [
+        ("rows", 2 * steps.iter().map(|bytes| bytes.rows).sum::<u64>()),
+        ("weights", 2 * steps.iter().map(|bytes| bytes.weights).sum::<u64>()),
+    ];
+    for (label, expected) in expected {
+        let found = ranks.traffic()[label].bytes;
+        if found != expected {
+            return Err(invalid(&format!("{found} bytes of {label}, not {expected}")));
+        }
+    }
+    Ok(())
+}
+
 fn losses(history: &History) -> Vec<(f64, Option<f64>)> {
     history.epochs.iter().map(|epoch| (epoch.loss, epoch.validation_loss)).collect()
 }
@@ -169,6 +191,13 @@ fn start(ranks: usize, part: &str, folder: &Path) -> Result<Finished, Failed> {
 fn ranks_have_the_bits_of_one_process() -> Result<(), Failed> {
     for ranks in 1..=4 {
         start(ranks, "bits", Path::new(""))?.succeeded()?;
+    }
+    Ok(())
+}
+
+fn the_cost_model_counts_the_bytes() -> Result<(), Failed> {
+    for ranks in 2..=4 {
+        start(ranks, "bytes", Path::new(""))?.succeeded()?;
     }
     Ok(())
 }

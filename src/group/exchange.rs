@@ -1,51 +1,72 @@
 use super::{Group, Part};
 use crate::error::Result;
 use byteorder::{ByteOrder, LittleEndian};
-use std::{mem, sync::Arc};
+use std::{mem, ops::Range, sync::Arc};
 
 /// Exchanges the fields that processes have computed. Its buffers are reused: after the first exchange of a size, nothing is
 /// allocated.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     group: Arc<dyn Group>,
-    own: Vec<u8>,
-    counts: Vec<usize>,
-    all: Vec<u8>,
+    sent: Vec<u8>,
+    to: Vec<Range<usize>>,
+    received: Vec<u8>,
+    from: Vec<Range<usize>>,
 }
 
 impl Exchange {
     pub(crate) fn new(group: Arc<dyn Group>) -> Self {
-        Self { group, own: vec![], counts: vec![], all: vec![] }
+        Self { group, sent: vec![], to: vec![], received: vec![], from: vec![] }
     }
 
     pub(crate) fn part(&self) -> Part {
         Part::of(&*self.group)
     }
 
-    /// Brings every process's fields to all others. `fields` visits the fields of a rank in a fixed order.
+    /// Brings this process's fields to all others, and theirs to this one. `fields` visits the fields of a rank in a fixed
+    /// order.
     pub(crate) fn run(
         &mut self,
         label: &'static str,
         mut fields: impl FnMut(usize, &mut Wire),
     ) -> Result<()> {
-        let (rank, size) = (self.group.rank(), self.group.size());
-        self.counts.clear();
-        for rank in 0..size {
-            let mut measured = Wire::Measure(0);
-            fields(rank, &mut measured);
-            let Wire::Measure(count) = measured else { unreachable!("fields do not change the direction") };
-            self.counts.push(count);
+        let Part { rank: own, size } = self.part();
+        let count = measured(|wire| fields(own, wire));
+        fields(own, &mut Wire::Write(prefix(&mut self.sent, count)));
+        self.to.clear();
+        self.to.extend((0..size).map(|rank| 0..if rank == own { 0 } else { count }));
+        self.deliver(label, fields)
+    }
+
+    /// As [`run`](Self::run), with other fields for each receiver: `fields` visits those that go from a rank to another.
+    pub(crate) fn run_each(
+        &mut self,
+        label: &'static str,
+        mut fields: impl FnMut(usize, usize, &mut Wire),
+    ) -> Result<()> {
+        let Part { rank: own, size } = self.part();
+        self.to.clear();
+        let others =
+            (0..size).map(|rank| if rank == own { 0 } else { measured(|wire| fields(own, rank, wire)) });
+        consecutive(others, &mut self.to);
+        let sent = prefix(&mut self.sent, end(&self.to));
+        for (rank, range) in self.to.iter().enumerate().filter(|(rank, _)| *rank != own) {
+            fields(own, rank, &mut Wire::Write(&mut sent[range.clone()]));
         }
-        self.own.resize(self.counts[rank], 0);
-        self.all.resize(self.counts.iter().sum(), 0);
-        fields(rank, &mut Wire::Write(&mut self.own));
-        self.group.all_gather(label, &self.own, &self.counts, &mut self.all)?;
-        let mut rest = &self.all[..];
-        for (other, &count) in self.counts.iter().enumerate() {
-            let received = rest.split_off(..count).unwrap_or_default();
-            if other != rank {
-                fields(other, &mut Wire::Read(received));
-            }
+        self.deliver(label, |rank, wire| fields(rank, own, wire))
+    }
+
+    /// Sends the messages, and reads the fields of the other ranks from what they sent.
+    fn deliver(&mut self, label: &'static str, mut fields: impl FnMut(usize, &mut Wire)) -> Result<()> {
+        let Part { rank: own, size } = self.part();
+        self.from.clear();
+        let counts = (0..size).map(|rank| if rank == own { 0 } else { measured(|wire| fields(rank, wire)) });
+        consecutive(counts, &mut self.from);
+        let received = prefix(&mut self.received, end(&self.from));
+        let sent = self.to.iter().map(|range| range.end).max().unwrap_or(0);
+        self.group.exchange(label, &self.sent[..sent], &self.to, received, &self.from)?;
+        for (rank, range) in self.from.iter().enumerate().filter(|(rank, _)| *rank != own) {
+            fields(rank, &mut Wire::Read(&received[range.clone()]));
         }
         Ok(())
     }
@@ -57,6 +78,38 @@ impl Exchange {
                 fields(wire);
             }
         })
+    }
+}
+
+/// The bytes of fields.
+fn measured(fields: impl FnOnce(&mut Wire)) -> usize {
+    let mut wire = Wire::Measure(0);
+    fields(&mut wire);
+    match wire {
+        Wire::Measure(count) => count,
+        _ => unreachable!("fields do not change the direction"),
+    }
+}
+
+/// The first bytes of a buffer, which grows if it has fewer and never shrinks: what it has from an earlier exchange is
+/// overwritten, so there is no need to clear it.
+fn prefix(buffer: &mut Vec<u8>, count: usize) -> &mut [u8] {
+    if buffer.len() < count {
+        buffer.resize(count, 0);
+    }
+    &mut buffer[..count]
+}
+
+/// The end of consecutive ranges.
+pub(super) fn end(ranges: &[Range<usize>]) -> usize {
+    ranges.last().map_or(0, |range| range.end)
+}
+
+/// Ranges of these lengths, one after the other.
+pub(super) fn consecutive(lengths: impl Iterator<Item = usize>, ranges: &mut Vec<Range<usize>>) {
+    for length in lengths {
+        let start = ranges.last().map_or(0, |range: &Range<usize>| range.end);
+        ranges.push(start..start + length);
     }
 }
 

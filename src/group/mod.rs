@@ -9,6 +9,7 @@
 mod exchange;
 
 pub(crate) use exchange::{Exchange, Wire};
+use exchange::{consecutive, end};
 
 use crate::error::{Error, Result};
 use std::{fmt, ops::Range, sync::Arc};
@@ -23,45 +24,67 @@ pub trait Group: fmt::Debug + Send + Sync {
     /// Returns the number of processes, at least 1.
     fn size(&self) -> usize;
 
-    /// Sends `own` to every process and receives what each of them sends, this one included, in order of rank.
+    /// Sends bytes to every other process and receives bytes from each.
     ///
-    /// `counts` has the number of bytes from each process, and is the same everywhere; `own` has `counts[rank]` bytes and `all`
-    /// their sum. Every process calls this the same number of times in the same order, from one thread at a time. `label` names
-    /// the kind of exchange, for measurements: `rows` and `weights` in every step, other words for everything else.
+    /// `sent[to[rank]]` goes to the process with that rank, and `received[from[rank]]` comes from it. Ranges of `to` may overlap;
+    /// those of `from` are consecutive and cover `received`. The ranges of this process itself are empty. Every process calls
+    /// this the same number of times in the same order, from one thread at a time, and expects as many bytes as the others
+    /// send. `label` names the kind of exchange, for measurements: `rows` and `weights` in every step, other words for
+    /// everything else.
     ///
     /// # Errors
     /// If the bytes cannot be delivered. Training ends with the error.
-    fn all_gather(&self, label: &'static str, own: &[u8], counts: &[usize], all: &mut [u8]) -> Result<()>;
+    fn exchange(
+        &self,
+        label: &'static str,
+        sent: &[u8],
+        to: &[Range<usize>],
+        received: &mut [u8],
+        from: &[Range<usize>],
+    ) -> Result<()>;
 }
 
-/// Sends a message to every process and returns what each of them sends, in order of rank. The lengths may differ.
+/// Sends a message to every process and returns what each of them sends, this one included, in order of rank. The lengths may
+/// differ.
 ///
-/// Like [`Group::all_gather`], this must be called by every process.
+/// Like [`Group::exchange`], this must be called by every process.
 ///
 /// # Errors
 /// Those of the group.
 pub fn gather(group: &dyn Group, label: &'static str, message: &[u8]) -> Result<Vec<Vec<u8>>> {
     const BYTES: usize = size_of::<u64>();
-    let mut lengths = vec![0; BYTES * group.size()];
-    group.all_gather(
-        label,
-        &(message.len() as u64).to_le_bytes(),
-        &vec![BYTES; group.size()],
-        &mut lengths,
-    )?;
-    let length = |bytes: &[u8]| bytes.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
-    let counts: Vec<_> = lengths.chunks(BYTES).map(length).collect();
-    let mut all = vec![0; counts.iter().sum()];
-    group.all_gather(label, message, &counts, &mut all)?;
-    let mut rest = &all[..];
-    let mut take = |count| rest.split_off(..count).unwrap_or_default().to_vec();
-    Ok(counts.into_iter().map(&mut take).collect())
+    let length = (message.len() as u64).to_le_bytes();
+    let lengths = gather_counted(group, label, &length, |_| BYTES)?;
+    let length =
+        |bytes: &Vec<u8>| bytes.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
+    let counts: Vec<_> = lengths.iter().map(length).collect();
+    gather_counted(group, label, message, |rank| counts[rank])
+}
+
+/// As [`gather`], with the number of bytes from each rank.
+fn gather_counted(
+    group: &dyn Group,
+    label: &'static str,
+    message: &[u8],
+    count: impl Fn(usize) -> usize,
+) -> Result<Vec<Vec<u8>>> {
+    let own = group.rank();
+    let others = |rank: usize| rank != own;
+    let ranks = 0..group.size();
+    let to: Vec<_> = ranks.clone().map(|rank| 0..if others(rank) { message.len() } else { 0 }).collect();
+    let mut from = vec![];
+    consecutive(ranks.map(|rank| if others(rank) { count(rank) } else { 0 }), &mut from);
+    let mut received = vec![0; end(&from)];
+    group.exchange(label, message, &to, &mut received, &from)?;
+    let mut all: Vec<_> = from.into_iter().map(|range| received[range].to_vec()).collect();
+    all[own] = message.to_vec();
+    Ok(all)
 }
 
 /// Waits until every process has a result, and returns this one's. If another process failed, so does this one. Without a
 /// group, returns the result.
 ///
-/// Like [`Group::all_gather`], this must be called by every process.
+/// Like [`Group::exchange`], this must be called by every process.
 ///
 /// # Errors
 /// This process's own error, else [`Error::Rank`] with that of the first process that failed, else those of the group.

@@ -2,6 +2,7 @@
 
 use autoencoder::{Result, group::Group};
 use std::{
+    ops::Range,
     panic::{self, AssertUnwindSafe},
     process,
     sync::{Arc, Barrier, Mutex},
@@ -17,7 +18,8 @@ struct Process {
 #[derive(Debug)]
 struct Shared {
     barrier: Barrier,
-    messages: Mutex<Vec<Vec<u8>>>,
+    /// From each process, to each.
+    messages: Mutex<Vec<Vec<Vec<u8>>>>,
 }
 
 impl Group for Process {
@@ -29,13 +31,23 @@ impl Group for Process {
         self.shared.messages.lock().unwrap().len()
     }
 
-    fn all_gather(&self, _: &'static str, own: &[u8], counts: &[usize], all: &mut [u8]) -> Result<()> {
-        assert_eq!((own.len(), all.len()), (counts[self.rank], counts.iter().sum()));
-        self.shared.messages.lock().unwrap()[self.rank] = own.to_vec();
+    fn exchange(
+        &self,
+        _: &'static str,
+        sent: &[u8],
+        to: &[Range<usize>],
+        received: &mut [u8],
+        from: &[Range<usize>],
+    ) -> Result<()> {
+        assert!(to[self.rank].is_empty() && from[self.rank].is_empty());
+        assert_eq!(from.last().unwrap().end, received.len());
+        let messages = to.iter().map(|range| sent[range.clone()].to_vec()).collect();
+        self.shared.messages.lock().unwrap()[self.rank] = messages;
         self.shared.barrier.wait();
         let messages = self.shared.messages.lock().unwrap().clone();
-        assert!(messages.iter().map(Vec::len).eq(counts.iter().copied()), "{counts:?}");
-        all.copy_from_slice(&messages.concat());
+        for (range, messages) in from.iter().zip(messages) {
+            received[range.clone()].copy_from_slice(&messages[self.rank]);
+        }
         // Nobody may send the next message before everyone has read this one.
         self.shared.barrier.wait();
         Ok(())

@@ -359,9 +359,10 @@ impl Step {
             others.for_each(|(index, block)| {
                 block.run_elsewhere(source, rows(index), needs_inputs, Crew::of_pool());
             });
-            exchange.run("rows", |rank, wire| {
-                let blocks = part.at(rank).range(self.blocks.len());
-                rows::fields(&mut self.blocks[blocks], wire, |layer| self.weights.is_trained(layer));
+            exchange.run_each("rows", |writer, reader, wire| {
+                let blocks = part.at(writer).range(self.blocks.len());
+                let is_trained = |layer| self.weights.is_trained(layer);
+                rows::fields(&mut self.blocks[blocks], part.at(reader), wire, is_trained);
             })?;
         }
         let elements = (batch.rows.len() * model.inputs()) as f64;

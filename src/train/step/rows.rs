@@ -1,7 +1,7 @@
 use super::{Batch, Objective, crew::Crew};
 use crate::{
     data::Augmentation,
-    group::Wire,
+    group::{Part, Wire},
     kernels::{self, buffers::Buffer, elementwise, rows_mut},
     nn::{Autoencoder, Layer},
     random::{self, Stream},
@@ -331,10 +331,15 @@ impl RowBlock {
     }
 }
 
-/// Visits the fields of some blocks that the weights phase of another process reads: the results of the rows, and inputs and
-/// deltas of each layer to train, without the inputs of the model. The order does not depend on where blocks end, because
-/// every process cuts them for its own threads.
-pub(super) fn fields(blocks: &mut [RowBlock], wire: &mut Wire, is_trained: impl Fn(usize) -> bool) {
+/// Visits the fields of some blocks that the weights phase of the process `reader` reads: the results of the rows; the inputs
+/// of each layer to train that belong to its rows of the weights, without the inputs of the model; and the layer's deltas.
+/// The order does not depend on where blocks end, because every process cuts them for its own threads.
+pub(super) fn fields(
+    blocks: &mut [RowBlock],
+    reader: Part,
+    wire: &mut Wire,
+    is_trained: impl Fn(usize) -> bool,
+) {
     for result in blocks.iter_mut().flat_map(|block| &mut block.results) {
         let RowResult { weight, loss, squared_error, code_penalty, target_fits, input_is_finite } = result;
         wire.f32s(slice::from_mut(weight));
@@ -345,7 +350,9 @@ pub(super) fn fields(blocks: &mut [RowBlock], wire: &mut Wire, is_trained: impl 
     for layer in (0..layers).filter(|layer| is_trained(*layer)) {
         for block in &mut *blocks {
             if let Some(before) = layer.checked_sub(1) {
-                rows_mut(block.outputs[before].view_mut(block.rows)).for_each(|row| wire.f32s(row));
+                let inputs = block.outputs[before].view_mut(block.rows);
+                let columns = reader.range(inputs.ncols());
+                rows_mut(inputs).for_each(|row| wire.f32s(&mut row[columns.clone()]));
             }
         }
         for block in &mut *blocks {
