@@ -60,13 +60,13 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network of so many Gbit/s, with the latency in microseconds.
+    /// Returns a network with a bandwidth in Gbit/s and a latency in microseconds.
     pub fn new(gigabits: f64, microseconds: f64) -> Self {
         Self { latency: microseconds * 1e-6, bandwidth: gigabits * 1e9 / 8.0 }
     }
 }
 
-/// What a rank computes, and how fast.
+/// The speed of a rank.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rank {
     /// Seconds of a step on one rank alone.

@@ -1,4 +1,4 @@
-//! What the trainer of one process does together with those of the others.
+//! Decisions that the trainers of several processes share.
 
 use super::{Checkpoint, CheckpointPolicy};
 use crate::{

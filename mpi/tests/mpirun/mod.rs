@@ -42,7 +42,7 @@ impl Finished {
 pub fn mpirun(ranks: usize, arguments: &[&str], variables: &[(&str, &OsStr)]) -> Result<Finished, Failed> {
     let start = Instant::now();
     let mut command = Command::new("mpirun");
-    // More ranks than cores. Open MPI refuses to run as root, as containers do, unless it is told twice.
+    // There may be more ranks than cores. Open MPI runs as root, as in containers, only if both variables are set.
     command.args(["--oversubscribe", "-n", &ranks.to_string()]);
     command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
     command.arg(env::current_exe()?).args(arguments).envs(variables.iter().copied());
