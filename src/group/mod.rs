@@ -17,6 +17,34 @@ use std::{fmt, ops::Range, sync::Arc};
 /// The processes that train one model together. Each holds the whole model and the whole data set.
 ///
 /// Set it with [`Trainer::group`](crate::Trainer::group) or [`Step::group`](crate::train::Step::group), in every process.
+///
+/// ```
+/// use autoencoder::{Autoencoder, Result, TrainConfig, Trainer, data::digits, group::Group};
+/// use std::{ops::Range, sync::Arc};
+///
+/// /// A group of one process, which has nobody to send to.
+/// #[derive(Debug)]
+/// struct Alone;
+///
+/// impl Group for Alone {
+///     fn rank(&self) -> usize {
+///         0
+///     }
+///     fn size(&self) -> usize {
+///         1
+///     }
+///     fn exchange(
+///         &self, _: &'static str, _: &[u8], _: &[Range<usize>], _: &mut [u8], _: &[Range<usize>],
+///     ) -> Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let train = digits::generate(100, 1)?;
+/// let mut model = Autoencoder::builder(784).code(16).build()?;
+/// Trainer::new(TrainConfig::new().epochs(1)).group(Arc::new(Alone)).fit(&mut model, &train)?;
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
 pub trait Group: fmt::Debug + Send + Sync {
     /// Returns the index of this process, from 0.
     fn rank(&self) -> usize;
@@ -47,7 +75,7 @@ pub trait Group: fmt::Debug + Send + Sync {
 /// Sends a message to every process and returns what each of them sends, this one included, in order of rank. The lengths may
 /// differ.
 ///
-/// Like [`Group::exchange`], this must be called by every process.
+/// Like [`Group::exchange`], this must be called by every process. `label` names the kind of message.
 ///
 /// # Errors
 /// Those of the group.
