@@ -98,11 +98,13 @@ pub(super) fn agree(
     }
     let plans = exchange(queue, "plan", failure.map_or_else(|| Ok(plan()), |error| Err(error.to_string())))?;
     for (rank, plan) in plans.iter().enumerate() {
-        if let Some(((what, first), (_, other))) =
-            plans[0].iter().zip(plan).find(|(first, other)| first != other)
-        {
-            let (what, first, other) = (what.clone(), first.clone(), other.clone());
-            return Err(Error::Disagreement { what, first, rank, other });
+        if let Some((first, other)) = plans[0].iter().zip(plan).find(|(first, other)| first != other) {
+            return Err(Error::Disagreement {
+                what: first.0.clone(),
+                first: first.1.clone(),
+                rank,
+                other: other.1.clone(),
+            });
         }
     }
     see(queue, folder)
