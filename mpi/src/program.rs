@@ -19,8 +19,8 @@ use std::{
 
 /// How long a failed rank waits for the others to end, too: they do if they have the same error.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often a rank that waits looks for the others.
-const POLL: Duration = Duration::from_millis(5);
+/// Time between two looks for other ranks. MPI's own waits would keep a core busy that other threads need for training.
+pub(crate) const POLL: Duration = Duration::from_millis(5);
 
 /// Initializes MPI, runs a program on every rank, and returns when all ranks have ended.
 ///
@@ -75,9 +75,7 @@ fn finish<E: Display>(
 }
 
 /// Waits until all ranks have come to a barrier. Returns false if they have not at the time `limit`.
-///
-/// It sleeps in between: a rank may finish long before the others, and MPI's own wait would keep its core busy.
-fn arrive(mut barrier: Request<'static, ()>, limit: Option<Instant>) -> bool {
+pub(crate) fn arrive(mut barrier: Request<'static, ()>, limit: Option<Instant>) -> bool {
     loop {
         match barrier.test() {
             Ok(_) => return true,

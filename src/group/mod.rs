@@ -109,22 +109,58 @@ fn gather_counted(
     Ok(all)
 }
 
-/// Waits until every process has a result, and returns this one's. If another process failed, so does this one. Without a
-/// group, returns the result.
+/// Waits until every process has a result, and returns this one's. If another process failed, so does this one.
 ///
 /// Like [`Group::exchange`], this must be called by every process.
 ///
 /// # Errors
 /// This process's own error, else [`Error::Rank`] with that of the first process that failed, else those of the group.
-pub(crate) fn agree<T>(group: Option<&Arc<dyn Group>>, own: Result<T>) -> Result<T> {
-    let Some(group) = group else { return own };
+pub fn agree<T>(group: &dyn Group, own: Result<T>) -> Result<T> {
     let message = own.as_ref().err().map_or_else(String::new, Error::to_string);
-    let all = gather(&**group, "results", message.as_bytes())?;
+    let all = gather(group, "results", message.as_bytes())?;
     let value = own?;
     match all.iter().position(|message| !message.is_empty()) {
         None => Ok(value),
         Some(rank) => Err(Error::Rank { rank, reason: String::from_utf8_lossy(&all[rank]).into_owned() }),
     }
+}
+
+/// As [`agree`]; without a group, returns the result.
+pub(crate) fn agree_if<T>(group: Option<&Arc<dyn Group>>, own: Result<T>) -> Result<T> {
+    match group {
+        Some(group) => agree(&**group, own),
+        None => own,
+    }
+}
+
+/// The name of a setting and its value, in which processes must agree.
+pub type Fact = (String, String);
+
+/// Checks that all processes have the same facts.
+///
+/// Like [`Group::exchange`], this must be called by every process.
+///
+/// # Errors
+/// [`Error::Disagreement`] with the first difference between the first process and another, the same in every process, and
+/// the errors of the group.
+pub fn check_same(group: &dyn Group, facts: &[Fact]) -> Result<()> {
+    let message = serde_json::to_vec(facts).unwrap_or_default();
+    let all = gather(group, "settings", &message)?;
+    let parse = |message: &Vec<u8>| serde_json::from_slice::<Vec<Fact>>(message).unwrap_or_default();
+    let all: Vec<_> = all.iter().map(parse).collect();
+    for (rank, other) in all.iter().enumerate() {
+        let first = &all[0];
+        let difference = first.iter().zip(other).find(|(first, other)| first != other);
+        if let Some(((what, first), (_, other))) = difference {
+            let (what, first, other) = (what.clone(), first.clone(), other.clone());
+            return Err(Error::Disagreement { what, first, rank, other });
+        }
+        if first.len() != other.len() {
+            let [first, other] = [first, other].map(|facts| facts.len().to_string());
+            return Err(Error::Disagreement { what: "number of settings".to_owned(), first, rank, other });
+        }
+    }
+    Ok(())
 }
 
 /// The part of a process in work that is cut into parts of equal size, of which the last ones may be smaller or empty.

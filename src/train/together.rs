@@ -2,37 +2,10 @@
 
 use super::{Checkpoint, CheckpointPolicy};
 use crate::{
-    error::{Error, Result},
-    group::{self, Exchange, Group},
+    error::Result,
+    group::{Exchange, Fact, Group},
 };
 use std::{ops::ControlFlow, sync::Arc};
-
-/// A value and its name, in which processes must agree.
-pub(super) type Fact = (String, String);
-
-/// Checks that all processes have the same facts.
-///
-/// # Errors
-/// [`Error::Disagreement`] with the first difference between the first process and another; the same in every process.
-pub(super) fn check_same(group: &dyn Group, facts: &[Fact]) -> Result<()> {
-    let message = serde_json::to_vec(facts).unwrap_or_default();
-    let all = group::gather(group, "settings", &message)?;
-    let parse = |message: &Vec<u8>| serde_json::from_slice::<Vec<Fact>>(message).unwrap_or_default();
-    let all: Vec<_> = all.iter().map(parse).collect();
-    let (first, others) = all.split_first().expect("a group has a first process");
-    for (rank, other) in (1..).zip(others) {
-        let difference = first.iter().zip(other).find(|(first, other)| first != other);
-        if let Some(((what, first), (_, other))) = difference {
-            let (what, first, other) = (what.clone(), first.clone(), other.clone());
-            return Err(Error::Disagreement { what, first, rank, other });
-        }
-        if first.len() != other.len() {
-            let [first, other] = [first, other].map(|facts| format!("{} of them", facts.len()));
-            return Err(Error::Disagreement { what: "number of settings".to_owned(), first, rank, other });
-        }
-    }
-    Ok(())
-}
 
 /// How a process starts and writes checkpoints, as a fact.
 pub(super) fn checkpoint_facts(resume: Option<&Checkpoint>, policy: Option<&CheckpointPolicy>) -> [Fact; 2] {

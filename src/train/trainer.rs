@@ -1,7 +1,7 @@
 use crate::{
     data::{Augmentation, Dataset, check_weights},
     error::{Error, Quantity, Result},
-    group::{Group, agree},
+    group::{self, Group, agree_if},
     metrics::{Evaluation, evaluate_with_loss},
     nn::Autoencoder,
     random,
@@ -183,7 +183,7 @@ impl<'a> Trainer<'a> {
     /// These errors leave the model as it was after the last batch: [`Error::NotFinite`] as soon as the loss, a gradient, a
     /// weight, the validation error or a score is not finite, and [`Error::Io`] if a checkpoint cannot be written.
     pub fn fit(self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
-        agree(self.group.as_ref(), self.config.check())?;
+        agree_if(self.group.as_ref(), self.config.check())?;
         match self.config.threads {
             // Enters the pool once instead of once per phase.
             None => rayon::scope(|_| self.run(model, samples)),
@@ -229,14 +229,14 @@ impl<'a> Trainer<'a> {
 
     fn run(mut self, model: &mut Autoencoder, samples: &dyn Dataset) -> Result<History> {
         let group = self.group.clone();
-        agree(group.as_ref(), self.check(model, samples))?;
+        agree_if(group.as_ref(), self.check(model, samples))?;
         if let Some(group) = &group {
             let identity = Identity::of(&self.config, model, samples, self.validation);
             let mut facts = identity.facts_of(model);
             facts.extend(together::checkpoint_facts(self.resume.as_ref(), self.checkpoints.as_ref()));
-            together::check_same(&**group, &facts)?;
+            group::check_same(&**group, &facts)?;
         }
-        let mut session = agree(group.as_ref(), Session::new(&mut self, model, samples))?;
+        let mut session = agree_if(group.as_ref(), Session::new(&mut self, model, samples))?;
         if let Some(group) = group {
             session.join(group)?;
         }

@@ -1,7 +1,7 @@
 use super::{Checkpoint, Damaged, Identity, Progress};
 use crate::{
     error::{Error, Result},
-    group::{Group, agree},
+    group::{Group, agree_if},
     nn::Autoencoder,
     train::{Monitor, Step},
 };
@@ -313,7 +313,7 @@ impl CheckpointWriter {
     /// Changes files in the first process. All processes succeed or fail together.
     fn in_first(&self, change: impl FnOnce() -> Result<()>) -> Result<()> {
         let group = self.group.as_ref();
-        agree(group, if is_writer(group) { change() } else { Ok(()) })
+        agree_if(group, if is_writer(group) { change() } else { Ok(()) })
     }
 
     /// Removes the files older than those to keep. After resuming from an earlier checkpoint, files of later steps may

@@ -2,6 +2,7 @@ use crate::{
     data::Dataset,
     error::{Error, Result},
     files::sha256_hex,
+    group,
     nn::Autoencoder,
     train::TrainConfig,
 };
@@ -70,7 +71,7 @@ impl Identity {
     }
 
     /// Everything in which the processes that train `model` together must agree, by name.
-    pub(crate) fn facts_of(&self, model: &Autoencoder) -> Vec<(String, String)> {
+    pub(crate) fn facts_of(&self, model: &Autoencoder) -> Vec<group::Fact> {
         let mut facts = self.facts();
         facts.extend(architecture(model));
         facts.push(("epochs", self.config.epochs.to_string()));

@@ -4,10 +4,11 @@ use super::Failure;
 use autoencoder::{Error, data::ImageSet, ndarray::Array2, train::History};
 use serde::Serialize;
 use std::{
-    fs,
+    env, fs,
     io::{self, Read},
     path::Path,
 };
+use tempfile::TempDir;
 
 /// Columns of `history.csv`. Validation uses the test images, which are noisy if the run has noise.
 pub const HISTORY_COLUMNS: [&str; 10] = [
@@ -105,6 +106,11 @@ pub fn create_folder(path: &Path) -> Result<(), Failure> {
     fs::create_dir_all(path).map_err(failure(path))?;
     let probe = path.join(".autoencoder-write-test");
     fs::write(&probe, []).and_then(|()| fs::remove_file(&probe)).map_err(failure(path))
+}
+
+/// Creates a temporary folder for files that nobody needs. It is removed with the value.
+pub fn scratch() -> Result<TempDir, Failure> {
+    tempfile::tempdir().map_err(failure(&env::temp_dir()))
 }
 
 /// Returns whether a path, which need not exist, is a folder or in it.

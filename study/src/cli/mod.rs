@@ -38,6 +38,9 @@ pub struct OutputFlags {
 }
 
 impl OutputFlags {
+    /// Disables all output except errors.
+    pub const QUIET: Self = Self { quiet: true };
+
     /// Applies the flag to all output from now on.
     pub fn apply(&self) {
         QUIET.store(self.quiet, Ordering::Relaxed);
@@ -51,16 +54,38 @@ pub fn is_quiet() -> bool {
 
 /// The error of a failed command.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Failure {
+    /// The flags cannot be parsed.
+    #[error("{0}")]
+    Flags(String),
+    /// An error of the library.
     #[error(transparent)]
     Library(#[from] Error),
     /// A published data set is missing.
     #[error("{error}; to download it: {}", data::fetch_command(data_dir.as_deref()))]
-    Missing { error: Error, data_dir: Option<PathBuf> },
+    Missing {
+        /// The error of the library.
+        error: Error,
+        /// The folder that the user named.
+        data_dir: Option<PathBuf>,
+    },
+    /// A file, folder or stream, and the error of the operating system.
     #[error("{0}: {1}")]
     File(String, io::Error),
+    /// The number of runs that failed; the other results are complete.
     #[error("{0} of the runs failed and are missing from the results")]
     Runs(usize),
+}
+
+impl Failure {
+    /// Returns the exit code of the command: 2 for an invalid flag or setting, 1 for any other failure.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Flags(_) | Self::Library(Error::Setting { .. }) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }
 
 /// Parses the flags and runs a command with them.
@@ -68,14 +93,11 @@ pub fn main<F: Parser>(run: impl FnOnce(&F) -> Result<(), Failure>) -> ExitCode 
     finish(run(&flags()))
 }
 
-/// Returns exit code 0, or prints one line and returns 2 for an invalid setting, 1 for any other failure.
+/// Returns exit code 0, or prints one line and returns the failure's code.
 pub fn finish(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
     complain(&format!("error: {failure}"));
-    match failure {
-        Failure::Library(Error::Setting { .. }) => ExitCode::from(2),
-        _ => ExitCode::FAILURE,
-    }
+    failure.exit_code()
 }
 
 /// Renames the setting of an error to the flag that it came from.
@@ -114,15 +136,24 @@ pub fn warn(text: &str) {
 
 /// Parses the flags. Invalid ones end the process with one line and exit code 2.
 pub fn flags<F: Parser>() -> F {
-    F::try_parse().unwrap_or_else(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
-        _ => {
-            let text = error.render().to_string();
-            // The text after an empty line is advice.
-            complain(text.split("\n\n").next().unwrap_or_default());
+    F::try_parse().unwrap_or_else(|error| match invalid(&error) {
+        None => error.exit(),
+        Some(failure) => {
+            complain(&format!("error: {failure}"));
             process::exit(2);
         }
     })
+}
+
+/// Returns the failure of invalid flags, or `None` if the user asked for help.
+pub fn invalid(error: &clap::Error) -> Option<Failure> {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return None;
+    }
+    let text = error.render().to_string();
+    // The text after an empty line is advice.
+    let first = text.split("\n\n").next().unwrap_or_default();
+    Some(Failure::Flags(first.trim_start_matches("error: ").to_owned()))
 }
 
 /// Parses a value that the library parses, with its possible values in `--help`.

@@ -2,6 +2,8 @@
 //!
 //! Each parses the process's arguments and returns its exit code: 0, 1 if the run failed, or 2 if a flag or a setting is
 //! invalid. Bad flags and `--help` end the process at once. Errors are one line on standard error.
+//!
+//! [`study_in_group`] is for programs of several processes.
 
 mod benchmark;
 mod custom_data;
@@ -12,14 +14,17 @@ mod quickstart;
 mod study;
 mod throughput;
 
+pub use crate::cli::Failure;
+
 use crate::{
     cli,
     experiments::{
         anomaly::Anomaly, architectures::Architectures, denoising::Denoising, lab::alone,
         latent_space::LatentSpace, regularization::Regularization,
     },
+    sweep::WorkQueue,
 };
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 /// Trains on all classes except one, and detects that class by its reconstruction error.
 pub fn anomaly() -> ExitCode {
@@ -79,7 +84,19 @@ pub fn regularization() -> ExitCode {
 
 /// Runs every experiment and writes the report.
 pub fn study() -> ExitCode {
-    cli::main(study::run)
+    cli::main(|flags| study::run(flags, None))
+}
+
+/// Runs every experiment in several processes, which train the runs of each together. The first one writes the report.
+///
+/// Every process calls this with the same arguments. It returns instead of ending the process, because others may depend on
+/// it. Only the first process prints something, except for the error, which the caller prints.
+///
+/// # Errors
+/// If a flag or a setting is invalid, if a file cannot be read or written, or if a run has failed, in this process or
+/// another.
+pub fn study_in_group(queue: Arc<dyn WorkQueue>) -> Result<(), Failure> {
+    study::run_in_group(queue)
 }
 
 /// Measures the speed of training, evaluation and single images and prints one line of JSON.

@@ -1,7 +1,7 @@
 //! Runs every experiment into one folder, and writes the report: a page, the same tables as Markdown, every number in files.
 
 use crate::{
-    cli::{Failure, files, say},
+    cli::{self, Failure, files, say},
     experiments::{
         GridFlags,
         anomaly::Anomaly,
@@ -19,10 +19,10 @@ use crate::{
         verdict::{ONE_SEED_DB, VISIBLE_DB},
         warning, write_data,
     },
-    sweep::Record,
+    sweep::{Record, WorkQueue},
 };
 use clap::Parser;
-use std::{env, path::PathBuf, time::Instant};
+use std::{env, path::PathBuf, sync::Arc, time::Instant};
 use sysinfo::System;
 
 /// Epochs of the anomaly models, of which there are ten per data set; half of the other models' if that is more.
@@ -51,14 +51,50 @@ pub(super) struct Flags {
     out: PathBuf,
 }
 
-pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
+/// Runs the command in a process of several.
+pub(super) fn run_in_group(queue: Arc<dyn WorkQueue>) -> Result<(), Failure> {
+    let is_first = queue.rank() == 0;
+    match Flags::try_parse() {
+        Ok(flags) if is_first => run(&flags, Some(queue)),
+        Ok(mut flags) => {
+            flags.study = flags.study.without_output();
+            run(&flags, Some(queue))
+        }
+        Err(error) => match cli::invalid(&error) {
+            Some(failure) => Err(failure),
+            None => {
+                // Help that cannot be printed is not an error, as without a group.
+                let _ = is_first.then(|| error.print());
+                Ok(())
+            }
+        },
+    }
+}
+
+/// Runs the command, alone or in a process of several.
+///
+/// Each process does everything until the last run, because the results of an experiment decide the runs of the next. The
+/// files of all but the first go to a folder that is removed.
+pub(super) fn run(flags: &Flags, queue: Option<Arc<dyn WorkQueue>>) -> Result<(), Failure> {
     let start = Instant::now();
-    let sets = flags.study.start(&flags.out)?;
-    let runs = Runs::new(flags.out.join("runs"));
+    let processes = queue.as_ref().map(|queue| queue.size());
+    let scratch = match &queue {
+        Some(queue) if queue.rank() > 0 => Some(files::scratch()?),
+        _ => None,
+    };
+    let out = scratch.as_ref().map_or(&*flags.out, |scratch| scratch.path());
+    let sets = flags.study.start(out)?;
+    let mut runs = Runs::new(flags.out.join("runs"));
+    if let Some(queue) = queue {
+        if queue.size() > 1 {
+            say(&format!("{} processes train; the lines show runs of the first one", queue.size()))?;
+        }
+        runs = runs.queue(queue);
+    }
     let mut sections = Vec::new();
     let mut experiment = |name: &str, study: &StudyFlags, experiment: &dyn Experiment| {
         say(&format!("{name}:"))?;
-        let lab = Lab { flags: study, sets: &sets, runs: &runs, out: flags.out.join(name) };
+        let lab = Lab { flags: study, sets: &sets, runs: &runs, out: out.join(name) };
         let (section, found) = experiment.run(&lab)?;
         sections.push(section);
         Ok::<_, Failure>(found)
@@ -88,14 +124,17 @@ pub(super) fn run(flags: &Flags) -> Result<(), Failure> {
         &study.with_epochs(anomaly_epochs(study)),
         &Anomaly { hidden: vec![128], code: 16 },
     )?;
+    if scratch.is_some() {
+        return runs.result();
+    }
 
     let records = runs.records();
     let names: Vec<_> = sets.iter().map(Set::title).collect();
     let images: Vec<_> = sets.iter().map(|set| (set.title().to_owned(), set.train.len())).collect();
     let warning = warning(&images, &records);
-    let conditions = conditions(flags, &sets, &runs, start.elapsed().as_secs_f64());
+    let conditions = conditions(flags, &sets, &runs, processes, start.elapsed().as_secs_f64());
     sections.insert(0, original(flags, &sections));
-    sections.extend([method(flags), provenance(flags, &sections)]);
+    sections.extend([method(flags), provenance(flags, processes, &sections)]);
 
     let folder = flags.out.join("report");
     files::create_folder(&folder)?;
@@ -130,7 +169,13 @@ fn anomaly_epochs(study: &StudyFlags) -> usize {
 }
 
 /// Returns what a reader must know before the answers.
-fn conditions(flags: &Flags, sets: &[Set], runs: &Runs, seconds: f64) -> Vec<(String, String)> {
+fn conditions(
+    flags: &Flags,
+    sets: &[Set],
+    runs: &Runs,
+    processes: Option<usize>,
+    seconds: f64,
+) -> Vec<(String, String)> {
     let study = &flags.study;
     let images: Vec<_> = sets
         .iter()
@@ -155,6 +200,10 @@ fn conditions(flags: &Flags, sets: &[Set], runs: &Runs, seconds: f64) -> Vec<(St
         rayon::current_num_threads(),
         system.total_memory() as f64 / f64::from(1 << 30)
     );
+    let computer = match processes {
+        Some(count) if count > 1 => format!("{count} processes; the first ran on {computer}"),
+        _ => computer,
+    };
     let time = format!(
         "{:.1} minutes for this call; {count} runs, reused ones included, trained for {:.1} minutes, several at once",
         seconds / 60.0,
@@ -254,13 +303,17 @@ fn method(flags: &Flags) -> Section {
     method
 }
 
-fn provenance(flags: &Flags, sections: &[Section]) -> Section {
+fn provenance(flags: &Flags, processes: Option<usize>, sections: &[Section]) -> Section {
     let mut section = Section::new("How this report was made");
     let command: Vec<_> = env::args_os().skip(1).map(|flag| flag.to_string_lossy().into_owned()).collect();
-    section.text(format!("Command: `cargo run --release --example study -- {}`.", command.join(" ")));
+    let program = match processes {
+        Some(count) => format!("mpirun -n {count} study"),
+        None => "cargo run --release --example study --".to_owned(),
+    };
+    section.text(format!("Command: `{program} {}`.", command.join(" ")));
     section.text(format!(
         "autoencoder {}, rustc {}, {} {}. Seeds {:?} give the same numbers again on this kind of CPU, for any number of \
-         threads and of concurrent runs.",
+         threads, of concurrent runs and of processes.",
         env!("CARGO_PKG_VERSION"),
         rustc_version_runtime::version(),
         env::consts::OS,

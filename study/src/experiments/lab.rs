@@ -1,12 +1,13 @@
 //! Shared by the experiments: flags, data sets, a sweep with progress, result files.
 
+pub use super::set::Set;
+
 use super::{progress::SweepProgress, records};
 use crate::{
-    baseline::Pca,
     cli::{self, Failure, OutputFlags, files, say, set_threads},
     plots::Chart,
     report::{Picture, Section, write_data},
-    sweep::{Record, Rows, Run, Sweep},
+    sweep::{Record, Rows, Run, Sweep, WorkQueue},
 };
 use autoencoder::{
     Autoencoder, Error, Init, Loss, TrainConfig,
@@ -20,7 +21,7 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::OnceLock,
+    sync::Arc,
 };
 
 /// Maximum number of concurrent runs by default: with more, the memory for images outweighs the gain.
@@ -82,58 +83,6 @@ pub struct StudyFlags {
     output: OutputFlags,
 }
 
-/// A data set of the study.
-pub struct Set {
-    pub name: String,
-    pub train: ImageSet,
-    pub test: ImageSet,
-    pca: OnceLock<Pca>,
-}
-
-impl Set {
-    pub fn new(name: &str, train: ImageSet, test: ImageSet) -> Self {
-        Self { name: name.to_owned(), train, test, pca: OnceLock::new() }
-    }
-
-    /// Returns the principal components of the training images, computed once.
-    pub fn pca(&self) -> Result<&Pca, Error> {
-        match self.pca.get() {
-            Some(pca) => Ok(pca),
-            None => Pca::fit(&self.train).map(|pca| self.pca.get_or_init(|| pca)),
-        }
-    }
-
-    /// Returns the name for texts.
-    pub fn title(&self) -> &str {
-        match self.name.as_str() {
-            "mnist" => "MNIST",
-            "fashion-mnist" => "Fashion-MNIST",
-            "digits" => "Drawn digits",
-            other => other,
-        }
-    }
-
-    /// Returns the name of a class.
-    pub fn class(&self, label: u8) -> String {
-        const FASHION: [&str; 10] = [
-            "T-shirt",
-            "trouser",
-            "pullover",
-            "dress",
-            "coat",
-            "sandal",
-            "shirt",
-            "sneaker",
-            "bag",
-            "ankle boot",
-        ];
-        match FASHION.get(usize::from(label)).filter(|_| self.name == "fashion-mnist") {
-            Some(&name) => name.to_owned(),
-            None => label.to_string(),
-        }
-    }
-}
-
 /// The environment of an experiment: flags, data sets, and folders.
 pub struct Lab<'a> {
     pub flags: &'a StudyFlags,
@@ -147,6 +96,7 @@ pub struct Lab<'a> {
 /// The runs of one invocation.
 pub struct Runs {
     folder: PathBuf,
+    queue: Option<Arc<dyn WorkQueue>>,
     done: RefCell<HashMap<String, Record>>,
     failed: Cell<usize>,
 }
@@ -154,7 +104,12 @@ pub struct Runs {
 impl Runs {
     /// Creates runs that store their records and models in a folder.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, done: RefCell::default(), failed: Cell::default() }
+        Self { folder, queue: None, done: RefCell::default(), failed: Cell::default() }
+    }
+
+    /// Shares out the runs over several processes, which must sweep the same runs in the same order.
+    pub fn queue(self, queue: Arc<dyn WorkQueue>) -> Self {
+        Self { queue: Some(queue), ..self }
     }
 
     /// Returns the total training time in seconds, reused runs included, and the number of runs.
@@ -294,6 +249,11 @@ impl StudyFlags {
         Self { epochs: Some(epochs), ..self.clone() }
     }
 
+    /// Returns the same flags for a process that prints nothing but errors.
+    pub fn without_output(&self) -> Self {
+        Self { output: OutputFlags::QUIET, ..self.clone() }
+    }
+
     /// Returns the same flags with only the first seed.
     pub fn with_first_seed(&self) -> Self {
         Self { seeds: vec![self.first_seed()], ..self.clone() }
@@ -330,7 +290,10 @@ impl Lab<'_> {
         let jobs =
             self.flags.jobs.map_or_else(|| MAX_JOBS.min(rayon::current_num_threads()), NonZeroUsize::get);
         let mut progress = SweepProgress::new(&runs);
-        let sweep = Sweep::new(&self.runs.folder).resume(self.flags.resume).jobs(jobs);
+        let mut sweep = Sweep::new(&self.runs.folder).resume(self.flags.resume).jobs(jobs);
+        if let Some(queue) = &self.runs.queue {
+            sweep = sweep.queue(queue.clone());
+        }
         let outcomes = sweep.run(&runs, find, |number, event| progress.show(number, event))?;
         drop(progress);
 
@@ -346,7 +309,9 @@ impl Lab<'_> {
         if done.is_empty() && !failed.is_empty() {
             return Err(failed.swap_remove(0).1.into());
         }
-        failed.iter().for_each(|(title, error)| cli::complain(&format!("{title}: {error}")));
+        if self.runs.queue.as_ref().is_none_or(|queue| queue.rank() == 0) {
+            failed.iter().for_each(|(title, error)| cli::complain(&format!("{title}: {error}")));
+        }
         self.runs.failed.set(self.runs.failed.get() + failed.len());
         records::write(&self.out, &done)?;
         Ok(done)

@@ -10,6 +10,7 @@ pub mod longer;
 mod progress;
 pub mod records;
 pub mod regularization;
+mod set;
 pub mod starts;
 
 use clap::Args;

@@ -2,23 +2,28 @@
 //!
 //! A killed sweep loses at most the runs in flight. Restarted with `resume`, it reuses finished records and continues.
 //! A run that fails is reported, and the sweep continues.
+//!
+//! Several processes can train the runs of one sweep: see [`WorkQueue`].
 
+mod queue;
 mod record;
 mod rows;
 mod run;
 
+pub use queue::{Alone, Next, WorkQueue};
 pub use record::{NEAR_ZERO, Record, SSIM_IMAGES, encoder_sparsity, run_one};
 pub use rows::Rows;
 pub use run::{Activations, Run};
 
 use crate::errors;
 use autoencoder::{Autoencoder, Error, Result, files::write_atomic, train::TrainEvent};
+use rayon::ThreadPool;
 use std::{
     fs, iter,
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -43,12 +48,13 @@ pub struct Sweep {
     folder: PathBuf,
     resume: bool,
     jobs: usize,
+    queue: Arc<dyn WorkQueue>,
 }
 
 impl Sweep {
     /// Creates a sweep that stores its records in `folder`, trains one model at a time, and repeats finished runs.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), resume: false, jobs: 1 }
+        Self { folder: folder.into(), resume: false, jobs: 1, queue: Arc::new(Alone) }
     }
 
     /// Sets whether to skip runs that have a record. Default: false.
@@ -66,30 +72,38 @@ impl Sweep {
         self
     }
 
+    /// Shares out the runs over several processes. Default: [`Alone`].
+    ///
+    /// Each process must have the same runs and data sets, and a folder on a file system that all see. A process trains the runs
+    /// that it takes from the queue and stores their records. All return the same outcomes, except that the error of a run
+    /// of another process is [`Error::Rank`].
+    pub fn queue(mut self, queue: Arc<dyn WorkQueue>) -> Self {
+        self.queue = queue;
+        self
+    }
+
     /// Trains the models and returns the outcomes in the order of `runs`.
     ///
     /// `rows` finds a data set by its name. `callback` receives the index of a run and its events. If it breaks, the
-    /// sweep ends: runs in flight are discarded, and only outcomes of finished runs are returned.
+    /// sweep ends: runs in flight are discarded, and only outcomes of finished runs are returned. Other processes finish
+    /// their runs in flight. The callback receives the events of this process's runs only.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder cannot be created, [`Error::Threads`] if threads cannot be started. Errors of a
-    /// single run, or of its files, are in its outcome.
+    /// [`Error::Io`] if the folder cannot be created, [`Error::Threads`] if threads cannot be started. With several
+    /// processes, [`Error::Rank`] if that happens in another, [`Error::Disagreement`] if their runs, data sets or folders
+    /// differ, and errors of the [queue](Self::queue). Errors of a single run, or of its files, are in its outcome.
     pub fn run<'d>(
         &self,
         runs: &[Run],
         rows: impl Fn(&str) -> Result<Rows<'d>> + Sync,
         callback: impl FnMut(usize, TrainEvent) -> ControlFlow<()> + Send,
     ) -> Result<Vec<Outcome>> {
-        fs::create_dir_all(&self.folder).map_err(errors::io(&self.folder))?;
-        let jobs = self.jobs.clamp(1, runs.len().max(1));
-        let threads = rayon::current_num_threads();
-        let share = |job: usize| (threads / jobs + usize::from(job < threads % jobs)).max(1);
-        let pools = (0..jobs).map(|job| pool(share(job))).collect::<Result<Vec<_>>>()?;
+        let queue = &*self.queue;
+        let prepared = self.prepare(runs.len());
+        let (workers, pools) = queue::agree(queue, &self.folder, prepared, || queue::plan(runs, &rows))?;
 
-        let waiting = Mutex::new(runs.iter().enumerate());
         let callback = Mutex::new(callback);
         let stopped = AtomicBool::new(false);
-        let next = || waiting.lock().ok()?.next().filter(|_| !stopped.load(Relaxed));
         let tell = |number, event: TrainEvent| {
             // Another run's callback may have asked to stop, or panicked.
             let told = callback.lock().ok().filter(|_| !stopped.load(Relaxed));
@@ -97,18 +111,33 @@ impl Sweep {
             stopped.fetch_or(flow.is_break(), Relaxed);
             flow
         };
-        // Not a parallel iterator: a thread that waits for a run's pool would start another run in the meantime.
-        let outcomes = pool(jobs)?.broadcast(|job| {
-            let outcome = |(number, run)| {
-                let tell = |event: TrainEvent| tell(number, event);
-                let outcome = pools[job.index()].install(|| self.outcome(run, &rows, tell));
-                outcome.map(|outcome| (number, outcome))
-            };
-            iter::from_fn(next).filter_map(outcome).collect::<Vec<_>>()
-        });
-        let mut outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
-        outcomes.sort_by_key(|(number, _)| *number);
-        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+        let mut outcomes = Vec::new();
+        queue.hand_out(runs.len(), &mut |next| {
+            // Not a parallel iterator: a thread that waits for a run's pool would start another run in the meantime.
+            let finished = workers.broadcast(|job| {
+                let take = || if stopped.load(Relaxed) { None } else { next() };
+                let outcome = |number: usize| {
+                    let tell = |event: TrainEvent| tell(number, event);
+                    let outcome = pools[job.index()].install(|| self.outcome(&runs[number], &rows, tell));
+                    outcome.map(|outcome| (number, outcome))
+                };
+                iter::from_fn(take).filter_map(outcome).collect::<Vec<_>>()
+            });
+            outcomes.extend(finished.into_iter().flatten());
+        })?;
+        queue::collect(queue, runs, outcomes)
+    }
+
+    /// Creates the folder, a pool with a thread per job, and a pool for each job's run.
+    fn prepare(&self, runs: usize) -> Result<(ThreadPool, Vec<ThreadPool>)> {
+        fs::create_dir_all(&self.folder).map_err(errors::io(&self.folder))?;
+        // More jobs would take runs from processes that come a moment later.
+        let most = runs.div_ceil(self.queue.size());
+        let jobs = self.jobs.clamp(1, most.max(1));
+        let threads = rayon::current_num_threads();
+        let fraction = |job: usize| (threads / jobs + usize::from(job < threads % jobs)).max(1);
+        let pools = (0..jobs).map(|job| pool(fraction(job))).collect::<Result<_>>()?;
+        Ok((pool(jobs)?, pools))
     }
 
     /// Returns the outcome of one run, or `None` if the callback stopped it.
@@ -138,7 +167,7 @@ impl Sweep {
     }
 }
 
-fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+fn pool(threads: usize) -> Result<ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|error| Error::Threads { threads, reason: error.to_string() })
 }

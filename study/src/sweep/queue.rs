@@ -1,0 +1,179 @@
+//! Processes that train the runs of one sweep, and what they exchange before and after.
+
+use super::{Outcome, Record, Rows, Run};
+use crate::errors;
+use autoencoder::{
+    Error, Result,
+    group::{self, Fact, Group, gather},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+use tempfile::NamedTempFile;
+
+/// Returns the next number, or `None` if none is left.
+pub type Next<'a> = dyn Fn() -> Option<usize> + Sync + 'a;
+
+/// Processes that take the runs of a sweep from one queue, such as the ranks of an MPI program.
+///
+/// Each has all data sets. A process takes a run whenever it has finished one, so slow processes do not hold up the rest. Set
+/// it with [`Sweep::queue`](super::Sweep::queue), in every process.
+///
+/// ```
+/// use autoencoder_study::sweep::{Alone, WorkQueue};
+/// let mut numbers = Vec::new();
+/// Alone.hand_out(3, &mut |next| numbers.extend(std::iter::from_fn(next)))?;
+/// assert_eq!(numbers, [0, 1, 2]);
+/// # Ok::<(), autoencoder::Error>(())
+/// ```
+pub trait WorkQueue: Group {
+    /// Hands out the numbers below `count`, each to one process, in ascending order.
+    ///
+    /// Every process calls this with the same `count`. It calls `work` once. `work` may call `next` from several threads
+    /// at once, until `next` returns `None`. If `work` returns earlier, no process receives another number. No process
+    /// returns before all have come to the end.
+    ///
+    /// # Errors
+    /// If the processes cannot reach each other.
+    fn hand_out(&self, count: usize, work: &mut dyn FnMut(&Next)) -> Result<()>;
+}
+
+/// A process without others.
+#[derive(Debug)]
+pub struct Alone;
+
+impl Group for Alone {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn size(&self) -> usize {
+        1
+    }
+
+    fn exchange(
+        &self,
+        _: &'static str,
+        _: &[u8],
+        _: &[Range<usize>],
+        _: &mut [u8],
+        _: &[Range<usize>],
+    ) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl WorkQueue for Alone {
+    fn hand_out(&self, count: usize, work: &mut dyn FnMut(&Next)) -> Result<()> {
+        let taken = AtomicUsize::new(0);
+        work(&|| Some(taken.fetch_add(1, Relaxed)).filter(|&number| number < count));
+        Ok(())
+    }
+}
+
+/// Describes runs and their data sets.
+pub(super) fn plan<'d>(runs: &[Run], rows: impl Fn(&str) -> Result<Rows<'d>>) -> Vec<Fact> {
+    let mut plan = vec![("number of runs".to_owned(), runs.len().to_string())];
+    plan.extend(runs.iter().zip(1..).map(|(run, number)| (format!("id of run {number}"), run.id())));
+    let names: BTreeSet<_> = runs.iter().map(|run| &run.dataset).collect();
+    for name in names {
+        let digests =
+            rows(name).map_or_else(|error| error.to_string(), |rows| rows.fingerprints().join(", "));
+        plan.push((format!("digests of {name}"), digests));
+    }
+    plan
+}
+
+/// Checks that no process failed to prepare, that all have the same plan, and that they see the same folder.
+///
+/// Otherwise they could wait for each other forever, or train for hours before the first missing file.
+pub(super) fn agree<T>(
+    queue: &dyn WorkQueue,
+    folder: &Path,
+    prepared: Result<T>,
+    plan: impl FnOnce() -> Vec<Fact>,
+) -> Result<T> {
+    if queue.size() == 1 {
+        return prepared;
+    }
+    let prepared = group::agree(queue, prepared)?;
+    group::check_same(queue, &plan())?;
+    see(queue, folder)?;
+    Ok(prepared)
+}
+
+/// Checks that a file that the first process creates in a folder exists for all.
+fn see(queue: &dyn WorkQueue, folder: &Path) -> Result<()> {
+    let file = match queue.rank() {
+        0 => NamedTempFile::new_in(folder).map(Some).map_err(errors::io(folder)),
+        _ => Ok(None),
+    };
+    let name = |file: &NamedTempFile| file.path().file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = file.as_ref().map(|file| file.as_ref().and_then(name)).map_err(Error::to_string);
+    let names = exchange(queue, "folder", name)?;
+    let seen = names[0].as_ref().is_some_and(|name| folder.join(name).exists());
+    match exchange(queue, "folder", Ok(seen))?.iter().position(|seen| !seen) {
+        None => Ok(()),
+        Some(rank) => Err(Error::Disagreement {
+            what: format!("files in {}", folder.display()),
+            first: "a file".to_owned(),
+            rank,
+            other: "none; the folder must be on a file system that all processes share".to_owned(),
+        }),
+    }
+}
+
+/// A finished run of another process, or the error that ended it.
+#[derive(Serialize, Deserialize)]
+struct Finished {
+    number: usize,
+    record: std::result::Result<Record, String>,
+    resumed: bool,
+}
+
+/// Returns the outcomes of all processes in the order of `runs`.
+///
+/// Records of other processes come from a message, not from their files: a network file system may show those late.
+pub(super) fn collect(
+    queue: &dyn WorkQueue,
+    runs: &[Run],
+    own: Vec<(usize, Outcome)>,
+) -> Result<Vec<Outcome>> {
+    let finished = |(number, outcome): &(usize, Outcome)| Finished {
+        number: *number,
+        record: outcome.record.as_ref().map(Record::clone).map_err(Error::to_string),
+        resumed: outcome.resumed,
+    };
+    let message: Vec<_> = own.iter().map(finished).collect();
+    let mut outcomes = own;
+    for (rank, finished) in exchange(queue, "records", Ok(message))?.into_iter().enumerate() {
+        if rank == queue.rank() {
+            continue;
+        }
+        outcomes.extend(finished.into_iter().map(|Finished { number, record, resumed }| {
+            let record = record.map_err(|reason| Error::Rank { rank, reason });
+            (number, Outcome { run: runs[number].clone(), record, resumed })
+        }));
+    }
+    outcomes.sort_by_key(|(number, _)| *number);
+    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+/// Sends a value to every process and returns theirs. If one has an error instead, all return that of the first.
+fn exchange<T: Serialize + DeserializeOwned>(
+    queue: &dyn WorkQueue,
+    label: &'static str,
+    own: std::result::Result<T, String>,
+) -> Result<Vec<T>> {
+    let message = serde_json::to_vec(&own).unwrap_or_default();
+    let messages = gather(queue, label, &message)?;
+    let read = |(rank, message): (usize, Vec<u8>)| {
+        let value = serde_json::from_slice::<std::result::Result<T, String>>(&message);
+        value.map_err(|error| error.to_string()).flatten().map_err(|reason| Error::Rank { rank, reason })
+    };
+    messages.into_iter().enumerate().map(read).collect()
+}
