@@ -96,14 +96,14 @@ impl Step {
         }
         objective.loss.check_fits(model.output_layer().activation)?;
         objective.penalties.iter().try_for_each(|penalty| penalty.check())?;
-        let cut = Cut::new(batch_size, Part::WHOLE);
+        let cut = Cut::new(batch_size, 1);
         Ok(Self {
             objective,
             batch_size,
             layers: model.layers().iter().map(LayerShape::from).collect(),
             encoder_depth: model.encoder_depth(),
             cut,
-            blocks: cut.blocks(model, Part::WHOLE)?,
+            blocks: cut.blocks(model, batch_size)?,
             weights: WeightsPhase::new(model, Part::WHOLE, rayon::current_num_threads()),
             clipping: None,
             augmentation: None,
@@ -125,8 +125,8 @@ impl Step {
     pub fn group(mut self, model: &Autoencoder, group: Arc<dyn Group>) -> Result<Self> {
         self.check_model(model)?;
         let part = Part::of(&*group);
-        self.cut = Cut::new(self.batch_size, part);
-        self.blocks = self.cut.blocks(model, part)?;
+        self.cut = Cut::new(self.batch_size, part.size);
+        self.blocks = self.cut.blocks(model, self.batch_size)?;
         let mut weights = WeightsPhase::new(model, part, rayon::current_num_threads());
         weights.freeze((0..self.layers.len()).map(|layer| !self.weights.is_trained(layer)));
         self.weights = weights;
@@ -436,37 +436,38 @@ impl From<&Layer> for LayerShape {
     }
 }
 
-/// How a batch is cut: into a part for each process, and parts into blocks.
+/// How batches are cut: into a part for each process, and parts into blocks.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
-    rows_of_part: usize,
+    parts: usize,
     blocks_of_part: usize,
-    rows_of_block: usize,
 }
 
 impl Cut {
-    /// For the number of threads of the current pool.
-    fn new(batch_size: usize, part: Part) -> Self {
-        let rows_of_part = batch_size.div_ceil(part.size);
+    /// For batches of up to `batch_size` rows and the number of threads of the current pool.
+    fn new(batch_size: usize, parts: usize) -> Self {
+        let rows_of_part = batch_size.div_ceil(parts);
         let most_rows = block_rows(rows_of_part, rayon::current_num_threads());
-        let blocks_of_part = rows_of_part.div_ceil(most_rows);
-        Self { rows_of_part, blocks_of_part, rows_of_block: rows_of_part.div_ceil(blocks_of_part) }
+        Self { parts, blocks_of_part: rows_of_part.div_ceil(most_rows) }
     }
 
-    /// The positions in a batch of `len` rows that belong to a block.
+    /// The positions in a batch of `len` rows that belong to a block. Blocks of a short batch are smaller, so that all workers
+    /// have some.
     fn rows(self, block: usize, len: usize) -> Range<usize> {
-        let start = block / self.blocks_of_part * self.rows_of_part;
-        let end = len.min(start + self.rows_of_part);
-        let start = start + block % self.blocks_of_part * self.rows_of_block;
-        start.min(end)..(start + self.rows_of_block).min(end)
+        let rows_of_part = len.div_ceil(self.parts);
+        let rows_of_block = rows_of_part.div_ceil(self.blocks_of_part);
+        let start = block / self.blocks_of_part * rows_of_part;
+        let end = len.min(start + rows_of_part);
+        let start = start + block % self.blocks_of_part * rows_of_block;
+        start.min(end)..(start + rows_of_block).min(end)
     }
 
-    fn blocks(self, model: &Autoencoder, part: Part) -> Result<Vec<RowBlock>> {
-        let blocks = self.blocks_of_part * part.size;
-        let rows = blocks.checked_mul(self.rows_of_block);
-        let elements = rows.and_then(|rows| rows.checked_mul(RowBlock::elements_per_row(model)));
-        memory::check("batch_size", self.rows_of_part.saturating_mul(part.size), elements)?;
-        Ok((0..blocks).map(|_| RowBlock::new(model, self.rows_of_block)).collect())
+    fn blocks(self, model: &Autoencoder, batch_size: usize) -> Result<Vec<RowBlock>> {
+        let (blocks, rows) = (self.blocks_of_part * self.parts, self.rows(0, batch_size).len());
+        let elements = blocks.checked_mul(rows);
+        let elements = elements.and_then(|rows| rows.checked_mul(RowBlock::elements_per_row(model)));
+        memory::check("batch_size", batch_size, elements)?;
+        Ok((0..blocks).map(|_| RowBlock::new(model, rows)).collect())
     }
 }
 
