@@ -5,8 +5,11 @@
 //! [`MIN_BLOCK_ROWS`] rows or more per worker, a worker takes a block of rows through all of this on its own. With fewer rows
 //! per worker, all workers share one block: in each layer, forward and backward, a worker computes some of the columns.
 //!
-//! *Weights phase* ([`weights`]). Each layer's weights are cut into tiles. A tile goes through its gradient over the whole
+//! *Weights phase* ([`weights`], [`tasks`]). Each layer's weights are cut into tiles. A tile goes through its gradient over the whole
 //! batch, the penalties and the optimizer. It reads outputs and deltas and writes its own weights.
+//!
+//! *Several processes* ([`Exchange`]). Each takes a part of the batch's rows through the rows phase and a part of every
+//! layer's rows through the weights phase. After a phase they send each other what they need of its results.
 //!
 //! *Why the number of threads does not change a bit.* Every element of a matrix product is one chain of multiply-adds in a
 //! fixed order, wherever rows, columns or tiles are cut. A gradient sums over the rows in their order. Augmentation, noise
@@ -15,7 +18,9 @@
 
 mod batch;
 mod crew;
+mod layer_state;
 mod rows;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod weights;
