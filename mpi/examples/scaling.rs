@@ -26,10 +26,10 @@ struct Flags {
     /// Worker threads of each rank
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Epochs on 8,192 drawn digits; the first is not measured
-    #[arg(long, default_value_t = 4)]
-    epochs: usize,
-    /// Prints the predictions for 2 to 64 ranks
+    /// Epochs on 8,192 drawn digits, at least 2; the first is not measured
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..))]
+    epochs: u16,
+    /// Predicts the speedup of 2 to 64 such ranks, for two assumed networks
     #[arg(long)]
     table: bool,
 }
@@ -54,14 +54,14 @@ fn measure(flags: &Flags, ranks: &Arc<Ranks>) -> Result<()> {
         Ok(seconds[seconds.len() / 2] / IMAGES.div_ceil(flags.batch_size) as f64)
     };
 
-    let step = seconds_per_step(Some(ranks.clone()), flags.epochs)?;
+    let step = seconds_per_step(Some(ranks.clone()), flags.epochs.into())?;
     let traffic = ranks.traffic();
     let (network, copying) = (network(ranks)?, copying());
     if ranks.rank() != 0 {
         return Ok(());
     }
     // The other ranks have ended and wait without computing.
-    let alone = seconds_per_step(None, flags.epochs.min(3))?;
+    let alone = seconds_per_step(None, flags.epochs.min(3).into())?;
     println!("{:?}, batches of {}, {} threads per rank", model.widths(), flags.batch_size, flags.threads);
     println!(
         "network: {:.1} us, {:.2} GB/s; copying: {:.2} GB/s",
@@ -96,8 +96,9 @@ fn measure(flags: &Flags, ranks: &Arc<Ranks>) -> Result<()> {
     Ok(())
 }
 
-/// Prints the predicted speedup for several networks.
+/// Prints the predicted speedup. The networks are assumed, not those between the ranks.
 fn table(rank: Rank, bytes: impl Fn(usize) -> Bytes) {
+    println!("predicted speedup for networks of 10 Gbit/s (20 us) and 100 Gbit/s (2 us):");
     println!("| ranks | speedup at 10 Gbit/s | at 100 Gbit/s |\n|---|---|---|");
     for ranks in [2, 4, 8, 16, 32, 64] {
         let speedup = |network| rank.step / rank.step_on(ranks, bytes(ranks), network);

@@ -1,4 +1,5 @@
-//! Trains one model on all ranks, with a checkpoint after each epoch; started again, it continues.
+//! Trains one model on all ranks, with a checkpoint after each epoch. Started again, it continues; without the folder, it
+//! starts over.
 
 use autoencoder::{
     Autoencoder, Error, Loss, TrainConfig, Trainer,
@@ -30,6 +31,9 @@ fn main() -> ExitCode {
             })
             .group(ranks.clone());
         if let Some(checkpoint) = Checkpoint::latest(format!("{FOLDER}/checkpoints"))? {
+            if ranks.rank() == 0 {
+                println!("continues in epoch {}", checkpoint.epoch());
+            }
             trainer = trainer.resume(checkpoint);
         }
         trainer.fit(&mut model, &train)?;

@@ -37,7 +37,7 @@ impl WorkQueue for Ranks {
             ask(work);
         }
         // An early request of the next sweep must not be answered with a run of this one.
-        arrive(SimpleCommunicator::world().immediate_barrier(), None);
+        arrive(SimpleCommunicator::world().immediate_barrier());
         Ok(())
     }
 }

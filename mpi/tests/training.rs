@@ -26,13 +26,14 @@ fn main() -> ExitCode {
     if let Ok(part) = env::var(PART) {
         return autoencoder_mpi::run(|ranks| play(&part, &ranks));
     }
-    let tests: [(&str, Test); 9] = [
+    let tests: [(&str, Test); 10] = [
         ("ranks_have_the_bits_of_one_process", ranks_have_the_bits_of_one_process),
         ("the_cost_model_counts_the_bytes", the_cost_model_counts_the_bytes),
         ("a_run_of_two_ranks_resumes_on_three", a_run_of_two_ranks_resumes_on_three),
         ("a_run_that_diverges_ends_with_one_error", a_run_that_diverges_ends_with_one_error),
         ("ranks_that_differ_are_refused", ranks_that_differ_are_refused),
         ("a_rank_that_fails_alone_ends_the_job", a_rank_that_fails_alone_ends_the_job),
+        ("a_rank_that_fails_after_training_is_named", a_rank_that_fails_after_training_is_named),
         ("a_rank_that_panics_ends_the_job", a_rank_that_panics_ends_the_job),
         ("a_rank_that_is_killed_ends_the_job", a_rank_that_is_killed_ends_the_job),
         ("a_rank_that_cannot_write_ends_the_job", a_rank_that_cannot_write_ends_the_job),
@@ -56,6 +57,10 @@ fn play(part: &str, ranks: &Arc<Ranks>) -> Result<()> {
         "diverge" => fit(TrainConfig { learning_rate: 1e30, ..config() }.optimizer(Optimizer::sgd(0.0))),
         "differ" => fit(config().learning_rate(if rank == 1 { 0.5 } else { 0.001 })),
         "fail" if rank == 1 => Err(invalid("a file that only rank 1 reads")),
+        "late" => {
+            fit(config())?;
+            if rank == 1 { Err(invalid("a late error")) } else { Ok(()) }
+        }
         "panic" if rank == 1 => panic!("on purpose"),
         "kill" => {
             let callback = |event: TrainEvent| {
@@ -226,6 +231,11 @@ fn ranks_that_differ_are_refused() -> Result<(), Failed> {
 /// The other ranks wait for it in an exchange.
 fn a_rank_that_fails_alone_ends_the_job() -> Result<(), Failed> {
     start(3, "fail", Path::new(""))?.failed_with("rank 1: the test: expected something else, found a file")
+}
+
+fn a_rank_that_fails_after_training_is_named() -> Result<(), Failed> {
+    start(3, "late", Path::new(""))?
+        .failed_with("rank 1: the test: expected something else, found a late error")
 }
 
 fn a_rank_that_panics_ends_the_job() -> Result<(), Failed> {

@@ -12,7 +12,8 @@ pub(crate) use exchange::{Exchange, Wire};
 use exchange::{consecutive, end};
 
 use crate::error::{Error, Result};
-use std::{fmt, ops::Range, sync::Arc};
+use std::{fmt, ops::Range, path::Path, sync::Arc};
+use tempfile::NamedTempFile;
 
 /// The processes that train one model together. Each holds the whole model and the whole data set.
 ///
@@ -161,6 +162,34 @@ pub fn check_same(group: &dyn Group, facts: &[Fact]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Checks that a file which the first process creates in a folder exists for all: that they share the file system.
+///
+/// Like [`Group::exchange`], this must be called by every process.
+///
+/// # Errors
+/// [`Error::Io`] in the first process, if it cannot create a file, and [`Error::Rank`] in the others then;
+/// [`Error::Disagreement`] if a process does not see the file; the errors of the group.
+pub fn check_shared(group: &dyn Group, folder: &Path) -> Result<()> {
+    let file = match group.rank() {
+        0 => NamedTempFile::new_in(folder).map(Some).map_err(Error::io(folder)),
+        _ => Ok(None),
+    };
+    let file = agree(group, file)?;
+    let name = file.as_ref().and_then(|file| file.path().file_name());
+    let names = gather(group, "folder", name.unwrap_or_default().as_encoded_bytes())?;
+    let seen = str::from_utf8(&names[0]).is_ok_and(|name| folder.join(name).exists());
+    let seen = gather(group, "folder", &[u8::from(seen)])?;
+    match seen.iter().position(|seen| *seen != [1]) {
+        None => Ok(()),
+        Some(rank) => Err(Error::Disagreement {
+            what: format!("files in {}", folder.display()),
+            first: "a file".to_owned(),
+            rank,
+            other: "none; the folder must be on a file system that all processes share".to_owned(),
+        }),
+    }
 }
 
 /// The part of a process in work that is cut into parts of equal size, of which the last ones may be smaller or empty.

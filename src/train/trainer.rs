@@ -156,7 +156,7 @@ impl<'a> Trainer<'a> {
     /// trained model and the history.
     ///
     /// The callback and the function that scores epochs are called in the first process alone, and count for all. The first
-    /// process writes the checkpoints; to resume, every process loads the same one.
+    /// process writes the checkpoints, into a folder that all must see; to resume, every process loads the same one.
     ///
     /// # Errors
     /// If one process fails in [`fit`](Self::fit), all do: [`Error::Disagreement`] says in what the processes differ, and
@@ -238,6 +238,10 @@ impl<'a> Trainer<'a> {
         }
         let mut session = agree_if(group.as_ref(), Session::new(&mut self, model, samples))?;
         if let Some(group) = group {
+            if let Some(checkpoints) = &session.checkpoints {
+                // Where each process has a folder of its own, only the first could resume.
+                group::check_shared(&*group, checkpoints.folder())?;
+            }
             session.join(group)?;
         }
         while !session.progress.is_over(session.config) {

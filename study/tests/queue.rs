@@ -290,9 +290,9 @@ fn processes_that_differ_are_an_error_before_the_first_run() {
     };
     fs::write(folder.path().join("file"), []).unwrap();
     for (case, expected) in [
-        ("runs", "id of run 1"),
+        ("runs", "run 1, code: rank 0 has 4, rank 2 has 5"),
         ("count", "number of runs: rank 0 has 2, rank 2 has 1"),
-        ("data", "digests of digits"),
+        ("data", "training rows of digits"),
         ("folder", "rank 2 has none; the folder must be on a file system that all processes share"),
     ] {
         for error in errors(case) {

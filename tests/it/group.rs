@@ -183,6 +183,19 @@ fn the_error_of_one_process_reaches_all() {
 }
 
 #[test]
+fn a_folder_that_not_all_see_is_refused() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let errors = in_processes(2, |group| {
+        let policy = CheckpointPolicy::new(folders[group.rank()].path());
+        Trainer::new(config()).group(group).checkpoint(policy).fit(&mut model(), &*IMAGES).unwrap_err()
+    });
+    for error in errors {
+        assert!(matches!(error, Error::Disagreement { rank: 1, .. }), "{error}");
+        assert!(error.to_string().contains("file system that all processes share"), "{error}");
+    }
+}
+
+#[test]
 fn custom_loops_have_the_bits_of_a_single_process() {
     let objective = || Objective { loss: Loss::Bce, penalties: vec![Penalty::lasso(1e-4)] };
     let rows: Vec<_> = (0..77).collect();

@@ -227,6 +227,10 @@ impl CheckpointWriter {
         Ok(Self { settings, group, run, best, written: None, has_old: resumed })
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.settings.folder
+    }
+
     /// To be called after each step. The `last` one of an epoch gets its checkpoint at the epoch's end.
     pub(crate) fn after_step(
         &mut self,

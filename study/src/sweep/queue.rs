@@ -1,19 +1,18 @@
 //! Processes that train the runs of one sweep, and what they exchange before and after.
 
 use super::{Outcome, Record, Rows, Run};
-use crate::errors;
 use autoencoder::{
     Error, Result,
     group::{self, Fact, Group, gather},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::{
     collections::BTreeSet,
     ops::Range,
     path::Path,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
-use tempfile::NamedTempFile;
 
 /// Returns the next number, or `None` if none is left.
 pub type Next<'a> = dyn Fn() -> Option<usize> + Sync + 'a;
@@ -75,17 +74,34 @@ impl WorkQueue for Alone {
     }
 }
 
-/// Describes runs and their data sets.
+/// Describes runs and their data sets: each setting by its path, so that a difference names it.
 pub(super) fn plan<'d>(runs: &[Run], rows: impl Fn(&str) -> Result<Rows<'d>>) -> Vec<Fact> {
     let mut plan = vec![("number of runs".to_owned(), runs.len().to_string())];
-    plan.extend(runs.iter().zip(1..).map(|(run, number)| (format!("id of run {number}"), run.id())));
+    for (run, number) in runs.iter().zip(1..) {
+        let mut run = run.clone();
+        // It changes no result.
+        run.train.threads = None;
+        add_settings(&format!("run {number}"), &serde_json::to_value(run).unwrap_or_default(), &mut plan);
+    }
     let names: BTreeSet<_> = runs.iter().map(|run| &run.dataset).collect();
     for name in names {
-        let digests =
-            rows(name).map_or_else(|error| error.to_string(), |rows| rows.fingerprints().join(", "));
-        plan.push((format!("digests of {name}"), digests));
+        let digests = rows(name).map(|rows| rows.fingerprints().map(|digest| format!("SHA-256 {digest}")));
+        let [train, test] = digests.unwrap_or_else(|error| [error.to_string(), String::new()]);
+        plan.push((format!("training rows of {name}"), train));
+        plan.push((format!("test rows of {name}"), test));
     }
     plan
+}
+
+fn add_settings(path: &str, value: &Value, plan: &mut Vec<Fact>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                add_settings(&format!("{path}, {name}"), value, plan);
+            }
+        }
+        value => plan.push((path.to_owned(), value.to_string())),
+    }
 }
 
 /// Checks that no process failed to prepare, that all have the same plan, and that they see the same folder.
@@ -102,29 +118,8 @@ pub(super) fn agree<T>(
     }
     let prepared = group::agree(queue, prepared)?;
     group::check_same(queue, &plan())?;
-    see(queue, folder)?;
+    group::check_shared(queue, folder)?;
     Ok(prepared)
-}
-
-/// Checks that a file that the first process creates in a folder exists for all.
-fn see(queue: &dyn WorkQueue, folder: &Path) -> Result<()> {
-    let file = match queue.rank() {
-        0 => NamedTempFile::new_in(folder).map(Some).map_err(errors::io(folder)),
-        _ => Ok(None),
-    };
-    let name = |file: &NamedTempFile| file.path().file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = file.as_ref().map(|file| file.as_ref().and_then(name)).map_err(Error::to_string);
-    let names = exchange(queue, "folder", name)?;
-    let seen = names[0].as_ref().is_some_and(|name| folder.join(name).exists());
-    match exchange(queue, "folder", Ok(seen))?.iter().position(|seen| !seen) {
-        None => Ok(()),
-        Some(rank) => Err(Error::Disagreement {
-            what: format!("files in {}", folder.display()),
-            first: "a file".to_owned(),
-            rank,
-            other: "none; the folder must be on a file system that all processes share".to_owned(),
-        }),
-    }
 }
 
 /// A finished run of another process, or the error that ended it.
