@@ -150,7 +150,7 @@ struct Area {
     mean: f64,
     /// Standard error of an AUROC that detects nothing.
     error: f64,
-    /// Whether the curve is below the diagonal at low false positive rates.
+    /// True if the curve is below the diagonal at low false positive rates.
     is_low: bool,
     /// The curve of the first seed.
     curve: Curve,

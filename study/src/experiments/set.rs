@@ -9,7 +9,7 @@ pub struct Set {
     pub name: String,
     pub train: ImageSet,
     pub test: ImageSet,
-    /// Whether the study has no other data set, so that texts need not name it.
+    /// True if the study has no other data set, so that texts need not name it.
     is_only: bool,
     pca: OnceLock<Pca>,
 }

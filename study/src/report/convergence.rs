@@ -68,7 +68,7 @@ pub struct Extent {
 pub struct Warning {
     pub verdict: String,
     pub reasons: Vec<String>,
-    /// What to run for numbers that can be cited.
+    /// The runs to make for numbers that can be cited.
     pub remedy: String,
 }
 
@@ -184,7 +184,7 @@ mod tests {
         let models = |name, records: &[Record]| Group { name, records: records.to_vec() };
         let flat = record(&[0.02, 0.0184]);
         assert!((last_fall(&flat).unwrap() - 0.08).abs() < 1e-9);
-        assert_eq!(warning(&many, &[models("models", &[flat.clone()])], &extent), None);
+        assert_eq!(warning(&many, &[models("models", std::slice::from_ref(&flat))], &extent), None);
 
         let (steep, single) = (record(&[0.02, 0.017]), record(&[0.02]));
         let groups = [

@@ -63,7 +63,7 @@ pub struct Picture {
 pub struct Data {
     /// Name of the file, without extension.
     pub name: &'static str,
-    /// What the file has.
+    /// A description of the file.
     pub content: &'static str,
     pub columns: &'static [&'static str],
     pub rows: Vec<Vec<Value>>,

@@ -1,4 +1,4 @@
-//! What a reader must know before the answers.
+//! The conditions of the runs: data, models, seeds, computer, time.
 
 use super::{Flags, anomaly_epochs};
 use crate::{
