@@ -201,7 +201,7 @@ fn answer(areas: &[Area]) -> Option<String> {
     }
     let low: Vec<String> = areas.iter().filter(|area| area.is_low).map(|area| area.words.clone()).collect();
     if !low.is_empty() {
-        let (curve, is) = if low.len() == 1 { ("curve", "is") } else { ("curves", "are") };
+        let (curve, is) = if low.len() == 1 { ("drawn curve", "is") } else { ("drawn curves", "are") };
         text += &format!(
             " At a false positive rate of {:.0}%, the {curve} of {} {is} below the diagonal: images with the highest errors \
              are rarely of the unseen class.",
@@ -284,7 +284,7 @@ mod tests {
             "For some classes. The mean AUROC is 0.61. Well above chance (AUROC of at least 0.8): bag (0.94). Weakly above \
              chance: coat (0.70). No better than chance: shirt (0.51). Worse than chance: class 1 (0.30). A likely reason is \
              that the models reconstruct this class better than the classes that they saw. At a false positive rate of 10%, \
-             the curve of class 1 is below the diagonal: images with the highest errors are rarely of the unseen class."
+             the drawn curve of class 1 is below the diagonal: images with the highest errors are rarely of the unseen class."
         );
         let opening = |areas: &[Area]| answer(areas).unwrap().split(" The").next().unwrap().to_owned();
         assert_eq!(opening(&areas[..1]), "Yes.");
@@ -292,7 +292,9 @@ mod tests {
         assert_eq!(opening(&areas[1..]), "Weakly.");
         assert_eq!(opening(&areas[2..]), "No.");
         assert!(
-            answer(&[area("a", 0.1), area("b", 0.2)]).unwrap().contains("the curves of a and b are below")
+            answer(&[area("a", 0.1), area("b", 0.2)])
+                .unwrap()
+                .contains("the drawn curves of a and b are below")
         );
         assert_eq!(answer(&[]), None);
     }

@@ -71,9 +71,9 @@ pub(super) fn provenance(flags: &Flags, processes: Option<usize>, sections: &[Se
     let mut section = Section::new("How this report was made");
     section.blocks.push(Block::Terminal(command(processes)));
     let seeds: Vec<String> = flags.study.seeds().iter().map(u64::to_string).collect();
-    let noun = if seeds.len() == 1 { "seed reproduces" } else { "seeds reproduce" };
+    let [noun, verb] = if seeds.len() == 1 { ["seed", "reproduces"] } else { ["seeds", "reproduce"] };
     section.text(format!(
-        "autoencoder {}, rustc {}, {} {}. The same {noun} these numbers ({}) on this kind of CPU, for any number of threads, \
+        "autoencoder {}, rustc {}, {} {}. The same {noun} ({}) {verb} these numbers on this kind of CPU, for any number of threads, \
          of concurrent runs and of processes.",
         env!("CARGO_PKG_VERSION"),
         rustc_version_runtime::version(),

@@ -105,7 +105,7 @@ fn time(effort: &Effort, elapsed: Duration) -> String {
         count => format!(", {count} of them reused from earlier"),
     };
     format!(
-        "{:.1} minutes; {} runs{reused}, with {:.1} minutes of training in total (runs overlap)",
+        "{:.1} minutes; {} runs{reused}, with {:.1} minutes of training in total (runs may overlap)",
         elapsed.as_secs_f64() / 60.0,
         effort.runs,
         effort.seconds / 60.0
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn the_time_mentions_reused_runs_only_if_there_are_any() {
         let says = |reused| time(&Effort { runs: 28, reused, seconds: 438.0 }, Duration::from_secs(414));
-        assert_eq!(says(0), "6.9 minutes; 28 runs, with 7.3 minutes of training in total (runs overlap)");
+        assert_eq!(says(0), "6.9 minutes; 28 runs, with 7.3 minutes of training in total (runs may overlap)");
         assert!(says(3).starts_with("6.9 minutes; 28 runs, 3 of them reused from earlier, with 7.3"));
     }
 
