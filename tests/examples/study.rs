@@ -20,6 +20,7 @@ fn architectures_writes_its_tables_and_pictures_and_resumes() {
     assert_eq!((runs.len(), history.len()), (8, 16));
     assert_eq!((&runs[0]["depth"][..], &runs[0]["widths"][..]), ("3", "784-24-12-4-12-24-784"));
     assert_eq!((&runs[0]["initialisation"][..], &runs[0]["penalty"][..]), ("he", "none"));
+    assert_eq!(&runs[0]["schedule"][..], "constant");
     assert!(runs.iter().all(|run| number(run, "test_psnr_pooled_db") > 3.0));
     for run in &runs {
         assert!((number(run, "test_psnr_pooled_db") + 10.0 * number(run, "test_mse").log10()).abs() < 1e-9);
@@ -92,7 +93,7 @@ fn denoising_measures_each_model_at_each_strength() {
         let lines = tables.lines().filter(|line| line.starts_with(start));
         lines.map(|line| line.split('|').filter_map(|cell| cell.trim().parse().ok()).collect()).collect()
     };
-    // Variance, then noisy, linear, own and one for all in dB, then SSIM; the second row is of the other table.
+    // Variance, then noisy, linear, the model for it and the model for all in dB, then SSIM; the second row is of the other table.
     let [figures, across] = &cells("| 0.5 ")[..] else { panic!("{tables}") };
     assert_eq!((figures.len(), across.len()), (9, 3));
     assert!((figures[1] - 3.01).abs() < 0.05 && figures[2] > figures[1] + 5.0, "{figures:?}");
@@ -114,6 +115,8 @@ fn denoising_measures_each_model_at_each_strength() {
         found
     };
     let methods = of("denoising.csv", &|row| row["strength"] == "0.5");
+    assert_eq!(of("denoising.csv", &|row| row["strength"] == "0.1").len(), 4);
+    assert_eq!(of("denoising.csv", &|row| row["method"] == "model for one variance").len(), 2);
     assert!(methods.len() == 4 && methods.iter().zip(&figures[1..]).all(|(a, b)| (a - b).abs() < 0.006));
     let all = of("cross_variance.csv", &|row| row["trained_on"] == "all");
     assert!(all.len() == 2 && (all[1] - figures[4]).abs() < 0.006, "{all:?} {figures:?}");
@@ -144,6 +147,10 @@ fn latent_space_draws_codes_walks_directions_and_neighbours() {
     assert_eq!(picture(file("digits-neighbours.png")), (10 * 57 + 1, 10 * 57 + 1));
     let variances = rows(file("code_variance.csv"));
     assert!(variances.len() == 6 && (number(&variances[5], "cumulative_fraction") - 1.0).abs() < 1e-9);
+    let codes = rows(file("codes.csv"));
+    assert!(codes.len() == 200 && codes.iter().all(|row| number(row, "first").is_finite()));
+    let drawn = digits::generate(200, 2).unwrap();
+    assert!((0..200).all(|row| codes[row]["class"] == drawn.labels().unwrap()[row].to_string()));
     let neighbors = rows(file("neighbors.csv"));
     assert!(neighbors.iter().all(|row| row["queries"] == "200" && number(row, "same_label") <= 200.0));
     assert_eq!(neighbors.iter().map(|row| &row["nearest_by"]).collect::<Vec<_>>(), ["code", "pixels"]);
@@ -184,6 +191,15 @@ fn anomaly_leaves_out_each_class() {
     let file_areas = rows(file("auroc.csv"));
     let of_three = file_areas.iter().find(|row| row["unseen"] == "3").unwrap();
     assert!(file_areas.len() == 10 && (number(of_three, "auroc") - areas[3]).abs() < 0.0006, "{of_three:?}");
+    let curve: Vec<_> = rows(file("roc.csv"))
+        .iter()
+        .filter(|row| row["unseen"] == "3")
+        .map(|row| ["false_positive_rate", "true_positive_rate"].map(|name| number(row, name)))
+        .collect();
+    assert_eq!((curve[0], curve[curve.len() - 1]), ([0.0; 2], [1.0; 2]));
+    let area: f64 =
+        curve.windows(2).map(|pair| (pair[1][0] - pair[0][0]) * (pair[0][1] + pair[1][1]) / 2.0).sum();
+    assert!((area - areas[3]).abs() < 0.01, "{area} {areas:?}");
     assert!(fs::read_to_string(file("digits-roc.svg")).unwrap().contains("true positive rate"));
 }
 
@@ -280,8 +296,18 @@ fn study_puts_everything_into_one_report() {
     assert_eq!(page.matches("<figure>").count(), page.matches("<svg ").count());
     assert_eq!(page.matches("role=\"img\"").count(), page.matches("<svg ").count());
     assert!(!page.contains("<script") && !page.contains("<link") && !page.contains("src="));
-    let linked = page.split("href=\"").skip(1);
-    assert!(linked.clone().all(|link| link.starts_with('#') || link.starts_with("data:image/png")));
+    // Other links are to files beside it.
+    for link in page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        let is_inside = link.starts_with('#') || link.starts_with("data:image/png");
+        assert!(is_inside || file("report").join(link).is_file(), "{link}");
+    }
+    for name in fs::read_dir(file("report")).unwrap().map(|entry| entry.unwrap().file_name()) {
+        let name = name.to_str().unwrap();
+        assert!(
+            name == "index.html" || page.contains(&format!("<li><a href=\"{name}\">{name}</a>: ")),
+            "{name}"
+        );
+    }
     let ids: Vec<_> = page.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(ids.len(), ids.iter().collect::<HashSet<_>>().len(), "{ids:?}");
     let lines = tables.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| --"));
@@ -300,12 +326,21 @@ fn study_puts_everything_into_one_report() {
         assert!(page.contains(&format!(">{question}</a>")) && tables.contains(text), "{answer}");
     }
     assert_eq!((json["runs"].as_array().unwrap().len(), rows(file("report/runs.csv")).len()), (24, 24));
-    for name in ["pca", "denoising", "cross_variance", "neighbors", "code_variance", "auroc"] {
+    for name in ["pca", "denoising", "cross_variance", "neighbors", "code_variance", "codes", "auroc", "roc"]
+    {
         let table = rows(file("report").join(name).with_extension("csv"));
         assert_eq!(json["tables"][name].as_array().unwrap().len(), table.len(), "{name}");
         assert!(!table.is_empty(), "{name}");
     }
     assert!(page.contains("--hidden 24,16 --hidden 16") && page.contains("rustc "));
+    let command = json["provenance"]["command"].as_str().unwrap();
+    assert!(command.contains("--hidden 24,16 --hidden 16"), "{command}");
+    // Settings keep their digits.
+    let study = fs::read_to_string(file("report/study.json")).unwrap();
+    assert!(study.contains("\"learning_rate\": 0.001,") && !study.contains("0.10000000149"));
+    // The only data set is not named before each answer.
+    assert!(!page.contains("Drawn digits:</span>") && !tables.contains("reconstruction? Drawn digits:"));
+    assert!(page.contains("200 for tests. The library draws these digits"), "{page}");
 
     let experiments = ["architectures", "regularization", "denoising", "latent_space", "anomaly"];
     let all = |name: &str| experiments.map(|experiment| rows(file(experiment).join(name)));

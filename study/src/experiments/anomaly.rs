@@ -8,8 +8,10 @@ use crate::{
     cli::Failure,
     plots::{Chart, Curve, Mark},
     report::{
-        Section, cell, mean,
-        verdict::{self, Detection},
+        Data, Section, cell,
+        detection::{self, Detection, LOW_RATE, WELL},
+        mean,
+        verdict::listed,
     },
     sweep::Record,
 };
@@ -72,7 +74,7 @@ impl Anomaly {
         let runs: Vec<_> =
             sets.iter().flat_map(|set| lab.flags.runs(&set.name, &self.hidden, self.code)).collect();
         if runs.is_empty() {
-            section.text(format!("{}: there is no class to hold out.", set.title()));
+            section.text(set.caption("there is no class to hold out."));
             return Ok(Vec::new());
         }
         let records = lab.sweep(&runs, &sets)?;
@@ -92,9 +94,17 @@ impl Anomaly {
                     curve.points.push((1.0, 1.0));
                 }
             }
-            let error = verdict::chance_error(count, labels.len() - count);
+            let normal = labels.len() - count;
             if let Some(mean) = mean(seeds.iter().map(|seed| seed.1)) {
-                areas.push(Area { class: set.class(class), seeds, mean, error, curve });
+                areas.push(Area {
+                    class: set.class(class),
+                    words: set.class_in_words(class),
+                    seeds,
+                    mean,
+                    error: detection::chance_error(count, normal),
+                    is_low: detection::misses_at_low_rates(&curve.points, count, normal),
+                    curve,
+                });
             }
         }
         areas.sort_by(|a, b| b.mean.total_cmp(&a.mean));
@@ -103,7 +113,7 @@ impl Anomaly {
         }
         let mut curves: Vec<Curve> = areas
             .iter()
-            .map(|area| Curve { label: format!("{}: {:.2}", area.class, area.mean), ..area.curve.clone() })
+            .map(|area| Curve { label: format!("{}: {:.2}", area.words, area.mean), ..area.curve.clone() })
             .collect();
         let chance = vec![(0.0, 0.0), (1.0, 1.0)];
         curves.push(Curve {
@@ -119,11 +129,11 @@ impl Anomaly {
             curves,
             ..Chart::default()
         };
-        let caption = format!(
-            "{}: receiver operating characteristic for each unseen class, seed {}. Labels give the class and its AUROC.",
-            set.title(),
-            lab.flags.first_seed()
-        );
+        let caption = set.caption(format!(
+            "receiver operating characteristic for each unseen class, seed {}. Labels give the class and its AUROC{}.",
+            lab.flags.first_seed(),
+            if lab.flags.seeds().len() > 1 { ", averaged over the seeds" } else { "" }
+        ));
         section.picture(lab.chart(&format!("{}-roc", set.name), &caption, &chart)?);
         table(set, &areas, section);
         Ok(records)
@@ -133,52 +143,70 @@ impl Anomaly {
 /// The AUROC of one unseen class.
 struct Area {
     class: String,
+    /// The class in a sentence.
+    words: String,
     /// Seed and AUROC.
     seeds: Vec<(u64, f64)>,
     mean: f64,
     /// Standard error of an AUROC that detects nothing.
     error: f64,
+    /// True if the curve is below the diagonal at low false positive rates.
+    is_low: bool,
+    /// The curve of the first seed.
     curve: Curve,
 }
 
 impl Area {
     fn detection(&self) -> Detection {
-        verdict::detection(self.mean, self.error)
+        detection::detection(self.mean, self.error)
     }
 }
 
 /// Answers whether the error reveals the unseen class. The areas are sorted, the largest first.
 fn answer(areas: &[Area]) -> Option<String> {
+    let mean = mean(areas.iter().map(|area| area.mean))?;
+    let all = areas.len();
     let of = |detection: Detection| -> Vec<String> {
         let same = areas.iter().filter(|area| area.detection() == detection);
-        same.map(|area| format!("{} ({:.2})", area.class, area.mean)).collect()
+        same.map(|area| format!("{} ({:.2})", area.words, area.mean)).collect()
     };
-    let [above, chance, below] = [Detection::Above, Detection::Chance, Detection::Below].map(of);
-    let all = areas.len();
-    let opening = match above.len() {
-        0 => "No.",
-        count if count == all => "Yes.",
-        count if 2 * count > all => "For most classes.",
+    let listed = |names: &[String]| listed(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let [well, weakly, chance, below] =
+        [Detection::Well, Detection::Weakly, Detection::Chance, Detection::Below].map(of);
+    let mut text = match [well.len(), weakly.len()] {
+        [0, 0] => "No.",
+        [count, _] if count == all => "Yes.",
+        [0, _] => "Weakly.",
+        [count, _] if 2 * count > all => "For most classes.",
         _ => "For some classes.",
-    };
-    let best = areas.first()?;
-    let mean = mean(areas.iter().map(|area| area.mean))?;
-    let mut text = format!(
-        "{opening} The reconstruction error detects {} of {all} unseen classes better than chance, best {} (AUROC {:.2}); the \
-         mean AUROC is {mean:.2}.",
-        above.len(),
-        best.class,
-        best.mean
-    );
-    let listed = |names: &[String]| verdict::listed(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    if !chance.is_empty() {
-        text += &format!(" No better than chance: {}.", listed(&chance));
+    }
+    .to_owned();
+    text += &format!(" The mean AUROC is {mean:.2}.");
+    for (names, verdict) in [
+        (well, format!("Well above chance (AUROC of at least {WELL})")),
+        (weakly, "Weakly above chance".to_owned()),
+        (chance, "No better than chance".to_owned()),
+    ] {
+        if !names.is_empty() {
+            text += &format!(" {verdict}: {}.", listed(&names));
+        }
     }
     if !below.is_empty() {
         let subject = if below.len() == 1 { "this class" } else { "these classes" };
         text += &format!(
-            " Worse than chance: {}, because the models reconstruct {subject} better than the classes that they saw.",
+            " Worse than chance: {}. A likely reason is that the models reconstruct {subject} better than the classes that \
+             they saw.",
             listed(&below)
+        );
+    }
+    let low: Vec<String> = areas.iter().filter(|area| area.is_low).map(|area| area.words.clone()).collect();
+    if !low.is_empty() {
+        let (curve, is) = if low.len() == 1 { ("drawn curve", "is") } else { ("drawn curves", "are") };
+        text += &format!(
+            " At a false positive rate of {:.0}%, the {curve} of {} {is} below the diagonal: images with the highest errors \
+             are rarely of the unseen class.",
+            100.0 * LOW_RATE,
+            listed(&low)
         );
     }
     Some(text)
@@ -187,7 +215,8 @@ fn answer(areas: &[Area]) -> Option<String> {
 fn table(set: &Set, areas: &[Area], section: &mut Section) {
     let row = |area: &Area| {
         let detection = match area.detection() {
-            Detection::Above => "better than chance",
+            Detection::Well => "well above chance",
+            Detection::Weakly => "weakly above chance",
             Detection::Chance => "no better than chance",
             Detection::Below => "worse than chance",
         };
@@ -195,8 +224,9 @@ fn table(set: &Set, areas: &[Area], section: &mut Section) {
         vec![area.class.clone(), cell(figures, 3), format!("{:.3}", area.error), detection.to_owned()]
     };
     section.table(
-        format!("{}: AUROC by unseen class", set.title()),
-        &["unseen", "AUROC", "standard error of chance", "verdict"],
+        set.caption("AUROC by unseen class"),
+        &["auroc.csv", "roc.csv"],
+        &["unseen", "AUROC", "standard error at chance (AUROC 0.5)", "verdict"],
         areas.iter().map(row).collect(),
     );
     let rows = areas.iter().flat_map(|area| {
@@ -210,33 +240,62 @@ fn table(set: &Set, areas: &[Area], section: &mut Section) {
             ]
         })
     });
-    section.data("auroc", &["dataset", "unseen", "seed", "auroc", "chance_standard_error"], rows.collect());
+    section.data(Data {
+        name: "auroc",
+        content: "AUROC of each unseen class, per seed",
+        columns: &["dataset", "unseen", "seed", "auroc", "chance_standard_error"],
+        rows: rows.collect(),
+    });
+    let rows = areas.iter().flat_map(|area| {
+        let points = area.curve.points.iter();
+        points.map(|&(alarms, hits)| {
+            vec![set.name.clone().into(), area.class.clone().into(), alarms.into(), hits.into()]
+        })
+    });
+    section.data(Data {
+        name: "roc",
+        content: "points of the drawn receiver operating characteristics, for the first seed",
+        columns: &["dataset", "unseen", "false_positive_rate", "true_positive_rate"],
+        rows: rows.collect(),
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn area(class: &str, mean: f64) -> Area {
-        Area { class: class.to_owned(), seeds: vec![(0, mean)], mean, error: 0.01, curve: Curve::default() }
+    fn area(words: &str, mean: f64) -> Area {
+        Area {
+            class: words.to_owned(),
+            words: words.to_owned(),
+            seeds: vec![(0, mean)],
+            mean,
+            error: 0.01,
+            is_low: mean < 0.5,
+            curve: Curve::default(),
+        }
     }
 
     #[test]
-    fn the_answer_counts_classes_and_names_what_is_not_detected() {
-        let areas = [area("bag", 0.94), area("coat", 0.7), area("shirt", 0.51), area("1", 0.3)];
+    fn the_answer_groups_classes_by_how_well_they_are_detected() {
+        let areas = [area("bag", 0.94), area("coat", 0.7), area("shirt", 0.51), area("class 1", 0.3)];
         assert_eq!(
-            answer(&areas[..2]).unwrap(),
-            "Yes. The reconstruction error detects 2 of 2 unseen classes better than chance, best bag (AUROC 0.94); the mean \
-             AUROC is 0.82."
+            answer(&areas).unwrap(),
+            "For some classes. The mean AUROC is 0.61. Well above chance (AUROC of at least 0.8): bag (0.94). Weakly above \
+             chance: coat (0.70). No better than chance: shirt (0.51). Worse than chance: class 1 (0.30). A likely reason is \
+             that the models reconstruct this class better than the classes that they saw. At a false positive rate of 10%, \
+             the drawn curve of class 1 is below the diagonal: images with the highest errors are rarely of the unseen class."
         );
-        let text = answer(&areas).unwrap();
-        assert!(text.starts_with("For some classes. The reconstruction error detects 2 of 4"), "{text}");
-        assert!(text.contains("No better than chance: shirt (0.51)."), "{text}");
+        let opening = |areas: &[Area]| answer(areas).unwrap().split(" The").next().unwrap().to_owned();
+        assert_eq!(opening(&areas[..1]), "Yes.");
+        assert_eq!(opening(&[area("bag", 0.94), area("dress", 0.9), area("coat", 0.7)]), "For most classes.");
+        assert_eq!(opening(&areas[1..]), "Weakly.");
+        assert_eq!(opening(&areas[2..]), "No.");
         assert!(
-            text.contains("Worse than chance: 1 (0.30), because the models reconstruct this class better"),
-            "{text}"
+            answer(&[area("a", 0.1), area("b", 0.2)])
+                .unwrap()
+                .contains("the drawn curves of a and b are below")
         );
-        assert!(answer(&areas[2..3]).unwrap().starts_with("No."));
         assert_eq!(answer(&[]), None);
     }
 }

@@ -18,6 +18,14 @@ pub fn psnr(record: &Record) -> f64 {
     record.test.output.psnr_pooled_db
 }
 
+/// A test PSNR that is further below the training PSNR, in dB, means overfitting.
+pub const OVERFITTING: f64 = 0.5;
+
+/// Returns how far the test PSNR is below the training PSNR, in dB.
+pub fn gap(record: &Record) -> Option<f64> {
+    Some(record.history.epochs.last()?.psnr_db - psnr(record))
+}
+
 /// Returns the structural similarity on the test images, or NaN.
 pub fn ssim(record: &Record) -> f64 {
     record.test_ssim.unwrap_or(f64::NAN)
@@ -55,7 +63,7 @@ pub fn errors_by_epoch(title: String, groups: &[(String, Vec<&Record>)]) -> Char
     Chart {
         title,
         x_label: "epoch".to_owned(),
-        y_label: "mean squared error per pixel (dashed: training)".to_owned(),
+        y_label: "mean squared error per pixel".to_owned(),
         y_scale: Scale::Log,
         curves,
         ..Chart::default()

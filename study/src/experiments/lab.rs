@@ -1,13 +1,16 @@
 //! Shared by the experiments: flags, data sets, a sweep with progress, result files.
 
-pub use super::set::Set;
+pub use super::{
+    runs::{Effort, Runs},
+    set::Set,
+};
 
 use super::{progress::SweepProgress, records};
 use crate::{
     cli::{self, Failure, OutputFlags, files, say, set_threads},
     plots::Chart,
     report::{Picture, Section, write_data},
-    sweep::{Record, Rows, Run, Sweep, WorkQueue},
+    sweep::{Record, Rows, Run, Sweep},
 };
 use autoencoder::{
     Autoencoder, Error, Init, Loss, TrainConfig,
@@ -16,12 +19,10 @@ use autoencoder::{
 };
 use clap::{Args, Parser, ValueEnum};
 use std::{
-    cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
 };
 
 /// Maximum number of concurrent runs by default: with more, the memory for images outweighs the gain.
@@ -93,50 +94,6 @@ pub struct Lab<'a> {
     pub out: PathBuf,
 }
 
-/// The runs of one invocation.
-pub struct Runs {
-    folder: PathBuf,
-    queue: Option<Arc<dyn WorkQueue>>,
-    done: RefCell<HashMap<String, Record>>,
-    failed: Cell<usize>,
-}
-
-impl Runs {
-    /// Creates runs that store their records and models in a folder.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder, queue: None, done: RefCell::default(), failed: Cell::default() }
-    }
-
-    /// Shares out the runs over several processes, which must sweep the same runs in the same order.
-    pub fn queue(self, queue: Arc<dyn WorkQueue>) -> Self {
-        Self { queue: Some(queue), ..self }
-    }
-
-    /// Returns the total training time in seconds, reused runs included, and the number of runs.
-    pub fn seconds(&self) -> (f64, usize) {
-        let done = self.done.borrow();
-        (done.values().map(|record| record.seconds).sum(), done.len())
-    }
-
-    /// Returns the records, ordered by data set, model and settings.
-    pub fn records(&self) -> Vec<Record> {
-        let mut records: Vec<Record> = self.done.borrow().values().cloned().collect();
-        records.sort_by_key(|record| {
-            let run = &record.run;
-            (run.dataset.clone(), run.hidden.clone(), run.code, records::title(run), run.id())
-        });
-        records
-    }
-
-    /// Returns an error if a run has failed.
-    pub fn result(&self) -> Result<(), Failure> {
-        match self.failed.get() {
-            0 => Ok(()),
-            failed => Err(Failure::Runs(failed)),
-        }
-    }
-}
-
 /// One of the study's experiments.
 pub trait Experiment {
     /// Trains the models, writes the files, and returns a section of the report and the records.
@@ -190,14 +147,19 @@ impl StudyFlags {
         let mnist = || known("mnist", PublishedDataset::Mnist);
         let fashion_mnist = || known("fashion-mnist", PublishedDataset::FashionMnist);
         match self.dataset {
-            StudyDataset::Mnist => Ok(vec![mnist()?]),
-            StudyDataset::FashionMnist => Ok(vec![fashion_mnist()?]),
+            StudyDataset::Mnist => Ok(vec![mnist()?.only()]),
+            StudyDataset::FashionMnist => Ok(vec![fashion_mnist()?.only()]),
             StudyDataset::Both => Ok(vec![mnist()?, fashion_mnist()?]),
             StudyDataset::Digits => {
                 let (train, test) = cli::drawn(self.limit, self.limit)?;
-                Ok(vec![set("digits", train, test)?])
+                Ok(vec![set("digits", train, test)?.only()])
             }
         }
+    }
+
+    /// Returns the limit on the number of images.
+    pub fn limit(&self) -> Option<usize> {
+        self.limit
     }
 
     fn config(&self, seed: u64) -> TrainConfig {
@@ -299,6 +261,7 @@ impl Lab<'_> {
 
         let mut failed = Vec::new();
         for outcome in outcomes {
+            self.runs.reused.set(self.runs.reused.get() + usize::from(outcome.resumed));
             match outcome.record {
                 Ok(record) => drop(self.runs.done.borrow_mut().insert(record.run.id(), record)),
                 Err(error) => failed.push((records::title(&outcome.run), error)),

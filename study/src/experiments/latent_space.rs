@@ -2,13 +2,13 @@
 
 use super::{
     lab::{Experiment, Lab, Set},
-    layers,
+    layers, widened,
 };
 use crate::{
     baseline::Pca,
     cli::{Failure, files},
     plots::{Chart, Curve, Mark},
-    report::{Picture, Section, grouped},
+    report::{Data, Picture, Section, grouped},
     sweep::Record,
 };
 use autoencoder::{
@@ -16,6 +16,7 @@ use autoencoder::{
     ndarray::{Array1, Array2, ArrayView1, Axis, s},
 };
 use clap::Args;
+use serde_json::Value;
 
 /// Dots in the scatter plot of the codes.
 const DOTS: usize = 2_000;
@@ -47,7 +48,8 @@ impl Experiment for LatentSpace {
         let records = lab.sweep(&runs, lab.sets)?;
         let mut section = Section::new("Latent space");
         section.text(format!(
-            "The encoder ({}, code {}, seed {}) has never seen a label.",
+            "The encoder ({}, code {}, seed {}) has never seen a label. Everything here uses the codes of the test images. The \
+             nearest images are those at the smallest Euclidean distance, among all other test images.",
             layers(&self.hidden),
             self.code,
             lab.flags.first_seed()
@@ -84,6 +86,23 @@ impl LatentSpace {
         if self.code > 1 {
             let flat = pca.project(codes.slice(s![..DOTS.min(codes.nrows()), ..]), 2)?;
             section.picture(self.scatter(lab, set, &flat, labels, share(2))?);
+            let class =
+                |image: usize| labels.get(image).map_or(Value::Null, |&label| set.class(label).into());
+            let row = |(image, point): (usize, ArrayView1<f32>)| {
+                vec![
+                    set.name.clone().into(),
+                    image.into(),
+                    class(image),
+                    widened(point[0]).into(),
+                    widened(point[1]).into(),
+                ]
+            };
+            section.data(Data {
+                name: "codes",
+                content: "coordinates of the test codes along their first two principal directions, as in the chart",
+                columns: &["dataset", "image", "class", "first", "second"],
+                rows: flat.outer_iter().enumerate().map(row).collect(),
+            });
         }
 
         let places = files::places_of_classes(&set.test);
@@ -108,7 +127,11 @@ impl LatentSpace {
             ));
         }
         rows.retain(|row| row.1.nrows() > 0);
-        let caption = format!("{}: one image per class and its nearest test images by code.", set.title());
+        let caption = set.caption(format!(
+            "one image per class and its nearest by Euclidean distance of the codes, among all {} test images. Look for \
+             neighbors of another class: these are the images that the code confuses.",
+            grouped(images.nrows())
+        ));
         section.picture(lab.grid(&format!("{}-neighbours", set.name), &caption, set, &rows)?);
 
         let mut total = 0.0;
@@ -116,8 +139,12 @@ impl LatentSpace {
             total += variance / variances.sum().max(f64::MIN_POSITIVE);
             vec![set.name.clone().into(), (direction + 1).into(), variance.into(), total.into()]
         };
-        let rows = variances.iter().enumerate().map(row).collect();
-        section.data("code_variance", &["dataset", "direction", "variance", "cumulative_fraction"], rows);
+        section.data(Data {
+            name: "code_variance",
+            content: "variance of the test codes along their principal directions",
+            columns: &["dataset", "direction", "variance", "cumulative_fraction"],
+            rows: variances.iter().enumerate().map(row).collect(),
+        });
         Ok(())
     }
 
@@ -152,10 +179,10 @@ impl LatentSpace {
             curves,
             ..Chart::default()
         };
-        let caption = format!(
-            "{}: test codes along their two strongest directions ({share:.0}% of the variance), colored by label.",
-            set.title()
-        );
+        let caption = set.caption(format!(
+            "test codes along their two strongest directions ({share:.0}% of the variance), colored by class. Look for classes \
+             that lie apart; classes that overlap here may still be separate in the other directions."
+        ));
         lab.chart(&format!("{}-codes", set.name), &caption, &chart)
     }
 
@@ -182,9 +209,10 @@ impl LatentSpace {
         if rows.is_empty() {
             return Ok(None);
         }
-        let caption = format!(
-            "{}: decoded straight lines through the latent space, from the code of one image to that of another.",
-            set.title()
+        let caption = set.caption(
+            "decoded straight lines through the latent space, from the code of one image to that of another. Look at the \
+             middle: a clear image there means that the codes between the two classes are meaningful, a blend of both images \
+             that they are not.",
         );
         lab.grid(&format!("{}-walks", set.name), &caption, set, &rows).map(Some)
     }
@@ -199,11 +227,11 @@ impl LatentSpace {
             let steps = STEPS_ALONG.map(|step| &mean + &unit * (step as f32 * deviation));
             rows.push((format!("direction {}", direction + 1), decoded(model, steps.into_iter())?));
         }
-        let caption = format!(
-            "{}: decoded steps from the mean code along its {} strongest directions. Columns are standard deviations.",
-            set.title(),
+        let caption = set.caption(format!(
+            "decoded steps from the mean code along its {} strongest directions. Columns: offset in standard deviations. Look \
+             for what changes along a row, such as slant, width or class.",
             rows.len()
-        );
+        ));
         let picture = lab.grid(&format!("{}-directions", set.name), &caption, set, &rows)?;
         Ok(Picture { columns: STEPS_ALONG.map(|step| step.to_string()).into(), ..picture })
     }
@@ -223,24 +251,27 @@ fn neighbors(set: &Set, labels: &[u8], codes: &Array2<f32>, images: &Array2<f32>
     let row = |&(space, hits, _): &(&str, usize, f64)| {
         vec![set.name.clone().into(), space.into(), hits.into(), found.queries.into()]
     };
-    section.data(
-        "neighbors",
-        &["dataset", "nearest_by", "same_label", "queries"],
-        rows.iter().map(row).collect(),
-    );
+    section.data(Data {
+        name: "neighbors",
+        content: "how often the nearest test image has the same label",
+        columns: &["dataset", "nearest_by", "same_label", "queries"],
+        rows: rows.iter().map(row).collect(),
+    });
     section.answer(
         CLASSES,
         set.title(),
         format!(
-            "{} For {code:.1}% of {} test images, the nearest image by code shows the same class; by pixels it is \
-             {pixels:.1}%{}.",
+            "{} For {code:.1}% of {} test images, the nearest of all {} by code (Euclidean distance) shows the same class; by \
+             pixels it is {pixels:.1}%{}.",
             found.opening(),
             grouped(found.queries),
+            grouped(images.nrows()),
             if found.opening() == TIE { ", which is within two standard errors" } else { "" }
         ),
     );
     section.table(
-        format!("{}: how often the nearest test image has the same label", set.title()),
+        set.caption("how often the nearest test image has the same label"),
+        &["neighbors.csv"],
         &["nearest by", "same label, %"],
         rows.iter().map(|row| vec![row.0.to_owned(), format!("{:.1}", row.2)]).collect(),
     );

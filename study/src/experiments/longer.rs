@@ -36,8 +36,8 @@ impl Experiment for Longer {
         let mut section = Section::new(&format!("{} epochs", self.epochs));
         let short = lab.flags.epochs().min(self.epochs);
         section.text(format!(
-            "Code {code}. A longer run starts like a short one, so both values come from the same runs. Seeds {:?}.",
-            lab.flags.seeds()
+            "Code {code}, seed {}. A longer run starts like a short one, so both values come from the same runs.",
+            lab.flags.first_seed()
         ));
         for set in lab.sets {
             let (mut rows, mut curves) = (Vec::new(), Vec::new());
@@ -72,7 +72,8 @@ impl Experiment for Longer {
                 .chain([format!("after {short}"), format!("after {}", self.epochs), "gain".to_owned()])
                 .collect();
             section.table(
-                format!("{}: test images, pooled PSNR in dB", set.title()),
+                set.caption("test images, pooled PSNR in dB"),
+                &["history.csv"],
                 &columns.iter().map(String::as_str).collect::<Vec<_>>(),
                 rows,
             );
@@ -100,11 +101,11 @@ impl Experiment for Longer {
             let chart = Chart {
                 title: format!("Test images over {} epochs, {}", self.epochs, set.title()),
                 x_label: "epoch".to_owned(),
-                y_label: "pooled PSNR, dB".to_owned(),
+                y_label: "pooled PSNR (dB)".to_owned(),
                 curves,
                 ..Chart::default()
             };
-            let caption = format!("{}: test PSNR by epoch, code {code}, mean over seeds.", set.title());
+            let caption = set.caption(format!("test PSNR by epoch, code {code}."));
             section.picture(lab.chart(&format!("{}-longer", set.name), &caption, &chart)?);
         }
         Ok((section, records))

@@ -10,6 +10,7 @@ pub mod longer;
 mod progress;
 pub mod records;
 pub mod regularization;
+mod runs;
 mod set;
 pub mod starts;
 
@@ -119,10 +120,27 @@ fn sorted(numbers: &[f32]) -> Vec<f32> {
     sorted
 }
 
+/// Widens a number to the one with the same decimal digits: 0.1 stays 0.1.
+fn widened(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_| f64::from(number))
+}
+
 /// Formats a number without long sequences of zeros.
 fn short(number: f32) -> String {
     match number == 0.0 || (1e-4..1e6).contains(&number.abs()) {
         true => number.to_string(),
         false => format!("{number:e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        assert_eq!(widened(0.1), 0.1);
+        assert_eq!(widened(1e-5), 1e-5);
+        assert!(widened(f32::NAN).is_nan());
     }
 }

@@ -11,6 +11,7 @@ use autoencoder::{
     train::{EpochRecord, TrainConfig},
 };
 use serde::Serialize;
+use serde_json::Value;
 use std::path::Path;
 
 const COLUMNS: [&str; 31] = [
@@ -106,8 +107,12 @@ fn variance(train: &TrainConfig) -> String {
     }
 }
 
-fn json(setting: &impl Serialize) -> String {
-    serde_json::to_string(setting).unwrap_or_default()
+/// Returns a setting as JSON, or its name alone if it has no parameters.
+fn named(setting: &impl Serialize) -> String {
+    match serde_json::to_value(setting) {
+        Ok(Value::String(name)) => name,
+        _ => serde_json::to_string(setting).unwrap_or_default(),
+    }
 }
 
 fn row(record: &Record) -> [String; COLUMNS.len()] {
@@ -151,7 +156,20 @@ fn row(record: &Record) -> [String; COLUMNS.len()] {
         run.activations.code.to_string(),
         run.activations.output.to_string(),
         run.train.optimizer.to_string(),
-        json(&run.train.schedule),
+        named(&run.train.schedule),
         run.id(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use autoencoder::train::Schedule;
+
+    #[test]
+    fn settings_without_parameters_are_names_without_quotes() {
+        assert_eq!(named(&Schedule::Constant), "constant");
+        let halved = named(&Schedule::StepDecay { factor: 0.1, every: 2 });
+        assert_eq!(halved, r#"{"step_decay":{"factor":0.1,"every":2}}"#);
+    }
 }

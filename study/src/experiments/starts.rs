@@ -79,7 +79,8 @@ impl Experiment for Starts {
             section.answer(BETTER, set.title(), text);
         }
         section.table(
-            format!("{}: test images, PSNR in dB", set.title()),
+            set.caption("test images, PSNR in dB"),
+            &["runs.csv"],
             &["encoder", "loss", "initialization", "PSNR, mean over images", "PSNR, pooled"],
             rows,
         );

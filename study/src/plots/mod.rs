@@ -17,7 +17,7 @@ pub enum Mark {
     Line,
     /// A dashed line without markers.
     Dashed,
-    /// One dot per point, and the label at their center.
+    /// One dot per point, and the label at their center and beside the plot.
     Dots,
     /// A thin gray line, such as the performance of chance.
     Guide,
@@ -152,6 +152,10 @@ mod tests {
         assert_eq!(count(&chart), [4, 2]);
         chart.curves[0].mark = Mark::Dots;
         assert_eq!(count(&chart), [4, 1]);
+        // The label of the dots is at their center and in the legend, with a square of their color.
+        let svg = chart.to_svg().unwrap();
+        assert_eq!(svg.matches(">curve 0</text>").count(), 2);
+        assert_eq!(svg.matches("<rect class=\"a0\"").count(), 1);
         chart.curves[1].mark = Mark::Dashed;
         assert_eq!(count(&chart), [2, 1]);
         chart.curves[1].band = vec![(0.0, 0.5, 1.5), (1.0, 0.5, 1.5)];
@@ -162,7 +166,9 @@ mod tests {
     fn a_logarithmic_axis_skips_what_has_no_logarithm() {
         let mut chart = chart(vec![vec![(1.0, 0.0), (2.0, 0.1), (3.0, 0.01)]]);
         chart.y_scale = Scale::Log;
-        assert_eq!(chart.to_svg().unwrap().matches("<circle").count(), 2);
+        let svg = chart.to_svg().unwrap();
+        assert_eq!(svg.matches("<circle").count(), 2);
+        assert!(svg.contains(">y (log scale)<") && svg.contains(">x<"), "{svg}");
         chart.curves[0].points.truncate(1);
         assert!(chart.to_svg().is_err());
     }

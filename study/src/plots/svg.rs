@@ -1,7 +1,7 @@
 //! Draws a chart as SVG. Colors are classes, so that one file suits a light and a dark page.
 
 use super::{
-    Chart, Curve, Mark,
+    Chart, Curve, Mark, Scale,
     axis::{Axis, tick},
 };
 use std::fmt::Write;
@@ -46,7 +46,7 @@ struct Label<'a> {
 pub fn draw(chart: &Chart) -> String {
     let title = wrapped(&chart.title, TITLE_LETTERS);
     let aside = || {
-        let labeled = |curve: &&Curve| !curve.label.is_empty() && curve.mark != Mark::Dots;
+        let labeled = |curve: &&Curve| !curve.label.is_empty();
         chart.curves.iter().filter(labeled).filter(|curve| !curve.points.is_empty())
     };
     let labels: Vec<Vec<String>> = aside().map(|curve| wrapped(&curve.label, LABEL_LETTERS)).collect();
@@ -74,7 +74,7 @@ pub fn draw(chart: &Chart) -> String {
     for (index, line) in title.iter().enumerate() {
         text(&mut svg, "head", "start", (8.0, LINE * (index as f64 + 1.0)), line);
     }
-    text(&mut svg, "soft", "start", (8.0, top - 0.8 * LINE), &chart.y_label);
+    text(&mut svg, "soft", "start", (8.0, top - 0.8 * LINE), &scaled(&chart.y_label, chart.y_scale));
     for value in y.ticks(false) {
         let height = y.pixel(value);
         line(&mut svg, "grid", (58.0, height), (right, height));
@@ -85,20 +85,29 @@ pub fn draw(chart: &Chart) -> String {
         line(&mut svg, "axis", (x.pixel(value), bottom), (x.pixel(value), bottom + 5.0));
         text(&mut svg, "soft", "middle", (x.pixel(value), bottom + 1.2 * LINE), &tick(value));
     }
-    text(&mut svg, "soft", "middle", ((58.0 + right) / 2.0, bottom + 2.2 * LINE), &chart.x_label);
+    text(
+        &mut svg,
+        "soft",
+        "middle",
+        ((58.0 + right) / 2.0, bottom + 2.2 * LINE),
+        &scaled(&chart.x_label, chart.x_scale),
+    );
 
     for (index, curve) in chart.curves.iter().enumerate() {
         self::curve(&mut svg, curve, &class(chart, index), &x, &y);
     }
     let mut placed: Vec<Label> = aside()
         .zip(labels)
-        .map(|(curve, lines)| Label { curve, lines, y: y.pixel(curve.points.last().map_or(0.0, |p| p.1)) })
+        .map(|(curve, lines)| {
+            // Groups of dots have no end, so that their labels are in the order of the groups.
+            let end = curve.points.last().filter(|_| curve.mark != Mark::Dots);
+            Label { curve, lines, y: end.map_or(top, |point| y.pixel(point.1)) }
+        })
         .collect();
     stack(&mut placed, top, bottom);
     for label in &placed {
         let index = chart.curves.iter().position(|curve| std::ptr::eq(curve, label.curve)).unwrap_or(0);
-        let ends = [(right + 6.0, label.y), (right + 22.0, label.y)];
-        stroke(&mut svg, "line", label.curve.mark, &class(chart, index), &ends);
+        sample(&mut svg, label.curve.mark, &class(chart, index), (right + 6.0, label.y));
         let first = label.y - LINE * (label.lines.len() as f64 - 1.0) / 2.0 + 5.0;
         for (row, line) in label.lines.iter().enumerate() {
             text(&mut svg, "", "start", (right + 27.0, first + LINE * row as f64), line);
@@ -148,6 +157,28 @@ fn stroke(svg: &mut String, element: &str, mark: Mark, class: &str, pixels: &[(f
     };
     let _ =
         writeln!(svg, "<{element} class=\"{class}\" fill=\"none\" stroke=\"currentColor\" {style} {place}/>");
+}
+
+/// Draws the sample beside a label: 16 units of the line, or a square in the color of the dots.
+fn sample(svg: &mut String, mark: Mark, class: &str, start: (f64, f64)) {
+    if mark == Mark::Dots {
+        let _ = writeln!(
+            svg,
+            "<rect class=\"{class}\" fill=\"currentColor\" x=\"{:.1}\" y=\"{:.1}\" width=\"10\" height=\"10\"/>",
+            start.0 + 6.0,
+            start.1 - 5.0
+        );
+    } else {
+        stroke(svg, "line", mark, class, &[start, (start.0 + 16.0, start.1)]);
+    }
+}
+
+/// Adds the scale to the label of an axis, unless it is linear.
+fn scaled(label: &str, scale: Scale) -> String {
+    match scale {
+        Scale::Linear => label.to_owned(),
+        Scale::Log => format!("{label} (log scale)"),
+    }
 }
 
 /// Writes the label of each group of dots at its center, or lower if another label is there.

@@ -1,8 +1,9 @@
 //! The report as a single HTML file, with inlined pictures and without scripts.
 
 use super::{
+    convergence::Warning,
     grid,
-    section::{Answer, Block, Picture, Section, Table},
+    section::{Answer, Block, Picture, Section, Table, several},
 };
 use crate::cli::{Failure, files};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -14,7 +15,7 @@ pub struct Report {
     pub title: String,
     /// Name and value of each condition of the runs.
     pub conditions: Vec<(String, String)>,
-    pub warning: Option<String>,
+    pub warning: Option<Warning>,
     pub sections: Vec<Section>,
 }
 
@@ -33,9 +34,16 @@ impl Report {
         questions
     }
 
+    /// Returns whether the answers are about several data sets.
+    fn is_of_several(&self) -> bool {
+        several(self.sections.iter().flat_map(Section::answers))
+    }
+
     /// Returns the page.
     pub fn html(&self) -> Result<String, Failure> {
-        let bodies = self.sections.iter().map(body).collect::<Result<Vec<_>, _>>()?;
+        let named = self.is_of_several();
+        let bodies =
+            self.sections.iter().map(|section| body(section, named)).collect::<Result<Vec<_>, _>>()?;
         let page = html! {
             (DOCTYPE)
             html lang="en" {
@@ -48,12 +56,16 @@ impl Report {
                 }
                 body {
                     h1 { (self.title) }
-                    dl.conditions { @for (name, value) in &self.conditions { dt { (name) } dd { (value) } } }
-                    @if let Some(warning) = &self.warning { p.warning role="note" { strong { "Warning: " } (warning) } }
+                    dl.conditions { @for (name, value) in &self.conditions { dt { (name) } dd { (code(value)) } } }
+                    @if let Some(warning) = &self.warning { div.warning role="note" {
+                        p { strong { "Warning. " (warning.verdict) } }
+                        ul { @for reason in &warning.reasons { li { (reason) } } }
+                        p { (code(&warning.remedy)) }
+                    } }
                     h2 id="answers" { "Answers" }
                     div.answers { @for (question, section, answers) in self.questions() { div {
                         h3 { a href=(format!("#section-{section}")) { (question) } }
-                        @for answer in answers { (sentence(answer)) }
+                        @for answer in answers { (sentence(answer, named)) }
                     } } }
                     nav aria-label="Contents" { ol { @for (index, section) in self.sections.iter().enumerate() {
                         li { a href=(format!("#section-{index}")) { (section.title) } }
@@ -75,12 +87,18 @@ impl Report {
             text += &format!("- {name}: {value}\n");
         }
         if let Some(warning) = &self.warning {
-            text += &format!("\n**Warning:** {warning}\n");
+            text += &format!("\n**Warning:** {}\n", warning.text());
         }
         text += "\n## Answers\n";
         for (question, _, answers) in self.questions() {
             text += &format!("\n{question}\n\n");
-            answers.iter().for_each(|answer| text += &format!("- {}: {}\n", answer.dataset, answer.text));
+            for answer in answers {
+                if self.is_of_several() {
+                    text += &format!("- {}: {}\n", answer.dataset, answer.text);
+                } else {
+                    text += &format!("{}\n", answer.text);
+                }
+            }
         }
         for section in &self.sections {
             text += &format!("\n{}", section.markdown(2));
@@ -89,11 +107,11 @@ impl Report {
     }
 }
 
-fn body(section: &Section) -> Result<Markup, Failure> {
+fn body(section: &Section, named: bool) -> Result<Markup, Failure> {
     let mut parts = Vec::new();
     // Consecutive pictures are beside each other where there is room.
     for run in section.blocks.chunk_by(|a, b| is_picture(a) && is_picture(b)) {
-        let blocks = run.iter().map(block).collect::<Result<Vec<_>, _>>()?;
+        let blocks = run.iter().map(|one| block(one, named)).collect::<Result<Vec<_>, _>>()?;
         parts.push(match run.first().is_some_and(is_picture) {
             true => html! { div.pictures { @for block in blocks { (block) } } },
             false => html! { @for block in blocks { (block) } },
@@ -106,20 +124,32 @@ fn is_picture(block: &Block) -> bool {
     matches!(block, Block::Picture(_))
 }
 
-fn block(block: &Block) -> Result<Markup, Failure> {
+fn block(block: &Block, named: bool) -> Result<Markup, Failure> {
     Ok(match block {
         Block::Text(text) => html! { p { (code(text)) } },
-        Block::Answer(answer) => html! { div.answer { p.question { (answer.question) } (sentence(answer)) } },
+        Block::List(items) => html! { ol { @for item in items { li { (code(item)) } } } },
+        Block::Terminal(lines) => html! { pre { code { (lines) } } },
+        Block::Files(files) => {
+            html! { ul { @for (name, content) in files { li { (link(name)) ": " (content) } } } }
+        }
+        Block::Answer(answer) => {
+            html! { div.answer { p.question { (answer.question) } (sentence(answer, named)) } }
+        }
         Block::Table(table) => self::table(table),
         Block::Picture(picture) => figure(picture)?,
     })
 }
 
-/// Shows an answer with its verdict in bold.
-fn sentence(answer: &Answer) -> Markup {
+/// Links to a file beside the page.
+fn link(name: &str) -> Markup {
+    html! { a href=(name) { (name) } }
+}
+
+/// Shows an answer with its verdict in bold, and its data set if `named`.
+fn sentence(answer: &Answer, named: bool) -> Markup {
     let (verdict, rest) =
         answer.text.split_at(answer.text.find(". ").map_or(answer.text.len(), |end| end + 1));
-    html! { p { span.dataset { (answer.dataset) ":" } " " strong { (verdict) } (rest) } }
+    html! { p { @if named { span.dataset { (answer.dataset) ":" } " " } strong { (verdict) } (code(rest)) } }
 }
 
 /// Renders the parts between backticks as code.
@@ -133,7 +163,9 @@ fn table(table: &Table) -> Markup {
     let numeric: Vec<bool> = (0..table.columns.len()).map(|column| table.is_numeric(column)).collect();
     let class = |column: usize| numeric.get(column).is_some_and(|&numeric| numeric).then_some("number");
     html! {
-        p.caption { (table.caption) }
+        p.caption { (table.caption)
+            @if !table.files.is_empty() { span.files { @for name in table.files { " " (link(name)) } } }
+        }
         div.table tabindex="0" role="region" aria-label=(table.caption) { table {
             thead { tr { @for (index, column) in table.columns.iter().enumerate() {
                 th scope="col" class=[class(index)] { (column) }

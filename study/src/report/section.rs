@@ -18,6 +18,12 @@ pub struct Section {
 pub enum Block {
     /// A paragraph.
     Text(String),
+    /// A list with numbers.
+    List(Vec<String>),
+    /// Lines of a terminal.
+    Terminal(String),
+    /// Files beside the page: name and content.
+    Files(Vec<(String, String)>),
     Answer(Answer),
     Table(Table),
     Picture(Picture),
@@ -36,6 +42,8 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Table {
     pub caption: String,
+    /// The files with the numbers, beside the page.
+    pub files: &'static [&'static str],
     pub columns: Vec<String>,
     pub rows: Vec<Vec<String>>,
 }
@@ -55,8 +63,17 @@ pub struct Picture {
 pub struct Data {
     /// Name of the file, without extension.
     pub name: &'static str,
+    /// A description of the file.
+    pub content: &'static str,
     pub columns: &'static [&'static str],
     pub rows: Vec<Vec<Value>>,
+}
+
+impl Data {
+    /// Returns the name of the file.
+    pub fn file(&self) -> String {
+        format!("{}.csv", self.name)
+    }
 }
 
 impl Section {
@@ -81,9 +98,16 @@ impl Section {
         })
     }
 
-    pub fn table(&mut self, caption: impl Into<String>, columns: &[&str], rows: Vec<Vec<String>>) {
+    /// Adds a table. `files` have its numbers.
+    pub fn table(
+        &mut self,
+        caption: impl Into<String>,
+        files: &'static [&'static str],
+        columns: &[&str],
+        rows: Vec<Vec<String>>,
+    ) {
         let columns = columns.iter().map(|&column| column.to_owned()).collect();
-        self.blocks.push(Block::Table(Table { caption: caption.into(), columns, rows }));
+        self.blocks.push(Block::Table(Table { caption: caption.into(), files, columns, rows }));
     }
 
     pub fn picture(&mut self, picture: Picture) {
@@ -91,21 +115,33 @@ impl Section {
     }
 
     /// Adds rows to the file of that name.
-    pub fn data(&mut self, name: &'static str, columns: &'static [&'static str], rows: Vec<Vec<Value>>) {
-        match self.data.iter_mut().find(|data| data.name == name) {
-            Some(data) => data.rows.extend(rows),
-            None => self.data.push(Data { name, columns, rows }),
+    pub fn data(&mut self, data: Data) {
+        match self.data.iter_mut().find(|other| other.name == data.name) {
+            Some(other) => other.rows.extend(data.rows),
+            None => self.data.push(data),
         }
     }
 
-    /// Returns text, answers and tables as Markdown; the title is a heading of the given level.
+    /// Returns everything except pictures as Markdown; the title is a heading of the given level.
     pub fn markdown(&self, level: usize) -> String {
         let mut text = format!("{} {}\n", "#".repeat(level), self.title);
+        let named = several(self.answers());
         for block in &self.blocks {
             match block {
                 Block::Text(paragraph) => text += &format!("\n{paragraph}\n"),
-                Block::Answer(answer) => text += &format!("\n{answer}\n"),
-                Block::Table(table) => text += &format!("\n{}\n\n{table}", table.caption),
+                Block::List(items) => {
+                    text.push('\n');
+                    (1..).zip(items).for_each(|(number, item)| text += &format!("{number}. {item}\n"));
+                }
+                Block::Terminal(lines) => text += &format!("\n```sh\n{lines}\n```\n"),
+                Block::Files(files) => {
+                    text.push('\n');
+                    files
+                        .iter()
+                        .for_each(|(name, content)| text += &format!("- [{name}]({name}): {content}\n"));
+                }
+                Block::Answer(answer) => text += &format!("\n{}\n", answer.paragraph(named)),
+                Block::Table(table) => text += &format!("\n{}{}\n\n{table}", table.caption, table.links()),
                 Block::Picture(_) => {}
             }
         }
@@ -115,25 +151,39 @@ impl Section {
     /// Returns answers and tables for a terminal.
     pub fn tables(&self) -> String {
         let mut text = String::new();
+        let named = several(self.answers());
         for block in &self.blocks {
             match block {
-                Block::Answer(answer) => text += &format!("{answer}\n\n"),
+                Block::Answer(answer) => text += &format!("{}\n\n", answer.paragraph(named)),
                 Block::Table(table) => text += &format!("{}\n\n{table}\n", table.caption),
-                Block::Text(_) | Block::Picture(_) => {}
+                _ => {}
             }
         }
         text.trim_end().to_owned()
     }
 }
 
-/// Formats question, data set and answer as one paragraph.
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.question, capitalized(&self.dataset), self.text)
+/// Returns whether answers are about several data sets, so that each must name its own.
+pub fn several<'a>(mut answers: impl Iterator<Item = &'a Answer>) -> bool {
+    let first = answers.next().map(|answer| &answer.dataset);
+    answers.any(|answer| Some(&answer.dataset) != first)
+}
+
+impl Answer {
+    /// Returns question and answer as one paragraph, with the data set if `named`.
+    fn paragraph(&self, named: bool) -> String {
+        let dataset = if named { format!("{}: ", capitalized(&self.dataset)) } else { String::new() };
+        format!("{} {dataset}{}", self.question, self.text)
     }
 }
 
 impl Table {
+    /// Returns links to the files as Markdown.
+    fn links(&self) -> String {
+        let links: Vec<_> = self.files.iter().map(|name| format!("[{name}]({name})")).collect();
+        if links.is_empty() { String::new() } else { format!(" ({})", links.join(", ")) }
+    }
+
     /// Returns whether the cells of a column are numbers, with or without a range, so that it is aligned to the right.
     pub fn is_numeric(&self, column: usize) -> bool {
         let mut cells =
@@ -238,9 +288,37 @@ mod tests {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         let table = Table {
             caption: String::new(),
+            files: &[],
             columns: row(["a", "b", "c"]),
             rows: vec![row(["1.5 (1.4 to 1.6)", "-", "3 layers"]), row(["-2e-5", "-", "5 layers"])],
         };
         assert_eq!([0, 1, 2, 3].map(|column| table.is_numeric(column)), [true, false, false, false]);
+    }
+    #[test]
+    fn answers_name_their_data_set_only_if_there_are_several() {
+        let mut section = Section::new("Depth");
+        section.answer("Better?", "MNIST", "Yes.");
+        assert!(section.markdown(1).contains("\nBetter? Yes.\n"));
+        section.answer("Better?", "digits", "No.");
+        assert!(section.tables().contains("Better? MNIST: Yes.\n\nBetter? Digits: No."));
+    }
+
+    #[test]
+    fn lists_commands_and_files_are_markdown() {
+        let mut section = Section::new("Files");
+        section.blocks = vec![
+            Block::List(vec!["one".to_owned(), "two".to_owned()]),
+            Block::Terminal("cargo run".to_owned()),
+            Block::Files(vec![("a.csv".to_owned(), "numbers".to_owned())]),
+        ];
+        section.table("Numbers", &["a.csv", "b.csv"], &["x"], vec![]);
+        let text = section.markdown(2);
+        assert!(
+            text.starts_with(
+                "## Files\n\n1. one\n2. two\n\n```sh\ncargo run\n```\n\n- [a.csv](a.csv): numbers\n"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("\nNumbers ([a.csv](a.csv), [b.csv](b.csv))\n"), "{text}");
     }
 }

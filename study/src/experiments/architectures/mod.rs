@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cli::{Failure, files},
     plots::{Chart, Curve, Mark},
-    report::{Picture, Section, cell},
+    report::{Data, Picture, Section, cell},
     sweep::Record,
 };
 use autoencoder::metrics::ImageQuality;
@@ -108,11 +108,11 @@ impl Architectures {
         let chart = Chart {
             title: format!("Test PSNR by code width, {title}"),
             x_label: "code width".to_owned(),
-            y_label: "pooled PSNR, dB".to_owned(),
+            y_label: "pooled PSNR (dB)".to_owned(),
             curves,
             ..Chart::default()
         };
-        let caption = format!("{title}: test PSNR by code width. PCA of the same width is dashed.");
+        let caption = results.set.caption("test PSNR by code width. PCA of the same width is dashed.");
         section.picture(lab.chart(&format!("{}-psnr", results.set.name), &caption, &chart)?);
         for hidden in &architectures {
             section.picture(self.errors(lab, results, hidden)?);
@@ -127,16 +127,13 @@ impl Architectures {
         let group = |code: usize| (format!("code {code}"), results.of(hidden, code));
         let groups: Vec<_> = self.grid.codes().into_iter().map(group).collect();
         let chart = errors_by_epoch(format!("Error by epoch, {label}, {}", set.title()), &groups);
-        let caption = format!(
-            "{}, {label}: error by epoch on test images (solid) and training images (dashed, measured while the weights \
-             change).",
-            set.title()
-        );
+        let caption = set.caption(format!(
+            "error by epoch, {label}. Solid: test images; dashed: training images, measured while the weights change."
+        ));
         lab.chart(&format!("{}-{}-error", set.name, self.grid.slug(hidden)), &caption, &chart)
     }
 
     fn table(&self, results: &Results, section: &mut Section) {
-        let title = results.set.title();
         let mut rows = Vec::new();
         for hidden in self.grid.architectures() {
             for code in self.grid.codes() {
@@ -154,7 +151,8 @@ impl Architectures {
             }
         }
         section.table(
-            format!("{title}: test images, PSNR in dB"),
+            results.set.caption("test images, PSNR in dB"),
+            &["runs.csv", "pca.csv"],
             &["encoder", "code", "PSNR, mean over images", "PSNR, pooled", "PCA, pooled", "SSIM"],
             rows,
         );
@@ -167,11 +165,12 @@ impl Architectures {
                 results.kept(linear.mse).into(),
             ]
         };
-        section.data(
-            "pca",
-            &["dataset", "components", "test_mse", "test_psnr_pooled_db", "variance_kept_percent"],
-            results.pca.iter().map(row).collect(),
-        );
+        section.data(Data {
+            name: "pca",
+            content: "PCA of the width of each code, on the test images",
+            columns: &["dataset", "components", "test_mse", "test_psnr_pooled_db", "variance_kept_percent"],
+            rows: results.pca.iter().map(row).collect(),
+        });
     }
 
     /// Draws one image per class: clean, then one row for each run of the first seed.
@@ -184,9 +183,8 @@ impl Architectures {
                 format!("{} {}", self.grid.slug(&record.run.hidden).replace('-', " "), record.run.code);
             rows.push((label.replace("layers", "layers,"), lab.model(record)?.reconstruct(&clean)?));
         }
-        let caption = format!(
-            "{}: test images and their reconstructions. Rows are labeled with the layers per side and the code width.",
-            set.title()
+        let caption = set.caption(
+            "test images and their reconstructions. Rows are labeled with the layers per side and the code width.",
         );
         lab.grid(&format!("{}-reconstructions", set.name), &caption, set, &rows)
     }

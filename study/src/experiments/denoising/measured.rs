@@ -3,14 +3,14 @@
 use super::{
     super::{
         lab::{Lab, Set, chosen},
-        short,
+        short, widened,
     },
-    BEST_LINEAR, Denoising, Kind,
+    BEST_LINEAR, Denoising, Kind, similarity,
 };
 use crate::{
     cli::Failure,
     report::{
-        Section, cell, mean, untrained,
+        Data, Section, cell, mean, untrained,
         verdict::{self, Case, Comparison, Verdict, capitalized},
     },
     sweep::{Record, Run},
@@ -21,8 +21,8 @@ use autoencoder::{
     ndarray::Array2,
 };
 
-/// How images are denoised.
-pub(super) const METHODS: [&str; 4] = ["noisy", "linear", "own model", "one for all"];
+/// How images are denoised: not at all, by the best linear denoiser, by the model for one strength, by the model for all.
+pub(super) const METHODS: usize = 4;
 pub(super) const NOISY: usize = 0;
 pub(super) const LINEAR: usize = 1;
 pub(super) const OWN: usize = 2;
@@ -39,7 +39,7 @@ pub(super) struct Quality {
 /// The results of each method for one strength, one per seed.
 pub(super) struct Strength {
     pub(super) strength: f32,
-    methods: [Vec<Quality>; METHODS.len()],
+    methods: [Vec<Quality>; METHODS],
 }
 
 impl Strength {
@@ -47,10 +47,10 @@ impl Strength {
         self.methods[method].iter().map(of).collect()
     }
 
-    /// Returns the PSNR of one method minus that of another, per seed.
-    pub(super) fn gains(&self, method: usize, other: usize) -> Vec<f64> {
+    /// Returns a metric of one method minus that of another, per seed.
+    pub(super) fn gains(&self, method: usize, other: usize, of: fn(&Quality) -> f64) -> Vec<f64> {
         let partner = |seed: u64| self.methods[other].iter().find(|quality| quality.seed == seed);
-        self.methods[method].iter().filter_map(|own| Some(own.psnr - partner(own.seed)?.psnr)).collect()
+        self.methods[method].iter().filter_map(|own| Some(of(own) - of(partner(own.seed)?))).collect()
     }
 }
 
@@ -68,7 +68,7 @@ impl Denoising {
         let mut results = Vec::new();
         for (&strength, noise) in self.strengths().iter().zip(&self.noises()?) {
             let linear = pca.map(|pca| pca.denoiser(f64::from(strength))).transpose()?;
-            let mut methods: [Vec<Quality>; METHODS.len()] = Default::default();
+            let mut methods: [Vec<Quality>; METHODS] = Default::default();
             for seed in lab.flags.seeds() {
                 let noisy = noise.corrupt(&clean, seed);
                 methods[NOISY].push(quality(&noisy, seed)?);
@@ -89,18 +89,17 @@ impl Denoising {
 
     pub(super) fn answers(&self, set: &Set, records: &[Record], results: &[Strength], section: &mut Section) {
         let by = self.strength_name();
+        let settings = match self.noise {
+            Kind::Gaussian => ["at every noise variance", "at the noise variance", "at the noise variances"],
+            _ => ["at every fraction of pixels", "at the fraction", "at the fractions"],
+        };
         let compare = |method: usize, other: usize, opponent: &str| Comparison {
-            subject: format!("a model for one {by}"),
+            subject: format!("a {}", self.methods()[OWN]),
             verbs: ["more noise than", "less noise than", "as much noise as"]
                 .map(|how| format!("removes {how} {opponent}")),
-            settings: match self.noise {
-                Kind::Gaussian => {
-                    ["at every noise variance", "at the noise variance", "at the noise variances"]
-                }
-                _ => ["at every fraction of pixels", "at the fraction", "at the fractions"],
-            },
+            settings,
             cases: (results.iter())
-                .map(|one| Case::new(short(one.strength), one.gains(method, other)))
+                .map(|one| Case::new(short(one.strength), one.gains(method, other, |quality| quality.psnr)))
                 .filter(|case| !case.differences.is_empty())
                 .collect(),
         };
@@ -118,11 +117,17 @@ impl Denoising {
         let reason =
             untrained(chosen(records, set, |_| true)).filter(|_| linear.verdict() != Verdict::Better);
         if let Some(text) = verdict::answer(&[linear]) {
-            section.answer(BEST_LINEAR, set.title(), text + &strong + &reason.unwrap_or_default());
+            let cases = results
+                .iter()
+                .map(|one| Case::new(short(one.strength), one.gains(OWN, LINEAR, |quality| quality.ssim)));
+            let similarity = similarity::sentence(&cases.collect::<Vec<_>>(), settings).unwrap_or_default();
+            let text = text + &strong + &similarity + &reason.unwrap_or_default();
+            section.answer(BEST_LINEAR, set.title(), text);
         }
-        let all = verdict::answer(&[compare(OWN, ALL, "one model for all")]);
+        let all = verdict::answer(&[compare(OWN, ALL, &format!("the {}", self.methods()[ALL]))]);
         if let Some(text) = all.filter(|_| results.len() > 1) {
-            let question = format!("Is a model for each {by} better than one model for all?");
+            let [.., own, all] = self.methods();
+            let question = format!("Is a {own} better than a {all}?");
             section.answer(&question, set.title(), text);
         }
     }
@@ -130,27 +135,29 @@ impl Denoising {
     pub(super) fn table(&self, set: &Set, results: &[Strength], section: &mut Section) {
         let row = |one: &Strength| {
             let cells = |of: fn(&Quality) -> f64, digits| {
-                (0..METHODS.len()).map(move |method| cell(one.values(method, of), digits)).collect::<Vec<_>>()
+                (0..METHODS).map(move |method| cell(one.values(method, of), digits)).collect::<Vec<_>>()
             };
             [vec![short(one.strength)], cells(|q| q.psnr, 2), cells(|q| q.ssim, 3)].concat()
         };
         let by = self.strength_name();
+        let methods = self.methods();
         let columns: Vec<String> = (["dB", "SSIM"].iter())
-            .flat_map(|unit| METHODS.iter().map(move |method| format!("{method}, {unit}")))
+            .flat_map(|unit| methods.iter().map(move |method| format!("{method}, {unit}")))
             .collect();
         let columns: Vec<&str> = [by].into_iter().chain(columns.iter().map(String::as_str)).collect();
         section.table(
-            format!("{}: denoised test images, pooled PSNR in dB and SSIM, by {by}", set.title()),
+            set.caption(format!("denoised test images, pooled PSNR in dB and SSIM, by {by}")),
+            &["denoising.csv"],
             &columns,
             results.iter().map(row).collect(),
         );
         let rows = results.iter().flat_map(|one| {
-            (0..METHODS.len()).flat_map(move |method| {
-                one.methods[method].iter().map(move |quality| {
+            methods.iter().zip(&one.methods).flat_map(move |(method, qualities)| {
+                qualities.iter().map(move |quality| {
                     vec![
                         set.name.clone().into(),
-                        f64::from(one.strength).into(),
-                        METHODS[method].into(),
+                        widened(one.strength).into(),
+                        method.clone().into(),
                         quality.seed.into(),
                         quality.psnr.into(),
                         quality.ssim.into(),
@@ -158,10 +165,11 @@ impl Denoising {
                 })
             })
         });
-        section.data(
-            "denoising",
-            &["dataset", "strength", "method", "seed", "test_psnr_pooled_db", "test_ssim"],
-            rows.collect(),
-        );
+        section.data(Data {
+            name: "denoising",
+            content: "each method at each noise strength, on the test images, per seed",
+            columns: &["dataset", "strength", "method", "seed", "test_psnr_pooled_db", "test_ssim"],
+            rows: rows.collect(),
+        });
     }
 }

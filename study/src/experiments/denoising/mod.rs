@@ -2,6 +2,7 @@
 
 mod measured;
 mod pictures;
+mod similarity;
 
 use super::{
     curves::banded,
@@ -73,14 +74,23 @@ impl Experiment for Denoising {
             layers(&self.hidden),
             self.code,
             self.kind_name(),
-            if self.clamped { " and clamped to [0, 1]" } else { "" },
+            match (self.clamped, self.noise) {
+                (true, _) => " and clamped to [0, 1]",
+                (false, Kind::Gaussian) => "; noisy pixels are not clamped to [0, 1]",
+                (false, _) => "",
+            },
             self.choice
         ));
         if self.is_linear_optimal() {
-            section.text(
-                "The best linear denoiser is the Wiener filter of the training images (linear MMSE). The model for all \
-                 variances saw a random one for each image.",
-            );
+            section
+                .text("The best linear denoiser is the Wiener filter of the training images (linear MMSE).");
+        }
+        if self.strengths().len() > 1 {
+            let [.., own, all] = self.methods();
+            section.text(format!(
+                "There is a {own} for each {by}. The {all} was trained with a {by} drawn at random for each image.",
+                by = self.strength_name()
+            ));
         }
         for set in lab.sets {
             self.report(lab, set, &records, &mut section)?;
@@ -119,6 +129,20 @@ impl Denoising {
         }
     }
 
+    /// Returns the names of the methods, in the order of their constants.
+    fn methods(&self) -> [String; METHODS] {
+        let by = match self.noise {
+            Kind::Gaussian => ["variance", "variances"],
+            _ => ["fraction", "fractions"],
+        };
+        [
+            "noisy".to_owned(),
+            "linear".to_owned(),
+            format!("model for one {}", by[0]),
+            format!("model for all {}", by[1]),
+        ]
+    }
+
     fn strength_name(&self) -> &'static str {
         match self.noise {
             Kind::Gaussian => "variance",
@@ -148,12 +172,12 @@ impl Denoising {
         let results = self.measure(lab, set, records)?;
         self.answers(set, records, &results, section);
         for (name, y_label, of) in [
-            ("psnr", "pooled PSNR, dB", (|quality| quality.psnr) as fn(&Quality) -> f64),
+            ("psnr", "pooled PSNR (dB)", (|quality| quality.psnr) as fn(&Quality) -> f64),
             ("ssim", "SSIM", |quality| quality.ssim),
         ] {
             let curve = |method: usize| {
                 let points = results.iter().map(|one| (f64::from(one.strength), one.values(method, of)));
-                let curve = banded(METHODS[method].to_owned(), points);
+                let curve = banded(self.methods()[method].clone(), points);
                 Curve { color: Some([3, 1, 0, 2][method]), ..curve }
             };
             // The noisy images are so much worse that beside them all methods would look alike.
@@ -167,10 +191,9 @@ impl Denoising {
                 curves,
                 ..Chart::default()
             };
-            let caption = format!(
-                "{}: {y_label} of denoised test images by {by} of the noise. The table below has the noisy images, too.",
-                set.title()
-            );
+            let caption = set.caption(format!(
+                "{y_label} of denoised test images by {by} of the noise. The table below has the noisy images, too."
+            ));
             section.picture(lab.chart(&format!("{}-{name}-by-strength", set.name), &caption, &chart)?);
         }
         self.by_epoch(lab, set, records, section)?;

@@ -6,11 +6,12 @@ use super::{
         short,
     },
     Denoising,
+    measured::{ALL, OWN},
 };
 use crate::{
     cli::{Failure, files},
     plots::{Chart, Curve},
-    report::{Section, cell, grouped, verdict::capitalized},
+    report::{Data, Section, cell, grouped},
     sweep::{Record, Run, SSIM_IMAGES},
 };
 use autoencoder::{data::NoiseKind, metrics::evaluate, train::EpochRecord};
@@ -42,7 +43,7 @@ impl Denoising {
             curve(record, points.collect())
         });
         for (short, y_label, note, curves) in [
-            ("psnr", "pooled PSNR, dB", String::new(), by_psnr.collect::<Vec<_>>()),
+            ("psnr", "pooled PSNR (dB)", String::new(), by_psnr.collect::<Vec<_>>()),
             (
                 "ssim",
                 "SSIM",
@@ -61,11 +62,11 @@ impl Denoising {
                 ..Chart::default()
             };
             let strength = self.strength_name();
-            let caption = format!(
-                "{}: {y_label}{note} by epoch, seed {seed}. Each model is tested on the noise that it was trained on: the \
-                 labels are the {strength}.",
-                set.title()
-            );
+            let caption = set.caption(format!(
+                "{y_label}{note} by epoch, seed {seed}. Each model is tested on the noise that it was trained on. Labels give \
+                 the {strength}; \"all\" is the {}.",
+                self.methods()[ALL]
+            ));
             section.picture(lab.chart(&format!("{}-{short}-by-epoch", set.name), &caption, &chart)?);
         }
         Ok(())
@@ -109,17 +110,17 @@ impl Denoising {
         }
         let columns: Vec<_> =
             ["trained on"].into_iter().chain(names[..noises.len()].iter().map(String::as_str)).collect();
-        let caption = format!(
-            "{}: pooled PSNR in dB of models trained on one {} (rows) on test images of another (columns)",
-            set.title(),
+        let caption = set.caption(format!(
+            "pooled PSNR in dB of models trained on one {} (rows) on test images of another (columns)",
             self.strength_name()
-        );
-        section.table(caption, &columns, rows);
-        section.data(
-            "cross_variance",
-            &["dataset", "trained_on", "tested_on", "seed", "test_psnr_pooled_db"],
-            data,
-        );
+        ));
+        section.table(caption, &["cross_variance.csv"], &columns, rows);
+        section.data(Data {
+            name: "cross_variance",
+            content: "each denoising model at noise strengths that it was not trained on",
+            columns: &["dataset", "trained_on", "tested_on", "seed", "test_psnr_pooled_db"],
+            rows: data,
+        });
         Ok(())
     }
 
@@ -139,15 +140,17 @@ impl Denoising {
             let mut rows = vec![
                 ("original".to_owned(), clean.clone()),
                 ("noisy".to_owned(), noisy.clone()),
-                ("autoencoder".to_owned(), lab.model(record)?.reconstruct(&noisy)?),
+                ("model".to_owned(), lab.model(record)?.reconstruct(&noisy)?),
             ];
+            let mut methods = format!("Model: the {}", self.methods()[OWN]);
             if self.is_linear_optimal() {
+                methods += "; linear: the best linear denoiser";
                 let linear = set.pca()?.denoiser(f64::from(strength))?;
                 rows.push(("linear".to_owned(), linear.apply(noisy.view())?));
             }
             let strength = short(strength);
             let caption =
-                format!("{}: {} {strength}, seed {seed}.", set.title(), capitalized(self.strength_name()));
+                set.caption(format!("{} {strength}, seed {seed}. {methods}.", self.strength_name()));
             section.picture(lab.grid(&format!("{}-denoised-{strength}", set.name), &caption, set, &rows)?);
         }
         Ok(())

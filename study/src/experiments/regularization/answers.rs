@@ -2,9 +2,9 @@
 
 use super::{
     super::{
-        curves::{paired, psnr},
+        curves::{OVERFITTING, gap, paired, psnr},
         lab::{Set, chosen},
-        short,
+        short, sorted,
     },
     HELP, RIVALS, Regularization, Regularizer, with,
 };
@@ -17,8 +17,6 @@ use crate::{
 };
 
 const SPARSE: &str = "How sparse does Lasso make the weights?";
-/// A test PSNR that is further below the training PSNR, in dB, means overfitting.
-const OVERFITTING: f64 = 0.5;
 
 impl Regularization {
     pub(super) fn answers(&self, set: &Set, records: &[Record], section: &mut Section) {
@@ -31,10 +29,12 @@ impl Regularization {
         };
         let others: Vec<_> =
             regularizers.iter().skip(1).map(|&regularizer| against(regularizer, Regularizer::None)).collect();
-        let helps = others.iter().any(|comparison| comparison.verdict() == Verdict::Better);
         if let Some(text) = verdict::answer(&others) {
-            let reason = if helps { String::new() } else { self.reason(set, records) };
-            section.answer(HELP, set.title(), text + &reason);
+            let verdicts: Vec<_> = others.iter().map(Comparison::verdict).collect();
+            let plain = chosen(records, set, |run| Regularizer::of(run) == Regularizer::None);
+            let reason =
+                Spread::of(plain.filter_map(gap)).map(|gap| reason(&verdicts, gap)).unwrap_or_default();
+            section.answer(HELP, set.title(), text + &self.scope() + &reason);
         }
         if let Some(text) = self.sparsity(set, records).filter(|_| self.lasso > 0.0) {
             section.answer(SPARSE, set.title(), text);
@@ -59,7 +59,7 @@ impl Regularization {
             _ => "Not sparse.",
         };
         Some(format!(
-            "{opening} With Lasso at {}, {lasso:.0}% of the encoder's weights are near 0, and {plain:.0}% without it.",
+            "{opening} With Lasso at {}, {lasso:.0}% of the encoder's weights are near 0; without the Lasso, {plain:.0}%.",
             short(self.lasso)
         ))
     }
@@ -81,26 +81,43 @@ impl Regularization {
         cases
     }
 
-    /// Says how much there is to regularize: the gap between training and test images without a regularizer.
-    fn reason(&self, set: &Set, records: &[Record]) -> String {
-        let plain = chosen(records, set, |run| Regularizer::of(run) == Regularizer::None);
-        let gap = |record: &Record| Some(record.history.epochs.last()?.psnr_db - psnr(record));
-        let Some(gap) = Spread::of(plain.filter_map(gap)) else { return String::new() };
-        match gap.high {
-            ..0.005 => " There is no overfitting to prevent: without a regularizer, the test PSNR is not below the training \
-                        PSNR."
-                .to_owned(),
-            ..OVERFITTING => format!(
-                " There is little overfitting to prevent: without a regularizer, the test PSNR is at most {:.2} dB below \
-                 the training PSNR.",
-                gap.high
-            ),
-            _ => format!(
-                " Without a regularizer, the test PSNR is {:.1} dB below the training PSNR on average, so the models \
-                 overfit, but these regularizers cost more than they gain.",
-                gap.mean
-            ),
-        }
+    /// Says for which strengths and models the answer holds.
+    fn scope(&self) -> String {
+        let models = match self.grid.architectures().len() * self.grid.codes().len() {
+            1 => "one model".to_owned(),
+            count => format!("{count} models"),
+        };
+        let strengths = match sorted(&self.lambdas).len() {
+            0 | 1 => "other strengths were not tried",
+            _ => "a table below has other strengths of the Lasso for one of them",
+        };
+        format!(" This holds for these strengths and {models}; {strengths}.")
+    }
+}
+
+/// Says how much there is to regularize, if no regularizer helps: the gap between training and test images without one.
+fn reason(verdicts: &[Verdict], gap: Spread) -> String {
+    if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Better | Verdict::Mixed)) {
+        return String::new();
+    }
+    let effect = if verdicts.iter().all(|&verdict| verdict == Verdict::Worse) {
+        "cost more than they save"
+    } else {
+        "make no clear difference, or cost more than they save"
+    };
+    match gap.high {
+        ..0.005 => " There is no overfitting to prevent: without a regularizer, the test PSNR is not below the training PSNR."
+            .to_owned(),
+        ..OVERFITTING => format!(
+            " There is little overfitting to prevent: without a regularizer, the test PSNR is at most {:.2} dB below the \
+             training PSNR.",
+            gap.high
+        ),
+        _ => format!(
+            " Without a regularizer, the test PSNR is {:.1} dB below the training PSNR on average, so there is some \
+             overfitting, but these regularizers {effect}.",
+            gap.mean
+        ),
     }
 }
 
@@ -112,5 +129,29 @@ fn verbs(other: Regularizer) -> [String; 3] {
         }
         _ => ["a higher test PSNR than", "a lower test PSNR than", "the same test PSNR as"]
             .map(|how| format!("leads to {how} {}", other.words())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_says_how_much_overfitting_there_is() {
+        let says =
+            |verdicts: &[Verdict], mean: f64, high: f64| reason(verdicts, Spread { mean, low: mean, high });
+        use Verdict::{Better, Mixed, Tie, Worse};
+        assert_eq!(
+            says(&[Worse, Worse], 1.23, 1.5),
+            " Without a regularizer, the test PSNR is 1.2 dB below the training PSNR on average, so there is some overfitting, \
+             but these regularizers cost more than they save."
+        );
+        assert!(
+            says(&[Worse, Tie], 1.0, 1.0).ends_with("make no clear difference, or cost more than they save.")
+        );
+        assert!(says(&[Worse], 0.1, 0.2).contains("little overfitting to prevent"));
+        assert!(says(&[Worse], -0.1, 0.0).contains("no overfitting to prevent"));
+        assert_eq!(says(&[Worse, Better], 1.0, 1.0), "");
+        assert_eq!(says(&[Mixed, Worse], 1.0, 1.0), "");
     }
 }

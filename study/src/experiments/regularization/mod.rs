@@ -101,11 +101,10 @@ impl Regularization {
             }
             let label = format!("{}, code {code}", self.grid.label(&hidden));
             let title = format!("Error by epoch with regularizers, {label}, {}", set.title());
-            let caption = format!(
-                "{}, {label}: error without penalty by epoch, on test images (solid) and training images (dashed; with \
-                 Dropout, units are disabled there).",
-                set.title()
-            );
+            let caption = set.caption(format!(
+                "error without penalty by epoch, {label}. Solid: test images; dashed: training images, for which Dropout \
+                 disables units."
+            ));
             let name = format!("{}-regularizers-{}-error", set.name, self.grid.slug(&hidden));
             section.picture(lab.chart(&name, &caption, &errors_by_epoch(title, &groups))?);
         }
@@ -116,28 +115,34 @@ impl Regularization {
     }
 
     fn table(&self, set: &Set, records: &[Record], section: &mut Section) {
-        let mut rows = Vec::new();
+        let (mut rows, codes) = (Vec::new(), self.grid.codes());
         for hidden in self.grid.architectures() {
-            for code in self.grid.codes() {
+            for &code in &codes {
                 for regularizer in self.regularizers() {
                     let same = with(records, set, &hidden, code, regularizer);
                     let figures = |of: fn(&Record) -> f64| same.iter().map(move |record| of(record));
-                    rows.push(vec![
+                    let mut row = vec![
                         self.grid.label(&hidden),
-                        code.to_string(),
                         regularizer.name(),
                         cell(figures(psnr), 2),
                         cell(figures(ssim), 4),
                         cell(figures(|r| 100.0 * r.sparsity), 1),
-                    ]);
+                    ];
+                    // A single code is in the caption.
+                    if codes.len() > 1 {
+                        row.insert(1, code.to_string());
+                    }
+                    rows.push(row);
                 }
             }
         }
-        section.table(
-            format!("{}: test images, PSNR in dB", set.title()),
-            &["encoder", "code", "regularizer", "PSNR, pooled", "SSIM", "sparsity, %"],
-            rows,
-        );
+        let mut columns = vec!["encoder", "regularizer", "PSNR, pooled", "SSIM", "sparsity, %"];
+        let mut caption = "test images, PSNR in dB".to_owned();
+        match codes.as_slice() {
+            [code] => caption += &format!(", code {code}"),
+            _ => columns.insert(1, "code"),
+        }
+        section.table(set.caption(caption), &["runs.csv"], &columns, rows);
     }
 
     /// Draws one image per class: clean, and reconstructed by the best model of each regularizer.
@@ -164,8 +169,7 @@ impl Regularization {
             ));
         }
         if !names.is_empty() {
-            let caption =
-                format!("{}, the best model of each regularizer: {}.", set.title(), names.join("; "));
+            let caption = set.caption(format!("the best model of each regularizer: {}.", names.join("; ")));
             section.picture(lab.grid(&format!("{}-best", set.name), &caption, set, &rows)?);
         }
         Ok(())
@@ -203,7 +207,7 @@ impl Regularization {
             return Ok(());
         }
         for ((name, y_label), values) in
-            [("psnr", "pooled PSNR, dB"), ("sparsity", "sparsity, %")].into_iter().zip(curves)
+            [("psnr", "pooled PSNR (dB)"), ("sparsity", "sparsity, %")].into_iter().zip(curves)
         {
             if values.len() < 2 {
                 continue;
@@ -214,18 +218,18 @@ impl Regularization {
                     capitalized(name).replace("Psnr", "PSNR"),
                     set.title()
                 ),
-                x_label: "lambda".to_owned(),
+                x_label: "strength of the Lasso".to_owned(),
                 y_label: y_label.to_owned(),
                 x_scale: Scale::Log,
                 curves: vec![banded(format!("code {code}"), values.into_iter())],
                 ..Chart::default()
             };
-            let caption = format!("{}: {y_label} by strength of the Lasso.", set.title());
+            let caption = set.caption(format!("{y_label} by strength of the Lasso."));
             section.picture(lab.chart(&format!("{}-lambda-{name}", set.name), &caption, &chart)?);
         }
         let caption =
-            format!("{}: strength of the Lasso, {}, code {code}", set.title(), self.grid.label(&hidden));
-        section.table(caption, &["lambda", "PSNR, pooled, dB", "sparsity, %"], rows);
+            set.caption(format!("strength of the Lasso, {}, code {code}", self.grid.label(&hidden)));
+        section.table(caption, &["runs.csv"], &["lambda", "PSNR, pooled, dB", "sparsity, %"], rows);
         Ok(())
     }
 }
