@@ -8,7 +8,10 @@ use super::{
 use crate::{
     cli::Failure,
     plots::{Chart, Curve},
-    report::{Section, Spread, cell},
+    report::{
+        Section, Spread, cell,
+        verdict::{ONE_SEED_DB, capitalized},
+    },
     sweep::{Record, Run},
 };
 
@@ -77,26 +80,9 @@ impl Experiment for Longer {
                 &columns.iter().map(String::as_str).collect::<Vec<_>>(),
                 rows,
             );
-            let ranking = |of: fn(&(f64, f64)) -> f64| {
-                let mut order: Vec<_> = means.iter().collect();
-                order.sort_by(|a, b| of(&b.1).total_cmp(&of(&a.1)));
-                order.iter().map(|mean| mean.0.clone()).collect::<Vec<_>>()
-            };
-            let (before, after) = (ranking(|m| m.0), ranking(|m| m.1));
-            if let [best, _, ..] = &after[..] {
-                let kept = before.iter().zip(&after).filter(|(before, after)| before == after).count();
-                let gains = Spread::of(means.iter().map(|(_, (before, after))| after - before));
-                let [low, high] = gains.map_or([f64::NAN; 2], |gains| [gains.low, gains.high]);
-                let changes = match after.len() - kept {
-                    0 => format!("No. All {kept} models keep their places"),
-                    changed => format!("Yes. {changed} of {} models change their places", after.len()),
-                };
-                let best = best.replace("none,", "no regularizer,");
-                section.answer(
-                    &format!("Do {} epochs change the ranking after {short}?", self.epochs),
-                    set.title(),
-                    format!("{changes}, and the best is {best}. The test PSNR changes by {low:.2} to {high:.2} dB."),
-                );
+            if let Some(text) = answer(&means) {
+                let question = format!("Do {} epochs change the ranking after {short}?", self.epochs);
+                section.answer(&question, set.title(), text);
             }
             let chart = Chart {
                 title: format!("Test images over {} epochs, {}", self.epochs, set.title()),
@@ -109,5 +95,55 @@ impl Experiment for Longer {
             section.picture(lab.chart(&format!("{}-longer", set.name), &caption, &chart)?);
         }
         Ok((section, records))
+    }
+}
+
+/// The verdict on names of models with their PSNR in dB, after the short and after the long run. An order counts if the
+/// difference exceeds the spread of seeds.
+fn answer(means: &[(String, (f64, f64))]) -> Option<String> {
+    let best = means.iter().max_by(|a, b| a.1.1.total_cmp(&b.1.1)).filter(|_| means.len() > 1)?;
+    let name = |label: &str| label.replace("none,", "no regularizer,");
+    let clear = |difference: f64| difference > ONE_SEED_DB;
+    let pairs = means.iter().flat_map(|first| means.iter().map(move |second| (first, second)));
+    let overtakes = pairs.filter(|(first, second)| {
+        let ((before, after), (other_before, other_after)) = (first.1, second.1);
+        clear(other_before - before) && clear(after - other_after)
+    });
+    let overtakes: Vec<_> = overtakes
+        .map(|(first, second)| format!("{} overtakes {}", name(&first.0), name(&second.0)))
+        .collect();
+    let verdict = match overtakes.as_slice() {
+        [] => format!("No. No two models exchange places by more than {ONE_SEED_DB} dB, the spread of seeds"),
+        overtakes => format!("Yes. {}", capitalized(&overtakes.join("; "))),
+    };
+    let gains = Spread::of(means.iter().map(|(_, (before, after))| after - before))?;
+    let (low, high, best) = (gains.low, gains.high, name(&best.0));
+    Some(format!("{verdict}. The best is {best}. The test PSNR changes by {low:.2} to {high:.2} dB."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::answer;
+
+    #[test]
+    fn a_model_overtakes_another_only_beyond_the_spread_of_seeds() {
+        let of = |means: &[(&str, (f64, f64))]| {
+            let means: Vec<_> = means.iter().map(|(name, values)| ((*name).to_owned(), *values)).collect();
+            answer(&means)
+        };
+        let close = of(&[("none, 3 layers", (20.0, 22.0)), ("Lasso, 3 layers", (20.1, 21.9))]).unwrap();
+        assert_eq!(
+            close,
+            "No. No two models exchange places by more than 0.5 dB, the spread of seeds. The best is no regularizer, 3 layers. \
+             The test PSNR changes by 1.80 to 2.00 dB."
+        );
+        let far = of(&[("none, 5 layers", (19.0, 23.0)), ("none, 3 layers", (20.0, 22.0))]).unwrap();
+        assert!(
+            far.starts_with("Yes. No regularizer, 5 layers overtakes no regularizer, 3 layers. The best is"),
+            "{far}"
+        );
+        // Ahead before by less than the spread of seeds.
+        assert!(of(&[("a", (19.7, 23.0)), ("b", (20.0, 22.0))]).unwrap().starts_with("No."));
+        assert_eq!(of(&[("a", (19.7, 23.0))]), None);
     }
 }
