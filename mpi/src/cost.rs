@@ -9,7 +9,7 @@ use autoencoder::Autoencoder;
 /// use autoencoder_mpi::cost::Bytes;
 /// let model = Autoencoder::builder(784).hidden(&[512, 256]).code(100).build()?;
 /// let Bytes { rows, weights } = Bytes::of_step(&model, 128, 2);
-/// assert_eq!((rows / 1000, weights / 1000), (830, 2246));
+/// assert_eq!((rows, weights), (830_848, 2_247_196));
 /// # Ok::<(), autoencoder::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
