@@ -98,6 +98,16 @@ fn grid() -> Vec<Run> {
     ]
 }
 
+/// Runs of one epoch with different seeds.
+fn short_runs(count: u64) -> Vec<Run> {
+    let run = |seed| Run {
+        dataset: "digits".to_owned(),
+        train: TrainConfig::new().epochs(1).seed(seed),
+        ..Run::default()
+    };
+    (0..count).map(run).collect()
+}
+
 fn goes_on(_: usize, _: TrainEvent) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
@@ -201,12 +211,7 @@ fn a_failed_run_is_an_error_of_its_rank_everywhere_else() {
 fn a_slow_process_does_not_hold_up_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let (train, test) = images();
-    let run = |seed| Run {
-        dataset: "digits".to_owned(),
-        train: TrainConfig::new().epochs(1).seed(seed),
-        ..Run::default()
-    };
-    let runs: Vec<_> = (0..7).map(run).collect();
+    let runs = short_runs(7);
     let progress = Mutex::new((false, 0));
     let changed = Condvar::new();
     let wait_until = |holds: &dyn Fn(&(bool, usize)) -> bool| {
@@ -244,12 +249,7 @@ fn a_slow_process_does_not_hold_up_the_rest() {
 fn a_break_in_one_process_ends_the_sweep_of_all() {
     let folder = tempfile::tempdir().unwrap();
     let (train, test) = images();
-    let run = |seed| Run {
-        dataset: "digits".to_owned(),
-        train: TrainConfig::new().epochs(1).seed(seed),
-        ..Run::default()
-    };
-    let runs: Vec<_> = (0..1_000).map(run).collect();
+    let runs = short_runs(1_000);
     let all = in_processes(|process| {
         let rank = process.rank();
         let find = |_: &str| Ok(Rows::images(&train, &test));
