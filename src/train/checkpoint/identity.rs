@@ -76,10 +76,10 @@ impl Identity {
         facts.extend(architecture(model));
         facts.push(("epochs", self.config.epochs.to_string()));
         facts.push(("initial weights", format!("SHA-256 {}", self.initial_weights)));
-        let rows = Some(&self.rows).map(|rows| ("values of the rows to train on", rows));
-        let validation = self.validation.as_ref().map(|rows| ("values of the rows to validate on", rows));
-        let values = rows.into_iter().chain(validation);
-        facts.extend(values.map(|(what, rows)| (what, format!("SHA-256 {}", rows.sha256))));
+        let values = |rows: &Fingerprint| format!("SHA-256 {}", rows.sha256);
+        facts.push(("values of the rows to train on", values(&self.rows)));
+        facts
+            .extend(self.validation.as_ref().map(|rows| ("values of the rows to validate on", values(rows))));
         facts.into_iter().map(|(what, value)| (what.to_owned(), value)).collect()
     }
 

@@ -5,7 +5,7 @@ use autoencoder::{
     Error, Result,
     group::{self, Fact, Group, gather},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -145,10 +145,13 @@ pub(super) fn collect(
     };
     let message: Vec<_> = own.iter().map(finished).collect();
     let mut outcomes = own;
-    for (rank, finished) in exchange(queue, "records", Ok(message))?.into_iter().enumerate() {
+    let message = serde_json::to_vec(&message).map_err(|error| unreadable(queue.rank(), &error))?;
+    for (rank, message) in gather(queue, "records", &message)?.iter().enumerate() {
         if rank == queue.rank() {
             continue;
         }
+        let finished: Vec<Finished> =
+            serde_json::from_slice(message).map_err(|error| unreadable(rank, &error))?;
         outcomes.extend(finished.into_iter().map(|Finished { number, record, resumed }| {
             let record = record.map_err(|reason| Error::Rank { rank, reason });
             (number, Outcome { run: runs[number].clone(), record, resumed })
@@ -158,17 +161,6 @@ pub(super) fn collect(
     Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
-/// Sends a value to every process and returns theirs. If one has an error instead, all return that of the first.
-fn exchange<T: Serialize + DeserializeOwned>(
-    queue: &dyn WorkQueue,
-    label: &'static str,
-    own: std::result::Result<T, String>,
-) -> Result<Vec<T>> {
-    let message = serde_json::to_vec(&own).unwrap_or_default();
-    let messages = gather(queue, label, &message)?;
-    let read = |(rank, message): (usize, Vec<u8>)| {
-        let value = serde_json::from_slice::<std::result::Result<T, String>>(&message);
-        value.map_err(|error| error.to_string()).flatten().map_err(|reason| Error::Rank { rank, reason })
-    };
-    messages.into_iter().enumerate().map(read).collect()
+fn unreadable(rank: usize, error: &serde_json::Error) -> Error {
+    Error::Rank { rank, reason: format!("records cannot be exchanged: {error}") }
 }
