@@ -15,7 +15,7 @@ use autoencoder::{
 use clap::Parser;
 use std::path::PathBuf;
 
-const PSNR: &str = "test PSNR (dB, pooled error)";
+const PSNR: &str = "PSNR (dB, pooled error)";
 
 /// Trains a denoising autoencoder 784-1024-1024-1024-784 and compares it with the best linear denoiser.
 #[derive(Debug, Parser)]

@@ -102,6 +102,7 @@ pub(super) struct Trained {
     pub train: ImageSet,
     pub test: ImageSet,
     pub seed: u64,
+    dataset: Dataset,
     /// True if `test` is a part of the training images.
     is_validation: bool,
 }
@@ -162,7 +163,7 @@ impl RecipeFlags {
         };
         config(epochs).check()?;
         say(&format!(
-            "{}: {} training images, widths {:?}, {}, {epochs} epochs on {threads} threads",
+            "{}: {} training images, widths {:?}, {}, epochs: {epochs}, threads: {threads}",
             train.name(),
             train.len(),
             model.widths(),
@@ -172,8 +173,16 @@ impl RecipeFlags {
         let trainer = Trainer::new(config(epochs)).callback(|event| progress.show(event));
         let history = trainer.fit(&mut model, &train)?;
         drop(progress);
-        let (seed, is_validation) = (self.seed, self.validate);
-        Ok(Trained { recipe, model, history, train, test, seed, is_validation })
+        Ok(Trained {
+            recipe,
+            model,
+            history,
+            train,
+            test,
+            seed: self.seed,
+            dataset: self.dataset,
+            is_validation: self.validate,
+        })
     }
 }
 
@@ -240,11 +249,18 @@ fn epochs_within(
 }
 
 impl Trained {
+    /// Returns whether `test` contains the test images of MNIST.
+    pub fn evaluates_mnist(&self) -> bool {
+        self.dataset == Dataset::Mnist && !self.is_validation
+    }
+
     /// Returns the words for where a result comes from, for tables.
     pub fn source(&self) -> String {
-        let minutes = self.history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>() / 60.0;
+        let seconds: f64 = self.history.epochs.iter().map(|epoch| epoch.seconds).sum();
+        let time =
+            if seconds < 60.0 { format!("{seconds:.0} s") } else { format!("{:.1} minutes", seconds / 60.0) };
         let images = if self.is_validation { "last 5,000 training images" } else { "test images" };
-        format!("this run, {minutes:.1} minutes, {images}")
+        format!("this run, {time}, {images}")
     }
 
     /// Returns the mean squared error per image of the test images, summed over the pixels.
