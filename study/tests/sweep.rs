@@ -80,18 +80,20 @@ fn records_are_kept_and_broken_runs_reported() -> Result<()> {
         assert_eq!(first.record.as_ref().ok(), second.record.as_ref().ok());
     }
 
-    // Records of fewer images are not reused for all images.
-    let half = train.clone().head(50)?;
-    let (other, heard) = swept(folder.path(), true, 3, (&half, &test));
-    assert_eq!(heard, good);
-    assert_ne!(first[0].record.as_ref().unwrap().test, other[0].record.as_ref().unwrap().test);
-    swept(folder.path(), true, 3, (&train, &test));
+    // Records of other images are neither reused nor replaced, unless the sweep does not resume.
+    for other in [train.clone().head(50)?, digits::generate(100, 7)?] {
+        let (refused, heard) = swept(folder.path(), true, 3, (&other, &test));
+        assert_eq!(heard, [false; 6]);
+        let error = refused[0].record.as_ref().unwrap_err().to_string();
+        assert!(error.contains(&refused[0].run.id()) && error.contains("one on other rows"), "{error}");
+        assert_eq!(swept(folder.path(), true, 3, (&train, &test)).1, [false; 6]);
+        let (replaced, heard) = swept(folder.path(), false, 3, (&other, &test));
+        assert_eq!(heard, good);
+        assert_ne!(first[0].record.as_ref().unwrap().test, replaced[0].record.as_ref().unwrap().test);
+        swept(folder.path(), false, 3, (&train, &test));
+    }
 
-    // Neither are records of other images of the same number, nor records whose model is missing.
-    let (other, heard) = swept(folder.path(), true, 1, (&digits::generate(100, 7)?, &test));
-    assert_eq!(heard, good);
-    assert_ne!(first[0].record.as_ref().unwrap().test, other[0].record.as_ref().unwrap().test);
-    swept(folder.path(), true, 3, (&train, &test));
+    // Records whose model is missing are not reused.
     fs::remove_file(folder.path().join(first[2].run.id()).with_extension("safetensors")).unwrap();
     assert_eq!(swept(folder.path(), true, 2, (&train, &test)).1, [false, false, true, false, false, false]);
 

@@ -57,7 +57,9 @@ impl Sweep {
         Self { folder: folder.into(), resume: false, jobs: 1, queue: Arc::new(Alone) }
     }
 
-    /// Sets whether to skip runs that have a record. Default: false.
+    /// Sets whether to skip runs that have a record. Default: false, which replaces their records.
+    ///
+    /// The outcome of a run whose record is of other rows is an [`Error::Format`], and the record stays.
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
         self
@@ -150,7 +152,8 @@ impl Sweep {
         let path = self.folder.join(run.id()).with_extension("json");
         let (mut resumed, mut stopped) = (false, false);
         let record = rows(&run.dataset).and_then(|rows| {
-            if let Some(record) = self.resume.then(|| stored(&path, run, rows)).flatten() {
+            if let Some(record) = self.resume.then(|| stored(&path, run)).flatten() {
+                check_rows(&path, &record, rows)?;
                 resumed = true;
                 return Ok(record);
             }
@@ -172,12 +175,25 @@ fn pool(threads: usize) -> Result<ThreadPool> {
     pool.map_err(|error| Error::Threads { threads, reason: error.to_string() })
 }
 
-/// Returns the stored record if it is of exactly this run and these rows, and its model is complete, too.
-fn stored(path: &Path, run: &Run, rows: Rows) -> Option<Record> {
+/// Returns the stored record if it is of exactly this run, and its model is complete, too.
+fn stored(path: &Path, run: &Run) -> Option<Record> {
     let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    let same = record.run.id() == run.id() && record.data == rows.fingerprints();
-    let model = Autoencoder::load(path.with_extension("safetensors")).ok().filter(|_| same)?;
-    (model.widths() == record.widths).then_some(record)
+    let model = Autoencoder::load(path.with_extension("safetensors")).ok()?;
+    (record.run.id() == run.id() && model.widths() == record.widths).then_some(record)
+}
+
+/// Returns an error for a record of other rows: it may have taken hours, so a resumed sweep does not replace it.
+fn check_rows(path: &Path, record: &Record, rows: Rows) -> Result<()> {
+    if record.data == rows.fingerprints() {
+        return Ok(());
+    }
+    Err(Error::Format {
+        file: path.display().to_string(),
+        field: "data",
+        expected: "the record of a run on the given training and test rows".to_owned(),
+        found: "one on other rows; choose another folder, or replace it by a sweep that does not resume"
+            .to_owned(),
+    })
 }
 
 /// Stores the model, then the record: a record implies that its model is complete.
