@@ -1,6 +1,10 @@
 //! The error type of this crate. Every variant says where it happened, what was expected and what was found.
 
-use std::{error::Error as StdError, fmt, io, path::PathBuf};
+use std::{
+    error::Error as StdError,
+    fmt, io,
+    path::{self, Path, PathBuf},
+};
 
 /// A result whose error is [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -45,7 +49,7 @@ pub enum Error {
         found: String,
     },
     /// A published data set is not in any of the folders where it is expected.
-    #[error("{dataset} not found; looked for {}", list(looked.iter().map(|path| path.display()), ", "))]
+    #[error("{dataset} not found{}", searched(looked))]
     NotFound {
         /// The data set.
         dataset: &'static str,
@@ -236,6 +240,26 @@ pub enum DownloadFailure {
 
 fn list(items: impl IntoIterator<Item = impl fmt::Display>, separator: &str) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(separator)
+}
+
+/// Names each folder and each file once.
+fn searched(looked: &[PathBuf]) -> String {
+    if looked.is_empty() {
+        return String::new();
+    }
+    let folders = unique(looked.iter().filter_map(|path| path.parent()));
+    let files = unique(looked.iter().filter_map(|path| path.file_name()).map(Path::new));
+    format!("; looked in {} for {}", list(folders, " and "), list(files, ", "))
+}
+
+fn unique<'p>(parts: impl Iterator<Item = &'p Path>) -> impl Iterator<Item = path::Display<'p>> {
+    let mut seen = Vec::new();
+    for part in parts {
+        if !seen.contains(&part) {
+            seen.push(part);
+        }
+    }
+    seen.into_iter().map(Path::display)
 }
 
 fn not_finite(

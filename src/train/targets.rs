@@ -18,6 +18,13 @@ pub(super) struct Names {
     targets: &'static str,
 }
 
+impl Names {
+    /// Returns the name of the targets, which are the rows themselves if a data set has no others.
+    pub(super) fn of_targets(self, samples: &dyn Dataset) -> &'static str {
+        if samples.has_targets() { self.targets } else { self.rows }
+    }
+}
+
 /// The rows of training.
 pub(super) const TRAINING: Names = Names { rows: "rows to train on", targets: "targets" };
 /// The rows of validation.
@@ -53,7 +60,7 @@ fn check_row(
         // Values in the range are finite: most rows are looked at once.
         check_finite(names.rows, row, values)?;
     }
-    unreachable(names.targets, row, values, output).map_or(Ok(()), Err)
+    unreachable(names.of_targets(samples), row, values, output).map_or(Ok(()), Err)
 }
 
 fn check_finite(what: &'static str, row: usize, values: &[f32]) -> Result<()> {
@@ -90,6 +97,9 @@ pub(super) fn unreachable(
     }
     let column = target.iter().position(|value| value.is_finite() && !(low..=high).contains(value))?;
     let expected = format_args!("values in [{low}, {high}] for a model with {output} outputs");
-    let found = format_args!("{} at row {row}, column {column}", target[column]);
+    let found = format_args!(
+        "{} at row {row}, column {column}; rescale them, or build the model with `output_activation(Activation::Identity)`",
+        target[column]
+    );
     Some(Error::data(what, expected, found))
 }

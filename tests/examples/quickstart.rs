@@ -132,7 +132,7 @@ fn quickstart_goes_on_after_a_kill_to_the_same_model() {
     let said = refused(&[&flags[..], &["--resume", "--init", "glorot"]].concat(), 1);
     assert!(said.contains("cannot resume: initial weights: "), "{said}");
     let said = refused(&[&flags[..], &["--checkpoint-every", "7"]].concat(), 2);
-    assert!(said.contains("--resume to continue that run, or another --out"), "{said}");
+    assert!(said.contains("pass --resume to continue it, or another --out"), "{said}");
 
     let resume = ["--threads", "3", "--checkpoint-every", "7", "--resume"];
     let output = example(

@@ -151,7 +151,12 @@ fn processes_that_differ_are_refused() {
         (rate, format!("{start}learning_rate: rank 0 has 0.001, rank 2 has 0.5")),
         (epochs, format!("{start}epochs: rank 0 has 3, rank 2 has 4")),
         (rows, format!("{start}values of the rows to train on: rank 0 has SHA-256 ")),
-        (fewer, format!("{start}rows to train on: rank 0 has 300 of 784 features, rank 2 has 299 of 784")),
+        (
+            fewer,
+            format!(
+                "{start}rows to train on: rank 0 has 300 rows of 784 features, rank 2 has 299 rows of 784"
+            ),
+        ),
         (widths, format!("{start}widths: rank 0 has [784, 97, ")),
     ] {
         assert!(errors.iter().all(|error| error.starts_with(&expected)), "{errors:?}, not {expected}");

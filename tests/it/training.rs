@@ -359,8 +359,9 @@ fn targets_that_the_outputs_cannot_reach_are_refused_before_training() {
             let mut rows = images().to_array().unwrap();
             (rows[[250, 783]], rows[[251, 3]]) = (bad, bad);
             let expected = format!(
-                "targets: expected values in {range} for a model with {output} outputs, \
-                 found {bad} at row 250, column 783"
+                "rows to train on: expected values in {range} for a model with {output} outputs, \
+                 found {bad} at row 250, column 783; rescale them, or build the model with \
+                 `output_activation(Activation::Identity)`"
             );
             let mut trained = outputs(output);
             for threads in [1, 3] {
@@ -408,14 +409,15 @@ fn rows_for_validation_are_checked_before_training() {
             assert!(result.is_ok() || trained == build(), "a refused run changed the model");
             result.err().map(|error| error.to_string())
         };
-        for rows in [&bright as &dyn Dataset, &Pairs::new(&images, &bright).unwrap()] {
+        let pairs = Pairs::new(&images, &bright).unwrap();
+        for (rows, name) in [(&bright as &dyn Dataset, "rows"), (&pairs, "targets")] {
             let error = fit(rows);
             let Some(error) = error else {
                 assert_eq!(output, Activation::Identity);
                 continue;
             };
-            assert!(error.starts_with("validation targets: expected values in ["), "{error}");
-            assert!(error.ends_with("found 9 at row 250, column 783"), "{error}");
+            assert!(error.starts_with(&format!("validation {name}: expected values in [")), "{error}");
+            assert!(error.contains("found 9 at row 250, column 783; rescale them"), "{error}");
         }
         assert_eq!(fit(&Pairs::new(&bright, &images).unwrap()), None);
     }
@@ -697,7 +699,7 @@ fn the_validation_loss_is_that_of_training_without_penalties() {
     let bright = test.to_array().unwrap() + 0.5;
     let trainer = Trainer::new(config).validation(&bright);
     let error = trainer.fit(&mut self::model(0.3), &images()).unwrap_err();
-    assert!(error.to_string().starts_with("validation targets: expected values in [0, 1]"), "{error}");
+    assert!(error.to_string().starts_with("validation rows: expected values in [0, 1]"), "{error}");
 }
 
 #[test]

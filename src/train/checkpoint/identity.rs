@@ -111,13 +111,13 @@ impl Identity {
             ("loss", loss.to_string()),
             ("penalties", format!("{penalties:?}")),
             ("optimizer", optimizer.to_string()),
-            ("noise", format!("{noise:?}")),
+            ("noise", optional(noise)),
             ("seed", seed.to_string()),
             ("schedule", format!("{schedule:?}")),
-            ("early_stopping", format!("{early_stopping:?}")),
-            ("clip_norm", format!("{clip_norm:?}")),
+            ("early_stopping", optional(early_stopping)),
+            ("clip_norm", optional(clip_norm)),
             ("freeze", format!("{freeze:?}")),
-            ("augmentation", format!("{augmentation:?}")),
+            ("augmentation", optional(augmentation)),
             ("rows to train on", rows.to_string()),
             ("rows to validate on", validation),
         ];
@@ -129,6 +129,11 @@ impl Identity {
 }
 
 type Fact = (&'static str, String);
+
+/// The value of a setting that has none by default.
+fn optional(setting: &Option<impl fmt::Debug>) -> String {
+    setting.as_ref().map_or_else(|| "none".to_owned(), |value| format!("{value:?}"))
+}
 
 fn same(checkpoint: &[Fact], run: &[Fact]) -> Result<()> {
     match checkpoint.iter().zip(run).find(|(checkpoint, run)| checkpoint != run) {
@@ -162,7 +167,7 @@ pub(crate) struct Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} features", self.rows, self.features)
+        write!(f, "{} rows of {} features", self.rows, self.features)
     }
 }
 

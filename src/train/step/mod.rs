@@ -329,7 +329,8 @@ impl Step {
             let row = batch.rows[place];
             let mut target = vec![0.0; batch.samples.features()];
             targets::copy(batch.samples, row, &mut target);
-            if let Some(error) = targets::unreachable("targets", row, &target, output) {
+            let what = targets::TRAINING.of_targets(batch.samples);
+            if let Some(error) = targets::unreachable(what, row, &target, output) {
                 return error;
             }
         }

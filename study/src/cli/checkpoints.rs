@@ -2,7 +2,7 @@
 
 use super::{Failure, files, say};
 use autoencoder::{
-    Error, Trainer,
+    Trainer,
     train::{Checkpoint, CheckpointPolicy},
 };
 use clap::Args;
@@ -49,16 +49,16 @@ impl CheckpointFlags {
             None if latest.is_some() => stored(&interval),
             None => None,
         };
-        if let Some(every) = every {
-            files::create_folder(&folder)?;
-            files::write_text(&interval, &format!("{every}\n"))?;
-        }
         // A run that can be resumed needs checkpoints. Without an interval, there is one per epoch.
         let keeps = every.is_some() || self.resume;
         if keeps && !self.resume && !is_free(&folder)? {
-            let value = format!("{} has checkpoints", folder.display());
-            let expected = "--resume to continue that run, or another --out";
-            return Err(Error::Setting { name: "checkpoint_every", value, expected }.into());
+            let text =
+                "has the checkpoints of an earlier run: pass --resume to continue it, or another --out";
+            return Err(Failure::Flags(format!("{} {text}", folder.display())));
+        }
+        if let Some(every) = every {
+            files::create_folder(&folder)?;
+            files::write_text(&interval, &format!("{every}\n"))?;
         }
         let policy = CheckpointPolicy { every, ..CheckpointPolicy::new(folder) };
         Ok(Checkpoints { latest, policy: keeps.then_some(policy) })

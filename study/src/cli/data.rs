@@ -58,7 +58,7 @@ impl DataFlags {
             DatasetName::Digits => self.drawn(None),
             DatasetName::Auto => self.known(PublishedDataset::Mnist).or_else(|failure| match failure {
                 Failure::Missing { .. } if !is_named => self.drawn(Some(format!(
-                    "{failure}.\n\
+                    "{failure}\n\
                      Using drawn digits instead. If you have MNIST, pass the folder with mnist/ or torchvision's\n\
                      MNIST/raw/ as --data-dir or in {DATA_VARIABLE}."
                 ))),
@@ -124,8 +124,26 @@ pub fn drawn(train: Option<usize>, test: Option<usize>) -> Result<(ImageSet, Ima
     Ok((draw(train, 60_000, 1)?, draw(test, 10_000, 2)?))
 }
 
-/// The command that downloads the data sets, in a checkout of this repository.
-pub(super) fn fetch_command(data_dir: Option<&Path>) -> String {
-    let folder = data_dir.map_or_else(String::new, |folder| format!(" --data-dir {}", folder.display()));
-    format!("cargo run --release --features download --example fetch_data -- --dataset both{folder}")
+/// Says what to do about a missing data set, in a checkout of this repository.
+pub(super) fn advice(error: &Error, data_dir: Option<&Path>) -> String {
+    let variable = env::var_os(DATA_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
+    let (name, root) = match (data_dir, &variable) {
+        (Some(folder), _) => ("--data-dir", Some(folder)),
+        (None, folder) => (DATA_VARIABLE, folder.as_deref()),
+    };
+    let looked = if let Error::NotFound { looked, .. } = error { looked.as_slice() } else { &[] };
+    let is_in =
+        |root: &Path| looked.iter().filter_map(|path| path.file_name()).any(|file| root.join(file).is_file());
+    if let Some(root) = root.filter(|root| is_in(root)) {
+        let root = root.display();
+        return format!(
+            "; {root} has such files itself: {name} must be the folder above, and they in mnist/ or fashion-mnist/"
+        );
+    }
+    let source = root.map_or_else(String::new, |root| format!("; {name} is {}", root.display()));
+    let folder = root.map_or_else(String::new, |root| format!(" --data-dir {}", root.display()));
+    format!(
+        "{source}; --dataset digits needs no files; to download: \
+         cargo run --release --features download --example fetch_data -- --dataset both{folder}"
+    )
 }

@@ -103,7 +103,8 @@ pub fn remove(path: &Path) -> Result<(), Failure> {
 
 /// Creates a folder if it does not exist, and checks that files can be created in it: better now than after training.
 pub fn create_folder(path: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(path).map_err(failure(path))?;
+    let failed = |error| Failure::File(format!("cannot create the folder {}", path.display()), error);
+    fs::create_dir_all(path).map_err(failed)?;
     let probe = path.join(".autoencoder-write-test");
     fs::write(&probe, []).and_then(|()| fs::remove_file(&probe)).map_err(failure(path))
 }

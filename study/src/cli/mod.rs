@@ -63,7 +63,7 @@ pub enum Failure {
     #[error(transparent)]
     Library(#[from] Error),
     /// A published data set is missing.
-    #[error("{error}; to download it: {}", data::fetch_command(data_dir.as_deref()))]
+    #[error("{error}{}", data::advice(error, data_dir.as_deref()))]
     Missing {
         /// The error of the library.
         error: Error,
