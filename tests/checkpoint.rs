@@ -758,7 +758,7 @@ fn what_is_no_sound_checkpoint_is_refused() {
 }
 
 #[test]
-fn moments_that_no_optimiser_has_are_refused() {
+fn moments_that_no_optimizer_has_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     stopped(&config(), folder.path(), |steps, _| steps == 8);
     let file = fs::read(folder.path().join("step-000000000008.safetensors")).unwrap();

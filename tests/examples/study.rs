@@ -19,7 +19,7 @@ fn architectures_writes_its_tables_and_pictures_and_resumes() {
     let (runs, history) = (rows(file("runs.csv")), rows(file("history.csv")));
     assert_eq!((runs.len(), history.len()), (8, 16));
     assert_eq!((&runs[0]["depth"][..], &runs[0]["widths"][..]), ("3", "784-24-12-4-12-24-784"));
-    assert_eq!((&runs[0]["initialisation"][..], &runs[0]["penalty"][..]), ("he", "none"));
+    assert_eq!((&runs[0]["initialization"][..], &runs[0]["penalty"][..]), ("he", "none"));
     assert_eq!(&runs[0]["schedule"][..], "constant");
     assert!(runs.iter().all(|run| number(run, "test_psnr_pooled_db") > 3.0));
     for run in &runs {
@@ -136,7 +136,7 @@ fn denoising_measures_each_model_at_each_strength() {
 }
 
 #[test]
-fn latent_space_draws_codes_walks_directions_and_neighbours() {
+fn latent_space_draws_codes_walks_directions_and_neighbors() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     succeed("latent_space", &format!("{TINY} --hidden 24 --code 6"), folder.path());
@@ -144,7 +144,7 @@ fn latent_space_draws_codes_walks_directions_and_neighbours() {
     assert_eq!(points(file("digits-codes.svg")), 200);
     assert_eq!(picture(file("digits-walks.png")), (10 * 57 + 1, 5 * 57 + 1));
     assert_eq!(picture(file("digits-directions.png")), (7 * 57 + 1, 6 * 57 + 1));
-    assert_eq!(picture(file("digits-neighbours.png")), (10 * 57 + 1, 10 * 57 + 1));
+    assert_eq!(picture(file("digits-neighbors.png")), (10 * 57 + 1, 10 * 57 + 1));
     let variances = rows(file("code_variance.csv"));
     assert!(variances.len() == 6 && (number(&variances[5], "cumulative_fraction") - 1.0).abs() < 1e-9);
     let codes = rows(file("codes.csv"));

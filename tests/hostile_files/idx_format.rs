@@ -244,12 +244,12 @@ fn an_image_set_round_trips() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let images = ImageSet::new("own", (2, 3), (0..24).collect()).unwrap();
-    let labelled = images.clone().with_labels(vec![9, 0, 255, 7]).unwrap();
+    let labeled = images.clone().with_labels(vec![9, 0, 255, 7]).unwrap();
     for (encoding, start) in [(Encoding::Plain, [0, 0]), (Encoding::Gzip, [0x1f, 0x8b])] {
-        idx::save(at("images"), Some(at("labels")), &labelled, encoding).unwrap();
+        idx::save(at("images"), Some(at("labels")), &labeled, encoding).unwrap();
         let found = idx::load(at("images"), Some(at("labels"))).unwrap();
         assert_eq!(found.name(), at("images").display().to_string());
-        assert_eq!(found.with_name("own"), labelled);
+        assert_eq!(found.with_name("own"), labeled);
         assert_eq!(idx::load(at("images"), None).unwrap().with_name("own"), images);
         for file in ["images", "labels"] {
             assert_eq!(std::fs::read(at(file)).unwrap()[..2], start);

@@ -183,7 +183,7 @@ fn no_two_generators_are_the_same() {
 
 /// Noise is uncorrelated between neighboring rows, between epochs, and between training and evaluation.
 #[test]
-fn noise_of_neighbouring_rows_and_epochs_is_uncorrelated() {
+fn noise_of_neighboring_rows_and_epochs_is_uncorrelated() {
     let noise = Noise::gaussian(1.0).unwrap();
     let (test, train) = (corrupted(&noise, 0.0, 7), corrupted_in_training(&noise, 0.0, 7));
     let other_seed = corrupted(&noise, 0.0, 8);
@@ -240,7 +240,7 @@ fn long_shuffles_are_uniform_and_epochs_independent() {
     let cell = |place: usize| place * CELLS / ROWS;
     let mut places = vec![0; CELLS * CELLS];
     let mut epochs = vec![0; CELLS * CELLS];
-    let mut neighbours = vec![0; CELLS * CELLS];
+    let mut neighbors = vec![0; CELLS * CELLS];
     let place_of = |order: &[usize]| {
         let mut places = vec![0; ROWS];
         order.iter().enumerate().for_each(|(place, &row)| places[row] = place);
@@ -254,11 +254,11 @@ fn long_shuffles_are_uniform_and_epochs_independent() {
         let row = epoch * 7 % ROWS;
         places[cell(row) * CELLS + cell(now[row])] += 1;
         epochs[cell(before[row]) * CELLS + cell(now[row])] += 1;
-        neighbours[cell(order[0]) * CELLS + cell(order[1])] += 1;
+        neighbors[cell(order[0]) * CELLS + cell(order[1])] += 1;
         before = now;
     }
     check_uniform("places", &places);
     check_uniform("epochs", &epochs);
     // Two different rows, so a cell with itself is as likely as any other except for one part in a thousand.
-    check_uniform("neighbours", &neighbours);
+    check_uniform("neighbors", &neighbors);
 }

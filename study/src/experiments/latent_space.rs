@@ -117,13 +117,13 @@ impl LatentSpace {
             .for_each(|picture| section.picture(picture));
         section.picture(self.directions(lab, set, model, &pca)?);
 
-        let code_neighbours = nearest(&places, &codes);
+        let code_neighbors = nearest(&places, &codes);
         let mut rows = vec![("image".to_owned(), first.clone())];
         for place in 0..NEIGHBOURS {
-            let neighbours = code_neighbours.iter().filter_map(|found| found.get(place).copied());
+            let neighbors = code_neighbors.iter().filter_map(|found| found.get(place).copied());
             rows.push((
                 format!("nearest {}", place + 1),
-                images.select(Axis(0), &neighbours.collect::<Vec<_>>()),
+                images.select(Axis(0), &neighbors.collect::<Vec<_>>()),
             ));
         }
         rows.retain(|row| row.1.nrows() > 0);
@@ -132,7 +132,7 @@ impl LatentSpace {
              neighbors of another class: these are the images that the code confuses.",
             grouped(images.nrows())
         ));
-        section.picture(lab.grid(&format!("{}-neighbours", set.name), &caption, set, &rows)?);
+        section.picture(lab.grid(&format!("{}-neighbors", set.name), &caption, set, &rows)?);
 
         let mut total = 0.0;
         let row = |(direction, &variance): (usize, &f64)| {

@@ -29,7 +29,7 @@ const COLUMNS: [&str; 31] = [
     "batch_size",
     "learning_rate",
     "seed",
-    "initialisation",
+    "initialization",
     "train_loss",
     "train_mse",
     "test_mse",

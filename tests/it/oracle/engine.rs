@@ -322,7 +322,7 @@ type TensorStep = Box<dyn FnMut(&mut [f64], &[f64])>;
 
 /// Several steps of each optimizer on tensors of different sizes, to detect steps that are counted per tensor.
 #[test]
-fn optimisers_follow_the_reference() {
+fn optimizers_follow_the_reference() {
     for (optimizer, rate) in [
         (Optimizer::adam(), 0.01),
         (Optimizer::adamw(0.1), 0.01),

@@ -332,7 +332,7 @@ fn kinks_follow_the_conventions() {
 /// With a constant gradient `g` the bias-corrected moments are `g` and `g^2`,
 /// so each of Adam's steps is `lr * g / (|g| + eps)`.
 #[test]
-fn optimisers_in_closed_form() {
+fn optimizers_in_closed_form() {
     let gradient = [0.5, -2.0, 0.0];
     let start = [1.0, 1.0, 1.0];
     let (mut adam, mut adam_p) = (Adam::new(0.1), start);
