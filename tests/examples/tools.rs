@@ -358,9 +358,13 @@ fn the_benchmarks_write_their_results() {
         }
     }
     let out = folder.path().to_str().unwrap();
-    for flags in
-        [["--minutes", "0"], ["--minutes", "nan"], ["--weight-decay", "-1"], ["--augmentation", "-1"]]
-    {
+    for flags in [
+        ["--minutes", "0"],
+        ["--minutes", "nan"],
+        ["--weight-decay", "-1"],
+        ["--beta2", "1"],
+        ["--augmentation", "-1"],
+    ] {
         fail("deep_benchmark", &[&flags[..], &["--quick", "--dataset", "digits", "--out", out]].concat(), 2);
     }
 }

@@ -13,7 +13,6 @@ use autoencoder::{
     metrics::{ImageQuality, evaluate},
 };
 use clap::Parser;
-use std::path::PathBuf;
 
 const PSNR: &str = "PSNR (dB, pooled error)";
 
@@ -26,9 +25,6 @@ pub(in crate::commands) struct Flags {
     /// Variance of the Gaussian noise, which is not clamped
     #[arg(long, default_value_t = 0.5)]
     noise_variance: f32,
-    /// Folder for the results
-    #[arg(long, default_value = "out/best_denoiser")]
-    out: PathBuf,
 }
 
 fn recipe(noise: Noise) -> Recipe {
@@ -40,6 +36,7 @@ fn recipe(noise: Noise) -> Recipe {
         loss: Loss::Mse,
         learning_rate: 0.001,
         weight_decay: 0.03,
+        beta2: 0.999,
         batch_size: 250,
         augmentation: 0.0,
         noise: Some(noise),
@@ -48,7 +45,7 @@ fn recipe(noise: Noise) -> Recipe {
 
 pub(in crate::commands) fn run(flags: &Flags) -> Result<(), Failure> {
     let noise = Noise::gaussian(flags.noise_variance)?;
-    files::create_folder(&flags.out)?;
+    let out = flags.recipe.create_folder("best_denoiser")?;
     let trained = flags.recipe.train(recipe(noise.clone()))?;
     let (test, seed) = (&trained.test, trained.seed);
     let found = evaluate(&trained.model, test, Some(&noise), seed)?;
@@ -61,15 +58,15 @@ pub(in crate::commands) fn run(flags: &Flags) -> Result<(), Failure> {
     let clean_rows = files::one_a_class(test)?;
     let noisy_rows = noise.corrupt(&clean_rows, seed);
     let output = trained.model.reconstruct(&noisy_rows)?;
-    table::write_run(&flags.out, &trained, &[clean_rows.view(), noisy_rows.view(), output.view()])?;
+    table::write_run(&out, &trained, &[clean_rows.view(), noisy_rows.view(), output.view()])?;
 
     table::write(
-        &flags.out,
+        &out,
         &[
             Line::new(PSNR, pooled(&noisy)?, "the noisy images"),
             Line::new(PSNR, pooled(&linear)?, "the best linear denoiser, fitted to the training images"),
             Line::new(PSNR, found.output.psnr_pooled_db, trained.source()),
         ],
     )?;
-    say(&format!("model, pictures, curve and results.csv are in {}", flags.out.display()))
+    say(&format!("model, pictures, curve and results.csv are in {}", out.display()))
 }

@@ -1,6 +1,6 @@
 //! Training for a number of minutes.
 
-use crate::cli::{self, Failure, Images, OutputFlags, progress::Progress, say};
+use crate::cli::{self, Failure, Images, OutputFlags, files, progress::Progress, say};
 use autoencoder::{
     Activation, Autoencoder, Error, ImageSet, Loss, Noise, Optimizer, TrainConfig, Trainer,
     data::{Augmentation, catalog::PublishedDataset},
@@ -64,6 +64,9 @@ pub(super) struct RecipeFlags {
     /// Weight decay of AdamW, on weights alone
     #[arg(long)]
     weight_decay: Option<f32>,
+    /// Decay of AdamW's mean of squared gradients
+    #[arg(long)]
+    beta2: Option<f32>,
     #[arg(long)]
     batch_size: Option<usize>,
     /// Strength of the augmentation: 0 for none, 1 for the mild one
@@ -76,6 +79,9 @@ pub(super) struct RecipeFlags {
     threads: Option<usize>,
     #[command(flatten)]
     output: OutputFlags,
+    /// Folder for the results [default: out/ followed by the name of the example, and -quick after a quick run]
+    #[arg(long)]
+    out: Option<PathBuf>,
 }
 
 /// The model of a benchmark and its training settings.
@@ -89,6 +95,7 @@ pub(super) struct Recipe {
     pub loss: Loss,
     pub learning_rate: f32,
     pub weight_decay: f32,
+    pub beta2: f32,
     pub batch_size: usize,
     pub augmentation: f32,
     pub noise: Option<Noise>,
@@ -108,6 +115,15 @@ pub(super) struct Trained {
 }
 
 impl RecipeFlags {
+    /// Creates the folder for the results of an example. A quick run does not replace the results of a long one.
+    pub fn create_folder(&self, example: &str) -> Result<PathBuf, Failure> {
+        let quick = if self.quick { "-quick" } else { "" };
+        let default = || PathBuf::from(format!("out/{example}{quick}"));
+        let out = self.out.clone().unwrap_or_else(default);
+        files::create_folder(&out)?;
+        Ok(out)
+    }
+
     fn adjusted(&self, recipe: Recipe) -> Recipe {
         Recipe {
             hidden: self.hidden.clone().unwrap_or(recipe.hidden),
@@ -116,6 +132,7 @@ impl RecipeFlags {
             loss: self.loss.unwrap_or(recipe.loss),
             learning_rate: self.learning_rate.unwrap_or(recipe.learning_rate),
             weight_decay: self.weight_decay.unwrap_or(recipe.weight_decay),
+            beta2: self.beta2.unwrap_or(recipe.beta2),
             batch_size: self.batch_size.unwrap_or(recipe.batch_size),
             augmentation: self.augmentation.unwrap_or(recipe.augmentation),
             ..recipe
@@ -200,12 +217,19 @@ impl Recipe {
     fn config(&self, epochs: usize, images: usize, shape: (usize, usize), seed: u64) -> TrainConfig {
         let steps = epochs as f64 * images.div_ceil(self.batch_size.max(1)) as f64;
         let warmup = (steps * WARM_UP).ceil() as u64;
+        let optimizer = Optimizer::AdamW {
+            beta1: 0.9,
+            beta2: self.beta2,
+            epsilon: 1e-8,
+            weight_decay: self.weight_decay,
+            decay_biases: false,
+        };
         let config = TrainConfig::new()
             .epochs(epochs)
             .batch_size(self.batch_size)
             .learning_rate(self.learning_rate)
             .loss(self.loss)
-            .optimizer(Optimizer::adamw_sparing_biases(self.weight_decay))
+            .optimizer(optimizer)
             .schedule(Schedule::Cosine { warmup, floor: 0.0 })
             .seed(seed);
         let config = TrainConfig { noise: self.noise.clone(), ..config };
@@ -215,11 +239,12 @@ impl Recipe {
     /// Describes the settings in a few words.
     pub fn text(&self) -> String {
         format!(
-            "{}, {}, AdamW {}/{}, batch {}, augmentation {}",
+            "{}, {}, AdamW {}/{}, beta2 {}, batch {}, augmentation {}",
             self.activation,
             self.loss,
             self.learning_rate,
             self.weight_decay,
+            self.beta2,
             self.batch_size,
             self.augmentation
         )
