@@ -60,7 +60,7 @@ impl Case {
     }
 
     /// Returns the verdict on this setting alone.
-    fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> Verdict {
         let (low, high) = self.range();
         let threshold = if self.differences.len() > 1 { (high - low).max(VISIBLE_DB) } else { ONE_SEED_DB };
         let counts = self.mean().abs() > threshold;

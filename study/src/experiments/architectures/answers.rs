@@ -53,7 +53,7 @@ impl Architectures {
             _ => "Nothing.",
         };
         let mut text = format!(
-            "{opening} With {}, a code of {code} numbers, {:.0}% of the pixels, keeps {} of the variance of the test images",
+            "{opening} With {}, a code of {code} numbers ({:.0}% of the number of pixels) keeps {} of the variance of the test images",
             self.grid.words(&hidden),
             100.0 * code as f64 / results.set.test.features() as f64,
             fraction(narrow)
@@ -100,12 +100,13 @@ impl Architectures {
                     Case::new(code.to_string(), gains)
                 })
             };
+            let cases: Vec<Case> = pairs(psnr).collect();
             let comparison = Comparison {
                 subject: deep_name.clone(),
                 verbs: ["better than", "worse than", "as well as"]
                     .map(|how| format!("reconstruct {how} {flat_name}")),
                 settings: WIDTHS,
-                cases: pairs(psnr).collect(),
+                cases: cases.clone(),
             };
             let verdict = comparison.verdict();
             let Some(mut text) = verdict::answer(&[comparison]) else { continue };
@@ -117,7 +118,10 @@ impl Architectures {
                         &chosen(results.records, results.set, same).collect::<Vec<_>>(),
                     )
                 });
-                let gains: Vec<f64> = pairs(training_error).flat_map(|case| case.differences).collect();
+                // At the widths that decide the verdict: elsewhere the training errors are as close as the test errors.
+                let decisive =
+                    cases.iter().zip(pairs(training_error)).filter(|(case, _)| case.verdict() == verdict);
+                let gains: Vec<f64> = decisive.flat_map(|(_, errors)| errors.differences).collect();
                 text += &reason(verdict, &gains, &deep, &shallow);
             }
             let question = match deep.len() == flat.len() {

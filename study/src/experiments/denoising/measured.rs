@@ -95,7 +95,7 @@ impl Denoising {
         };
         let compare = |method: usize, other: usize, opponent: &str| Comparison {
             subject: format!("a {}", self.methods()[OWN]),
-            verbs: ["more noise than", "less noise than", "as much noise as"]
+            verbs: ["more noise than", "less noise than", "about as much noise as"]
                 .map(|how| format!("removes {how} {opponent}")),
             settings,
             cases: (results.iter())
