@@ -83,13 +83,16 @@ fn quickstart_uses_drawn_digits_where_there_is_no_mnist_and_says_so() {
     assert!(output.status.success());
     let said = text(&output.stdout);
     assert!(said.starts_with("MNIST not found") && said.contains("AUTOENCODER_DATA"), "{said}");
-    assert!(said.contains("data/mnist/train-images-idx3-ubyte.gz"), "{said}");
+    assert!(
+        said.contains("looked in data/mnist and data/MNIST/raw for train-images-idx3-ubyte.gz"),
+        "{said}"
+    );
     let command = "cargo run --release --features download --example fetch_data -- --dataset both";
     assert!(said.contains(command), "{said}");
 
     // A folder that was named is not replaced by drawn digits.
     let said = fail("quickstart", &["--data-dir", path, "--out", path], 1);
-    assert!(said.contains(&format!("{path}/mnist/train-images-idx3-ubyte.gz")), "{said}");
+    assert!(said.contains(&format!("looked in {path}/mnist and {path}/MNIST/raw for ")), "{said}");
     assert!(said.contains(&format!("{command} --data-dir {path}")), "{said}");
     let flags = ["--dataset", "fashion-mnist", "--data-dir", path, "--out", path];
     assert!(fail("quickstart", &flags, 1).contains(command));
