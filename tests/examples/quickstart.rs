@@ -98,6 +98,10 @@ fn quickstart_uses_drawn_digits_where_there_is_no_mnist_and_says_so() {
     assert!(fail("quickstart", &flags, 1).contains(command));
     let said = fail("quickstart", &["--data-dir", "/nowhere", "--out", path], 1);
     assert!(said.contains("error: /nowhere: "), "{said}");
+    // The folder with the files, instead of the one above.
+    fs::write(folder.path().join("train-images-idx3-ubyte"), []).unwrap();
+    let said = fail("quickstart", &["--data-dir", path, "--out", path], 1);
+    assert!(said.contains("has such files itself: --data-dir must be the folder above"), "{said}");
 }
 
 /// A run that is killed and resumed on a different number of threads writes the same model and metrics as an
